@@ -1,0 +1,2 @@
+//! Filled in once the endpoints exist.
+fn main() {}
