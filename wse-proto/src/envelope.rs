@@ -1,0 +1,298 @@
+//! [`Envelope`], [`Head`] and [`Stamp`]: what is around a payload, and the
+//! `(type, stamp, flags)` convention that most protocols write it with.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{CodecError, InternalTypes, Text};
+
+/// Flag of the fourth element: the sender wants a receipt.
+pub const FLAG_RECEIPT: u32 = 1;
+/// Flag of the fourth element: a message despite its stamp, which only names the receipt.
+pub const FLAG_NOTE: u32 = 2;
+
+/// Matches a reply to its call. Opaque: whatever the caller chose comes back as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stamp {
+    /// A text; what this crate's own sessions use.
+    Text(Text),
+    /// An integer, as some peers number their calls.
+    Int(i64),
+}
+
+impl Stamp {
+    /// The text of the stamp; an integer in decimal.
+    pub fn to_text(&self) -> Text {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Int(int) => Text::from(int.to_string()),
+        }
+    }
+
+    /// The serial number that [`Stamp::from`] made this stamp of, if it is one in the form it is written in.
+    pub(crate) fn serial(&self) -> Option<u64> {
+        match self {
+            Self::Text(text) => {
+                let canonical = text.starts_with(|c| matches!(c, '1'..='9'))
+                    && text.bytes().all(|b| b.is_ascii_digit());
+                canonical.then(|| text.parse().ok()).flatten()
+            }
+            Self::Int(_) => None,
+        }
+    }
+}
+
+impl From<u64> for Stamp {
+    /// The decimal text of a serial number.
+    fn from(serial: u64) -> Self {
+        let mut buf = [0; 20];
+        let mut at = buf.len();
+        let mut rest = serial;
+        loop {
+            at -= 1;
+            buf[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        Self::Text(Text::from(std::str::from_utf8(&buf[at..]).unwrap_or_default()))
+    }
+}
+
+impl From<&str> for Stamp {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Text> for Stamp {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Int(int) => int.fmt(f),
+        }
+    }
+}
+
+/// What kind of message this is. What cannot be meant cannot be written down: a reply has a stamp,
+/// a greeting has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Head {
+    /// Client to server: who I am.
+    Hi,
+    /// Server to client: the quest. Client to server: the answer.
+    Challenge,
+    /// Server to client: you are in.
+    Welcome,
+    /// One way, by name.
+    Message {
+        /// What the handlers are chosen by.
+        name: Text,
+        /// The stamp under which a receipt is asked for.
+        receipt: Option<Stamp>,
+    },
+    /// A call of a procedure; answered by a reply or a fault with the same stamp.
+    Call {
+        /// The procedure.
+        name: Text,
+        /// What the answer will carry.
+        stamp: Stamp,
+        /// Whether a receipt is asked for.
+        receipt: bool,
+    },
+    /// The result of a call.
+    Reply {
+        /// The call's stamp.
+        stamp: Stamp,
+        /// Whether a receipt is asked for.
+        receipt: bool,
+    },
+    /// The failure of a call.
+    Fault {
+        /// The call's stamp.
+        stamp: Stamp,
+        /// Whether a receipt is asked for.
+        receipt: bool,
+    },
+    /// What was sent under this stamp has arrived.
+    Receipt {
+        /// The stamp of what arrived.
+        stamp: Stamp,
+    },
+    /// Are you there? The payload comes back in the pong.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+}
+
+impl Head {
+    /// A message without a receipt.
+    pub fn message(name: impl Into<Text>) -> Self {
+        Self::Message { name: name.into(), receipt: None }
+    }
+
+    /// A call without a receipt.
+    pub fn call(name: impl Into<Text>, stamp: Stamp) -> Self {
+        Self::Call { name: name.into(), stamp, receipt: false }
+    }
+
+    /// A reply without a receipt.
+    pub fn reply(stamp: Stamp) -> Self {
+        Self::Reply { stamp, receipt: false }
+    }
+
+    /// A fault without a receipt.
+    pub fn fault(stamp: Stamp) -> Self {
+        Self::Fault { stamp, receipt: false }
+    }
+
+    /// The `type` element of the convention.
+    pub fn kind<'a>(&'a self, types: &'a InternalTypes) -> &'a str {
+        match self {
+            Self::Hi => types.hi,
+            Self::Challenge => types.challenge,
+            Self::Welcome => types.welcome,
+            Self::Message { name, .. } | Self::Call { name, .. } => name,
+            Self::Reply { .. } => types.reply,
+            Self::Fault { .. } => types.fault,
+            Self::Receipt { .. } => types.receipt,
+            Self::Ping => types.ping,
+            Self::Pong => types.pong,
+        }
+    }
+
+    /// The `stamp` element of the convention.
+    pub fn stamp(&self) -> Option<&Stamp> {
+        match self {
+            Self::Message { receipt, .. } => receipt.as_ref(),
+            Self::Call { stamp, .. }
+            | Self::Reply { stamp, .. }
+            | Self::Fault { stamp, .. }
+            | Self::Receipt { stamp } => Some(stamp),
+            Self::Hi | Self::Challenge | Self::Welcome | Self::Ping | Self::Pong => None,
+        }
+    }
+
+    /// The `flags` element of the convention; 0 is left out.
+    pub fn flags(&self) -> u32 {
+        match self {
+            Self::Message { receipt: Some(_), .. } => FLAG_RECEIPT | FLAG_NOTE,
+            Self::Call { receipt: true, .. }
+            | Self::Reply { receipt: true, .. }
+            | Self::Fault { receipt: true, .. } => FLAG_RECEIPT,
+            _ => 0,
+        }
+    }
+
+    /// Reads the convention: an internal type is what [`InternalTypes`] says, any other is a call
+    /// when it has a stamp and a message when it has none. As in the JavaScript original, an
+    /// empty text and the integer 0 are no stamps. Unknown flags are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecErrorKind::Shape`](crate::CodecErrorKind::Shape) when there is neither type nor stamp.
+    pub fn from_parts(
+        types: &InternalTypes,
+        kind: Text,
+        stamp: Option<Stamp>,
+        flags: u32,
+    ) -> Result<Self, CodecError> {
+        let stamp = stamp.filter(|stamp| match stamp {
+            Stamp::Text(text) => !text.is_empty(),
+            Stamp::Int(int) => *int != 0,
+        });
+        let receipt = flags & FLAG_RECEIPT != 0;
+        let Some(stamp) = stamp else {
+            return Ok(match kind.as_str() {
+                "" => return Err(CodecError::shape("the type", "neither type nor stamp")),
+                k if k == types.hi => Self::Hi,
+                k if k == types.challenge => Self::Challenge,
+                k if k == types.welcome => Self::Welcome,
+                k if k == types.ping => Self::Ping,
+                k if k == types.pong => Self::Pong,
+                _ => Self::Message { name: kind, receipt: None },
+            });
+        };
+        Ok(match kind.as_str() {
+            k if k == types.reply => Self::Reply { stamp, receipt },
+            k if k == types.fault => Self::Fault { stamp, receipt },
+            k if k == types.receipt => Self::Receipt { stamp },
+            _ if flags & FLAG_NOTE != 0 => {
+                Self::Message { name: kind, receipt: receipt.then_some(stamp) }
+            }
+            _ => Self::Call { name: kind, stamp, receipt },
+        })
+    }
+}
+
+/// A message taken apart: its head read, its payload still encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// What kind of message it is.
+    pub head: Head,
+    /// The encoded payload: a slice of the message, empty when absent.
+    pub payload: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_convention_reads_what_it_writes() {
+        let types = InternalTypes::DEFAULT;
+        let stamp = || Stamp::from("s1");
+        let heads = [
+            Head::Hi,
+            Head::Challenge,
+            Head::Welcome,
+            Head::Ping,
+            Head::Pong,
+            Head::message("m"),
+            Head::Message { name: "m".into(), receipt: Some(stamp()) },
+            Head::call("m", stamp()),
+            Head::Call { name: "m".into(), stamp: Stamp::Int(-5), receipt: true },
+            Head::reply(stamp()),
+            Head::Reply { stamp: stamp(), receipt: true },
+            Head::fault(stamp()),
+            Head::Receipt { stamp: stamp() },
+        ];
+        for head in heads {
+            let kind = Text::from(head.kind(&types));
+            let read = Head::from_parts(&types, kind, head.stamp().cloned(), head.flags());
+            assert_eq!(read.unwrap(), head);
+        }
+    }
+
+    #[test]
+    fn falsy_stamps_are_none_and_internal_types_depend_on_them() {
+        let types = InternalTypes::DEFAULT;
+        let read = |kind: &str, stamp| Head::from_parts(&types, kind.into(), stamp, 0);
+        assert_eq!(read("m", Some(Stamp::from(""))).unwrap(), Head::message("m"));
+        assert_eq!(read("m", Some(Stamp::Int(0))).unwrap(), Head::message("m"));
+        assert_eq!(read("~wse:response", None).unwrap(), Head::message("~wse:response"));
+        assert_eq!(read("~wse:hi", Some("x".into())).unwrap(), Head::call("~wse:hi", "x".into()));
+        assert!(read("", None).is_err());
+        assert_eq!(read("", Some("x".into())).unwrap(), Head::call("", "x".into()));
+    }
+
+    #[test]
+    fn serial_stamps_come_back_and_others_are_not_serials() {
+        for serial in [1, 9, 10, 4711, u64::MAX] {
+            assert_eq!(Stamp::from(serial).serial(), Some(serial));
+        }
+        for other in ["", "0", "01", "+1", "1 ", "18446744073709551616", "x"] {
+            assert_eq!(Stamp::from(other).serial(), None, "{other:?}");
+        }
+        assert_eq!(Stamp::Int(1).serial(), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! [`Message`]: an envelope whose session payload is read. [`open`] and [`seal`] are the only places
+//! where a session meets a protocol.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{CodecError, Envelope, Fault, Format, Head, Hi, Protocol};
+
+/// What a session takes and gives: a head, and a payload as far as the session reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What kind of message it is.
+    pub head: Head,
+    /// Its payload.
+    pub body: Body,
+}
+
+/// The payload of a [`Message`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Body {
+    /// Encoded in the connection's format, for the application; empty when absent.
+    Raw(Bytes),
+    /// Of a greeting.
+    Hi(Hi),
+    /// Of a failed call.
+    Fault(Fault),
+}
+
+impl Message {
+    /// A message whose payload the session does not read.
+    pub fn raw(head: Head, payload: Bytes) -> Self {
+        Self { head, body: Body::Raw(payload) }
+    }
+
+    /// A greeting.
+    pub fn hi(hi: Hi) -> Self {
+        Self { head: Head::Hi, body: Body::Hi(hi) }
+    }
+
+    /// The failure of the call with this stamp.
+    pub fn fault(stamp: crate::Stamp, fault: Fault) -> Self {
+        Self { head: Head::fault(stamp), body: Body::Fault(fault) }
+    }
+}
+
+/// Unpacks a received message and reads the payload if it is the session's own.
+///
+/// # Errors
+///
+/// Those of [`Protocol::unpack`] and of the format for a greeting. A fault whose payload cannot be
+/// read is still a failed call: it gets a code and an empty message.
+pub fn open<P: Protocol>(protocol: &P, message: Bytes) -> Result<Message, CodecError> {
+    let Envelope { head, payload } = protocol.unpack(message)?;
+    let body = match head {
+        Head::Hi => Body::Hi(protocol.format().decode_hi(&payload)?),
+        Head::Fault { .. } => Body::Fault(
+            protocol
+                .format()
+                .decode_fault(&payload)
+                .unwrap_or_else(|_| Fault::new(crate::ErrorCode::Failed)),
+        ),
+        _ => Body::Raw(payload),
+    };
+    Ok(Message { head, body })
+}
+
+/// Packs a message of the session's.
+pub fn seal<P: Protocol>(protocol: &P, message: &Message, out: &mut BytesMut) {
+    let format = protocol.format();
+    match &message.body {
+        Body::Raw(payload) => protocol.pack(&message.head, payload, out),
+        Body::Hi(hi) => pack(protocol, &message.head, out, |out| format.encode_hi(hi, out)),
+        Body::Fault(fault) => {
+            pack(protocol, &message.head, out, |out| format.encode_fault(fault, out));
+        }
+    }
+}
+
+fn pack<P: Protocol>(
+    protocol: &P,
+    head: &Head,
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut),
+) {
+    let mut payload = BytesMut::new();
+    write(&mut payload);
+    protocol.pack(head, &payload, out);
+}

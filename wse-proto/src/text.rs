@@ -1,0 +1,206 @@
+//! [`Text`]: UTF-8 that is a slice of the message it came in.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::str::Utf8Error;
+
+use bytes::Bytes;
+
+/// Longest text kept inside the value itself, in bytes.
+const INLINE: usize = 22;
+
+/// UTF-8 text: short ones live in the value, longer ones share the buffer of the message
+/// they were received in. Cloning never allocates.
+///
+/// ```
+/// use wse_proto::Text;
+/// let name = Text::from_static("hello");
+/// assert_eq!(name, "hello");
+/// ```
+#[derive(Clone)]
+pub struct Text(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Inline { len: u8, buf: [u8; INLINE] },
+    Shared(Bytes),
+}
+
+impl Text {
+    /// The empty text.
+    pub const EMPTY: Self = Self(Repr::Inline { len: 0, buf: [0; INLINE] });
+
+    /// A text that lives as long as the program.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Repr::Shared(Bytes::from_static(text.as_bytes())))
+    }
+
+    /// Checks that `bytes` are UTF-8 and keeps them: short ones are copied into the value,
+    /// longer ones are kept by reference count.
+    pub fn from_utf8(bytes: Bytes) -> Result<Self, Utf8Error> {
+        let text = std::str::from_utf8(&bytes)?;
+        Ok(Self::inline(text).unwrap_or(Self(Repr::Shared(bytes))))
+    }
+
+    /// The part `part` of `message`, which must lie inside it; a part from elsewhere is copied.
+    /// What a protocol calls to name a slice of what it unpacks.
+    pub fn slice_of(message: &Bytes, part: &str) -> Self {
+        if let Some(text) = Self::inline(part) {
+            return text;
+        }
+        let whole = message.as_ptr_range();
+        let inside = part.as_bytes().as_ptr_range();
+        if whole.start <= inside.start && inside.end <= whole.end {
+            Self(Repr::Shared(message.slice_ref(part.as_bytes())))
+        } else {
+            Self(Repr::Shared(Bytes::copy_from_slice(part.as_bytes())))
+        }
+    }
+
+    fn inline(text: &str) -> Option<Self> {
+        let mut buf = [0; INLINE];
+        buf.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        // Fits: `text.len()` is at most INLINE here.
+        Some(Self(Repr::Inline { len: text.len() as u8, buf }))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        let bytes = match &self.0 {
+            Repr::Inline { len, buf } => &buf[..usize::from(*len)],
+            Repr::Shared(bytes) => bytes,
+        };
+        // Checked when it was made. Names are short: checking again is cheaper than `unsafe` is worth.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::inline(text)
+            .unwrap_or_else(|| Self(Repr::Shared(Bytes::copy_from_slice(text.as_bytes()))))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::inline(&text).unwrap_or_else(|| Self(Repr::Shared(Bytes::from(text.into_bytes()))))
+    }
+}
+
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<&Self> for Text {
+    fn from(text: &Self) -> Self {
+        text.clone()
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_are_inline_and_long_ones_share_the_message() {
+        let message = Bytes::from("a name that is longer than twenty-two bytes".to_owned());
+        let part = std::str::from_utf8(&message[2..]).unwrap();
+        let long = Text::slice_of(&message, part);
+        assert_eq!(long.as_str().as_ptr(), part.as_ptr());
+        let short = Text::slice_of(&message, &part[..4]);
+        assert_eq!(short, "name");
+        assert_ne!(short.as_str().as_ptr(), part.as_ptr());
+    }
+
+    #[test]
+    fn a_foreign_part_is_copied() {
+        let message = Bytes::from_static(b"x");
+        let other = "some other text that is not in the message".to_owned();
+        assert_eq!(Text::slice_of(&message, &other), other.as_str());
+    }
+
+    #[test]
+    fn is_no_larger_than_bytes_and_a_word() {
+        assert!(size_of::<Text>() <= size_of::<Bytes>() + size_of::<usize>());
+    }
+}
