@@ -33,6 +33,11 @@ pub trait Format: Clone + Send + Sync + 'static {
     ///
     /// [`CodecError`] when it is not a fault.
     fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError>;
+
+    /// An encoded empty map: what a greeting without meta counts as. Default: no bytes.
+    fn empty_map(&self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 /// A format that can write `T`.

@@ -12,6 +12,7 @@ mod message;
 mod negotiate;
 mod payload;
 mod protocol;
+pub mod session;
 mod text;
 
 pub use envelope::{Envelope, FLAG_NOTE, FLAG_RECEIPT, Head, Stamp};

@@ -116,6 +116,9 @@ macro_rules! negotiated {
             fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError> {
                 with_chosen!(self, f => f.decode_fault(payload), $($i)+)
             }
+            fn empty_map(&self) -> Bytes {
+                with_chosen!(self, f => f.empty_map(), $($i)+)
+            }
         }
 
         impl<T: ?Sized, $($P: Encode<T>),+> Encode<T> for NegotiatedFormat<($($P,)+)> {

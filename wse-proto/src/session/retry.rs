@@ -1,0 +1,70 @@
+//! When a client connects again.
+
+use std::time::Duration;
+
+/// Whether a connection that ended with this close code (RFC 6455 §7.4) is worth opening again: 1005,
+/// 1006, 1011 to 1014, and 4000. Not after a normal end (1000), a server that goes away for good
+/// (1001) or a peer that calls us broken.
+pub const fn reconnects(code: u16) -> bool {
+    matches!(code, 1005 | 1006 | 1011..=1014 | 4000)
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long to wait before connecting again: exponential with full jitter.
+///
+/// ```
+/// use std::time::Duration;
+/// use wse_proto::session::Backoff;
+/// let backoff = Backoff::default();
+/// assert_eq!(backoff.delay(0, 0.5), Duration::from_millis(500));
+/// assert_eq!(backoff.delay(3, 0.5), Duration::from_secs(4));
+/// assert!(backoff.delay(1000, 1.0) <= Duration::from_secs(30));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backoff {
+    /// The longest first wait. Default: 1 s.
+    pub base: Duration,
+    /// The longest wait at all. Default: 30 s.
+    pub cap: Duration,
+    /// After how many failed attempts in a row to give up. Default: never.
+    pub attempts: Option<u32>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: None }
+    }
+}
+
+impl Backoff {
+    /// Sets the longest first wait. Default: 1 s.
+    #[must_use]
+    pub const fn base(mut self, base: Duration) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// Sets the longest wait. Default: 30 s.
+    #[must_use]
+    pub const fn cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// Gives up after so many failed attempts in a row. Default: never.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// The wait before attempt number `attempt`, counted from 0 after each success. `luck` is a
+    /// random number from 0 to 1: full jitter spreads the clients of a server that came back.
+    pub fn delay(&self, attempt: u32, luck: f64) -> Duration {
+        let longest = self.base.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        // A year at most: `mul_f64` panics where it would overflow.
+        longest.min(self.cap).min(YEAR).mul_f64(luck.clamp(0.0, 1.0))
+    }
+}

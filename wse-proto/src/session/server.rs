@@ -1,0 +1,132 @@
+//! The server's side of the greeting.
+//!
+//! ```text
+//!                hi                 challenge()                answer
+//!   Stranger ─────────► Validating ─────────────► Challenged ─────────► Validating
+//!                           │ accept(): welcome                             │ accept(): welcome
+//!                           ▼                                               ▼
+//!                         Ready ◄───────────────────────────────────────────┘
+//!
+//!   any other message in Stranger or Challenged ► closed 1000 wse.protocol-error
+//!   refuse(), or the deadline                   ► closed 1000 wse.not-authorized
+//! ```
+//!
+//! What arrives while the application decides is held, up to [`HELD`] messages, and handled once the
+//! connection is ready: a client may pipeline behind its greeting.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{Body, CloseReason, ErrorCode, Head, Hi, Message, UsageError};
+
+use super::{Close, Event, Phase, Session, SessionLimits};
+
+/// How many messages of a stranger are held while the application decides.
+pub(super) const HELD: usize = 8;
+
+#[derive(Debug)]
+pub(super) struct Greeting {
+    state: State,
+    deadline: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum State {
+    Stranger,
+    Validating { challenged: bool, held: Vec<Message> },
+    Challenged,
+}
+
+impl Greeting {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+}
+
+impl Session {
+    /// The server's side of a new connection. Without a `greeting`
+    /// ([`Protocol::has_greeting`](crate::Protocol::has_greeting)) the application is asked at once, with
+    /// an empty [`Hi`], and no welcome is sent. When `deadline` passes before the connection is accepted, it is closed.
+    pub fn server(greeting: bool, deadline: Option<Duration>, limits: SessionLimits) -> Self {
+        let state = if greeting { State::Stranger } else { validating(false) };
+        let phase = Phase::Server(Greeting { state, deadline });
+        let mut session = Self::new(phase, greeting, limits);
+        if !greeting {
+            session.events.push_back(Event::Greeted { hi: Hi::default() });
+        }
+        session
+    }
+
+    /// Asks a greeted stranger to solve this quest, an encoded value.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::NotAsked`] unless the last event was [`Event::Greeted`] and the connection is still there.
+    pub fn challenge(&mut self, quest: Bytes) -> Result<(), UsageError> {
+        let Phase::Server(Greeting { state, .. }) = &mut self.phase else {
+            return Err(UsageError::NotAsked);
+        };
+        match state {
+            State::Validating { challenged: false, held } if self.greeting => {
+                // Nothing can be pipelined behind a question that was not yet asked.
+                let early = !held.is_empty();
+                *state = State::Challenged;
+                if early {
+                    self.violation(ErrorCode::ProtocolViolation, None);
+                } else {
+                    self.send(Message::raw(Head::Challenge, quest));
+                }
+                Ok(())
+            }
+            _ => Err(UsageError::NotAsked),
+        }
+    }
+
+    /// Lets the stranger in and sends the welcome, an encoded value. Events of messages that were held come after.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::NotAsked`] when no decision is waited for: the connection may have ended. Nobody joins then.
+    pub fn accept(&mut self, now: Duration, welcome: Bytes) -> Result<(), UsageError> {
+        let held = match &mut self.phase {
+            Phase::Server(Greeting { state: State::Validating { held, .. }, .. }) => {
+                std::mem::take(held)
+            }
+            _ => return Err(UsageError::NotAsked),
+        };
+        self.phase = Phase::Ready;
+        if self.greeting {
+            self.send(Message::raw(Head::Welcome, welcome));
+        }
+        for message in held {
+            self.handle_message(now, message);
+        }
+        Ok(())
+    }
+
+    /// Closes the connection with 1000 `wse.not-authorized`. Does nothing when it has ended.
+    pub fn refuse(&mut self) {
+        self.close(Close::normal(CloseReason::NotAuthorized));
+    }
+
+    pub(super) fn server_greeting(&mut self, message: Message) {
+        let Phase::Server(Greeting { state, .. }) = &mut self.phase else { return };
+        match (&mut *state, message) {
+            (State::Stranger, Message { head: Head::Hi, body: Body::Hi(hi) }) => {
+                *state = validating(false);
+                self.events.push_back(Event::Greeted { hi });
+            }
+            (State::Challenged, Message { head: Head::Challenge, body: Body::Raw(answer) }) => {
+                *state = validating(true);
+                self.events.push_back(Event::Answered { answer });
+            }
+            (State::Validating { held, .. }, message) if held.len() < HELD => held.push(message),
+            _ => self.violation(ErrorCode::ProtocolViolation, None),
+        }
+    }
+}
+
+fn validating(challenged: bool) -> State {
+    State::Validating { challenged, held: Vec::new() }
+}

@@ -1,0 +1,93 @@
+//! [`Users`]: who is connected, with which connections.
+
+use std::collections::HashMap;
+
+use crate::Text;
+
+/// Who is connected: users by id, each with its connections, oldest first, and a limit per user.
+///
+/// `C` is whatever a connection is to its owner.
+///
+/// ```
+/// use wse_proto::session::Users;
+/// let mut users = Users::new(1);
+/// assert!(users.join("ann".into(), 1, "phone").first);
+/// let joined = users.join("ann".into(), 2, "desk");
+/// assert!(!joined.first);
+/// assert_eq!(joined.evicted, ["phone"]);
+/// assert_eq!(users.leave("ann", 2), Some(true));
+/// ```
+#[derive(Debug)]
+pub struct Users<C> {
+    limit: usize,
+    by_id: HashMap<Text, Vec<(u64, C)>>,
+}
+
+/// What [`Users::join`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Joined<C> {
+    /// It is the user's first connection.
+    pub first: bool,
+    /// Connections over the limit, which are no longer the user's and are to be closed.
+    pub evicted: Vec<C>,
+}
+
+impl<C> Users<C> {
+    /// Nobody yet; a user may have `limit` connections, at least one.
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), by_id: HashMap::new() }
+    }
+
+    /// Adds a connection of `user`; its oldest ones make room when the limit is reached.
+    pub fn join(&mut self, user: Text, id: u64, connection: C) -> Joined<C> {
+        let connections = self.by_id.entry(user).or_default();
+        let first = connections.is_empty();
+        let excess = (connections.len() + 1).saturating_sub(self.limit);
+        let evicted = connections.drain(..excess).map(|(_, connection)| connection).collect();
+        connections.push((id, connection));
+        Joined { first, evicted }
+    }
+
+    /// Removes a connection; `Some(true)` when it was the user's last, `None` when it was not there.
+    pub fn leave(&mut self, user: &str, id: u64) -> Option<bool> {
+        let connections = self.by_id.get_mut(user)?;
+        let at = connections.iter().position(|(other, _)| *other == id)?;
+        connections.remove(at);
+        let last = connections.is_empty();
+        if last {
+            self.by_id.remove(user);
+        }
+        Some(last)
+    }
+
+    /// Removes all connections of a user.
+    pub fn remove(&mut self, user: &str) -> Vec<C> {
+        let connections = self.by_id.remove(user).unwrap_or_default();
+        connections.into_iter().map(|(_, connection)| connection).collect()
+    }
+
+    /// The connections of a user, oldest first.
+    pub fn of(&self, user: &str) -> impl Iterator<Item = &C> {
+        self.by_id.get(user).into_iter().flatten().map(|(_, connection)| connection)
+    }
+
+    /// All users with the number of their connections, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Text, usize)> {
+        self.by_id.iter().map(|(user, connections)| (user, connections.len()))
+    }
+
+    /// All connections, in no order.
+    pub fn connections(&self) -> impl Iterator<Item = &C> {
+        self.by_id.values().flatten().map(|(_, connection)| connection)
+    }
+
+    /// How many users are connected.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
