@@ -1,1 +1,4 @@
 //! wse-transport
+
+pub mod handshake;
+pub mod ws;

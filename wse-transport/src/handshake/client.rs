@@ -1,0 +1,232 @@
+//! The client's side (RFC 6455 §4.1).
+
+use base64::Engine;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
+use url::{Host, Url};
+
+use super::{
+    accept::{BASE64, accept_key},
+    error::{RequestError, ResponseError},
+    headers::{is_reserved, is_token, list_has, single},
+};
+
+/// What a client asks for, and against what the response is verified.
+///
+/// ```
+/// use wse_transport::handshake::ClientRequest;
+///
+/// let request = ClientRequest::new("ws://example.com:8080/chat?room=7")?.subprotocol("wse-cbor")?;
+/// assert_eq!(request.build([0; 16]).headers()["host"], "example.com:8080");
+/// # Ok::<(), wse_transport::handshake::RequestError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientRequest {
+    host: String,
+    port: u16,
+    uri: Uri,
+    headers: HeaderMap,
+    subprotocols: Vec<String>,
+    require_subprotocol: bool,
+}
+
+impl ClientRequest {
+    /// A request for a `ws://` URL. A user name and password in it become an `Authorization`
+    /// field (RFC 7617).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] for a URL that is malformed, has another scheme, or has a fragment.
+    pub fn new(url: &str) -> Result<Self, RequestError> {
+        let url = Url::parse(url).map_err(RequestError::Url)?;
+        if url.scheme() != "ws" {
+            return Err(RequestError::Scheme(url.scheme().to_owned()));
+        }
+        // RFC 6455 §3: fragment identifiers MUST NOT be used.
+        if url.fragment().is_some() {
+            return Err(RequestError::Fragment);
+        }
+        let host = match url.host().ok_or(RequestError::NoHost)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let malformed = |name: &HeaderName| RequestError::MalformedHeader(name.to_string());
+        let mut headers = HeaderMap::new();
+        // RFC 6455 §4.1: the port follows the host unless it is the default one.
+        let mut authority = url.host_str().unwrap_or_default().to_owned();
+        if let Some(port) = url.port() {
+            authority.push_str(&format!(":{port}"));
+        }
+        let value = HeaderValue::from_str(&authority).map_err(|_| malformed(&header::HOST))?;
+        headers.insert(header::HOST, value);
+        if !url.username().is_empty() || url.password().is_some() {
+            let mut secret = percent_decode(url.username());
+            secret.push(b':');
+            secret.extend(percent_decode(url.password().unwrap_or_default()));
+            let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(secret)))
+                .map_err(|_| malformed(&header::AUTHORIZATION))?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let mut target = url.path().to_owned();
+        if let Some(query) = url.query() {
+            target.push('?');
+            target.push_str(query);
+        }
+        let uri = Uri::try_from(target)
+            .map_err(|_| RequestError::Url(url::ParseError::RelativeUrlWithoutBase))?;
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(80),
+            uri,
+            headers,
+            subprotocols: Vec::new(),
+            require_subprotocol: true,
+        })
+    }
+
+    /// Offers a subprotocol, after those offered before.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Subprotocol`] for what is not a token, and for a repetition.
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, RequestError> {
+        if !is_token(name) || self.subprotocols.iter().any(|it| it == name) {
+            return Err(RequestError::Subprotocol(name.to_owned()));
+        }
+        self.subprotocols.push(name.to_owned());
+        Ok(self)
+    }
+
+    /// Whether a server that selects none of the offered subprotocols is refused, as browsers
+    /// do. Default: true.
+    #[must_use]
+    pub const fn require_subprotocol(mut self, required: bool) -> Self {
+        self.require_subprotocol = required;
+        self
+    }
+
+    /// Adds a header field, such as `Origin` or `Cookie`.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] for a field that belongs to the handshake itself, and for a name or value
+    /// with characters that are not allowed.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, RequestError> {
+        let malformed = || RequestError::MalformedHeader(name.to_owned());
+        let parsed = HeaderName::try_from(name).map_err(|_| malformed())?;
+        if is_reserved(&parsed) {
+            return Err(RequestError::ReservedHeader(parsed));
+        }
+        let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
+        self.headers.append(parsed, value);
+        Ok(self)
+    }
+
+    /// The host to connect to: a name, or an address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The TCP port to connect to.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The request to send. `key` is 16 random bytes, new for each connection (RFC 6455 §4.1).
+    #[must_use]
+    pub fn build(&self, key: [u8; 16]) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.uri.clone();
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
+        // Base64 and tokens are always valid header values.
+        if let Ok(value) = HeaderValue::try_from(BASE64.encode(key)) {
+            headers.insert(header::SEC_WEBSOCKET_KEY, value);
+        }
+        if !self.subprotocols.is_empty()
+            && let Ok(value) = HeaderValue::try_from(self.subprotocols.join(", "))
+        {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+        }
+        request
+    }
+
+    /// Checks a response with status 101 to [`build`](Self::build) with the same `key`, and
+    /// returns the selected subprotocol.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError`].
+    pub fn verify<B>(
+        &self,
+        key: [u8; 16],
+        response: &Response<B>,
+    ) -> Result<Option<String>, ResponseError> {
+        let headers = response.headers();
+        if response.version() != Version::HTTP_11 {
+            return Err(ResponseError::Version);
+        }
+        if !single(headers, header::UPGRADE)
+            .is_ok_and(|it| it.is_some_and(|it| it.eq_ignore_ascii_case("websocket")))
+        {
+            return Err(ResponseError::Upgrade);
+        }
+        if !list_has(headers, &header::CONNECTION, "upgrade") {
+            return Err(ResponseError::Connection);
+        }
+        let accept = accept_key(&BASE64.encode(key));
+        if single(headers, header::SEC_WEBSOCKET_ACCEPT) != Ok(Some(&accept)) {
+            return Err(ResponseError::AcceptMismatch);
+        }
+        if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+            return Err(ResponseError::ExtensionNotOffered);
+        }
+        match single(headers, header::SEC_WEBSOCKET_PROTOCOL) {
+            Ok(Some(name)) if self.subprotocols.iter().any(|it| it == name) => {
+                Ok(Some(name.to_owned()))
+            }
+            Ok(Some(name)) => Err(ResponseError::SubprotocolNotOffered(name.to_owned())),
+            Ok(None) if self.require_subprotocol && !self.subprotocols.is_empty() => {
+                Err(ResponseError::SubprotocolMissing)
+            }
+            Ok(None) => Ok(None),
+            Err(()) => Err(ResponseError::SubprotocolMalformed),
+        }
+    }
+}
+
+/// RFC 3986 §2.1; what is not an escape stays as it is.
+fn percent_decode(text: &str) -> Vec<u8> {
+    let hex = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|it| u8::try_from(it).ok())
+    };
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let escape = match (first, tail) {
+            (b'%', [high, low, after @ ..]) => hex(*high).zip(hex(*low)).map(|it| (it, after)),
+            _ => None,
+        };
+        if let Some(((high, low), after)) = escape {
+            out.push(high << 4 | low);
+            rest = after;
+        } else {
+            out.push(*first);
+        }
+    }
+    out
+}

@@ -1,0 +1,149 @@
+//! Heads over a transport. Nothing here has a deadline of its own but the reading of a refusal's
+//! body: wrap the whole handshake in one.
+
+use std::{io, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode, header};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{
+    error::{HandshakeError, ResponseError},
+    head::{
+        HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
+        parse_response,
+    },
+    headers::single,
+    rejection::Rejection,
+};
+
+/// How much of a refusal's body is kept, in bytes.
+const MAX_BODY: usize = 4096;
+
+/// How long a refusal's body is waited for.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reads a request's head. Bytes behind it are returned: they are the client's first frames.
+///
+/// # Errors
+///
+/// [`HandshakeError::Rejected`] for a malformed head (400), too long a first line (414), and
+/// anything else beyond the limits (431); [`HandshakeError::Io`], also when the transport ends
+/// early. Not cancel safe.
+pub async fn read_request<T: AsyncRead + Unpin>(
+    io: &mut T,
+    limits: &HeadLimits,
+) -> Result<(Request<()>, BytesMut), HandshakeError> {
+    let rejected = |error: HeadError| HandshakeError::from(Rejection::from(error));
+    let (head, leftover) = read_head(io, limits).await?.map_err(rejected)?;
+    Ok((parse_request(&head, limits).map_err(rejected)?, leftover))
+}
+
+/// Reads a response's head. Bytes behind it are returned: they are the server's first frames.
+///
+/// # Errors
+///
+/// [`HandshakeError::Refused`] for a status other than 101, with what comes of the body within a
+/// second, up to 4 KiB; [`ResponseError::Head`]; [`HandshakeError::Io`], also when the transport
+/// ends early. Not cancel safe.
+pub async fn read_response<T: AsyncRead + Unpin>(
+    io: &mut T,
+    limits: &HeadLimits,
+) -> Result<(Response<()>, BytesMut), HandshakeError> {
+    let (head, leftover) = read_head(io, limits).await?.map_err(ResponseError::Head)?;
+    let response = parse_response(&head, limits).map_err(ResponseError::Head)?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok((response, leftover));
+    }
+    let body = read_body(io, leftover, &response).await;
+    Err(HandshakeError::Refused(Box::new(response.map(|()| body))))
+}
+
+/// Writes a request and flushes.
+///
+/// # Errors
+///
+/// Those of the transport. Not cancel safe.
+pub async fn write_request<T: AsyncWrite + Unpin>(
+    io: &mut T,
+    request: &Request<()>,
+) -> io::Result<()> {
+    io.write_all(&encode_request(request)).await?;
+    io.flush().await
+}
+
+/// Writes the response 101 and flushes.
+///
+/// # Errors
+///
+/// Those of the transport. Not cancel safe.
+pub async fn write_response<T: AsyncWrite + Unpin>(
+    io: &mut T,
+    response: &Response<()>,
+) -> io::Result<()> {
+    io.write_all(&encode_response(response, "")).await?;
+    io.flush().await
+}
+
+/// Writes a refusal and shuts the write side down.
+///
+/// # Errors
+///
+/// Those of the transport. Not cancel safe.
+pub async fn write_rejection<T: AsyncWrite + Unpin>(
+    io: &mut T,
+    rejection: &Rejection,
+) -> io::Result<()> {
+    let (parts, body) = rejection.to_response().into_parts();
+    io.write_all(&encode_response(&Response::from_parts(parts, ()), body))
+        .await?;
+    io.shutdown().await
+}
+
+/// The outer error is the transport's, the inner one the sender's.
+async fn read_head<T: AsyncRead + Unpin>(
+    io: &mut T,
+    limits: &HeadLimits,
+) -> io::Result<Result<(BytesMut, BytesMut), HeadError>> {
+    let mut buffer = BytesMut::with_capacity(4096);
+    let mut scanner = HeadScanner::default();
+    loop {
+        if io.read_buf(&mut buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match scanner.scan(&buffer, limits) {
+            Ok(None) => {}
+            Ok(Some(len)) => return Ok(Ok((buffer.split_to(len), buffer))),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// Best effort: what has arrived when the body is complete, when the patience or the connection
+/// ends, or when it is enough.
+async fn read_body<T: AsyncRead + Unpin>(
+    io: &mut T,
+    mut body: BytesMut,
+    response: &Response<()>,
+) -> Bytes {
+    let length = single(response.headers(), header::CONTENT_LENGTH)
+        .ok()
+        .flatten();
+    let wanted = length
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(MAX_BODY)
+        .min(MAX_BODY);
+    let _ = timeout(BODY_PATIENCE, async {
+        while body.len() < wanted {
+            if !matches!(io.read_buf(&mut body).await, Ok(1..)) {
+                break;
+            }
+        }
+    })
+    .await;
+    body.truncate(wanted);
+    body.freeze()
+}

@@ -1,0 +1,29 @@
+//! The opening handshake (RFC 6455 §4): an HTTP/1.1 request that turns a connection into a
+//! WebSocket.
+//!
+//! Parsing, checking and building are pure and work on [`http`] types, so that an HTTP server can
+//! use them too; only [`read_request`] and its siblings touch a transport. A server reads a
+//! request, makes an [`Upgrade`] of it, and answers with [`Upgrade::response`] or with a
+//! [`Rejection`]. A client builds a [`ClientRequest`], and verifies the response with it.
+
+mod accept;
+mod client;
+mod error;
+mod head;
+mod headers;
+mod io;
+mod origin;
+mod rejection;
+mod upgrade;
+
+pub use accept::accept_key;
+pub use client::ClientRequest;
+pub use error::{HandshakeError, RequestError, ResponseError};
+pub use head::{
+    HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
+    parse_response,
+};
+pub use io::{read_request, read_response, write_rejection, write_request, write_response};
+pub use origin::OriginPolicy;
+pub use rejection::Rejection;
+pub use upgrade::Upgrade;

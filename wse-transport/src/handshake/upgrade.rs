@@ -1,0 +1,133 @@
+//! The server's side: from a request to the answer 101 (RFC 6455 §4.2).
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+
+use super::{
+    accept::{accept_key, is_key},
+    error::ResponseError,
+    headers::{is_reserved, list_has, single, subprotocols},
+    rejection::Rejection,
+};
+
+/// A request that asks for a WebSocket in full accordance with RFC 6455 §4.2.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    key: String,
+    subprotocols: Vec<String>,
+}
+
+impl Upgrade {
+    /// Checks a request.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`]: 405 for a method other than GET, 505 for an HTTP version other than 1.1,
+    /// 426 for a request that asks for no WebSocket or for another version of it, and 400 for
+    /// anything that is missing, malformed or repeated.
+    pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
+        let headers = request.headers();
+        let bad = |what| move |()| Rejection::bad_request(what);
+
+        if request.method() != Method::GET {
+            return Err(
+                Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
+                    .header(header::ALLOW, HeaderValue::from_static("GET")),
+            );
+        }
+        if request.version() != Version::HTTP_11 {
+            let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+            return Err(Rejection::new(status, "version must be HTTP/1.1"));
+        }
+        let host = single(headers, header::HOST).map_err(bad("Host is malformed or repeated"))?;
+        if host.is_none_or(str::is_empty) {
+            return Err(Rejection::bad_request("Host is missing"));
+        }
+        // A body would be taken for frames.
+        let length = single(headers, header::CONTENT_LENGTH).map_err(bad("Content-Length"))?;
+        if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|it| it != "0") {
+            return Err(Rejection::bad_request("request must not have a body"));
+        }
+        if !list_has(headers, &header::UPGRADE, "websocket")
+            || !list_has(headers, &header::CONNECTION, "upgrade")
+        {
+            return Err(Rejection::upgrade_required(
+                "request must ask for a websocket",
+            ));
+        }
+        let version = single(headers, header::SEC_WEBSOCKET_VERSION)
+            .map_err(bad("Sec-WebSocket-Version is malformed or repeated"))?;
+        if version != Some("13") {
+            return Err(Rejection::upgrade_required(
+                "Sec-WebSocket-Version must be 13",
+            ));
+        }
+        let key = single(headers, header::SEC_WEBSOCKET_KEY)
+            .map_err(bad("Sec-WebSocket-Key is malformed or repeated"))?
+            .ok_or_else(|| Rejection::bad_request("Sec-WebSocket-Key is missing"))?;
+        if !is_key(key) {
+            return Err(Rejection::bad_request(
+                "Sec-WebSocket-Key must be 16 bytes in base64",
+            ));
+        }
+        let subprotocols = subprotocols(headers)
+            .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
+        Ok(Self {
+            key: key.to_owned(),
+            subprotocols,
+        })
+    }
+
+    /// The client's `Sec-WebSocket-Key`.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The `Sec-WebSocket-Accept` that answers it.
+    #[must_use]
+    pub fn accept(&self) -> String {
+        accept_key(&self.key)
+    }
+
+    /// The subprotocols that the client speaks, best first.
+    #[must_use]
+    pub fn subprotocols(&self) -> &[String] {
+        &self.subprotocols
+    }
+
+    /// The answer 101, with the selected subprotocol and any other fields.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError`] for a subprotocol that was not offered, and for a field that belongs to
+    /// the handshake itself.
+    pub fn response(
+        &self,
+        selected: Option<&str>,
+        extra: &HeaderMap,
+    ) -> Result<Response<()>, ResponseError> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        for (name, value) in extra {
+            if is_reserved(name) {
+                return Err(ResponseError::ReservedHeader(name.clone()));
+            }
+            headers.append(name, value.clone());
+        }
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        let value = |text: &str| HeaderValue::from_str(text);
+        let accept = value(&self.accept()).map_err(|_| ResponseError::AcceptMismatch)?;
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(name) = selected {
+            let not_offered = || ResponseError::SubprotocolNotOffered(name.to_owned());
+            if !self.subprotocols.iter().any(|it| it == name) {
+                return Err(not_offered());
+            }
+            let name = value(name).map_err(|_| not_offered())?;
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        Ok(response)
+    }
+}

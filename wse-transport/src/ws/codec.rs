@@ -1,0 +1,316 @@
+//! Bytes ⇄ frames, with every rule that can be checked on a frame (RFC 6455 §5).
+
+use std::fmt;
+
+use bytes::{Buf, BufMut, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::{
+    error::{Error, ProtocolError, UsageError},
+    frame::{Frame, FrameHeader, MAX_CONTROL},
+    limits::Limits,
+    mask::apply_mask,
+    opcode::Opcode,
+    utf8::Utf8Validator,
+};
+
+/// How much is asked of the transport at once while nothing big is under way, in bytes.
+const READ_CHUNK: usize = 8 * 1024;
+
+/// With less room than this at the end of the read buffer, it is renewed.
+const READ_MIN: usize = 2 * 1024;
+
+/// How far memory may be reserved ahead of the payload that really arrived, in bytes. Beyond it,
+/// as much again as has arrived: a declared length alone costs its sender 8 bytes and us no more
+/// than this.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Which end of the connection we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Masks what it sends, and refuses masked frames.
+    Client,
+    /// Refuses frames that are not masked.
+    Server,
+}
+
+/// The tokio-util codec of RFC 6455 frames.
+///
+/// Decoding enforces masking, reserved bits and opcodes, the rules for control frames, the order
+/// of fragments and the [`Limits`]; it unmasks, and checks text while its frame is still arriving,
+/// so that a wrong byte fails at once. An error is fatal: the codec must not be used after one.
+///
+/// The codec has no clock and no randomness: a client's masks come from a function it is given.
+pub struct Codec {
+    limits: Limits,
+    masks: Option<Box<dyn FnMut() -> [u8; 4] + Send + Sync>>,
+    reading: Reading,
+    message: Option<Fragments>,
+    /// Whether the read buffer was grown for a big frame, and should be given back.
+    oversized: bool,
+}
+
+/// Where in a frame the decoder stands.
+#[derive(Debug)]
+enum Reading {
+    Header,
+    /// The header is consumed; `checked` bytes of payload are unmasked and validated.
+    Payload {
+        header: FrameHeader,
+        len: usize,
+        checked: usize,
+    },
+}
+
+/// The data message that is under way.
+#[derive(Debug)]
+struct Fragments {
+    text: Option<Utf8Validator>,
+    bytes: usize,
+    frames: usize,
+}
+
+impl Codec {
+    /// The server's side: sends without masks.
+    #[must_use]
+    pub fn server(limits: Limits) -> Self {
+        Self {
+            limits,
+            masks: None,
+            reading: Reading::Header,
+            message: None,
+            oversized: false,
+        }
+    }
+
+    /// The client's side. `masks` is called once per frame sent; what it returns must be
+    /// unpredictable for the application's data (RFC 6455 §5.3, §10.3), except in tests.
+    #[must_use]
+    pub fn client(limits: Limits, masks: impl FnMut() -> [u8; 4] + Send + Sync + 'static) -> Self {
+        Self {
+            masks: Some(Box::new(masks)),
+            ..Self::server(limits)
+        }
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        if self.masks.is_some() {
+            Role::Client
+        } else {
+            Role::Server
+        }
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Changes the limits, from the next frame header on; a frame whose header has been read
+    /// keeps those it was accepted under.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Whether neither a frame nor a fragmented message is under way.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.reading, Reading::Header) && self.message.is_none()
+    }
+
+    /// Checks a header against role, order and limits, before any of its payload is looked at,
+    /// and returns the payload's length.
+    fn admit(&mut self, header: &FrameHeader) -> Result<usize, ProtocolError> {
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            // RFC 6455 §5.2: MUST be 0 unless an extension is negotiated.
+            return Err(ProtocolError::ReservedBits);
+        }
+        // RFC 6455 §5.1: a server MUST close upon a frame that is not masked, a client upon one
+        // that is.
+        match (self.role(), header.mask) {
+            (Role::Server, None) => return Err(ProtocolError::Unmasked),
+            (Role::Client, Some(_)) => return Err(ProtocolError::Masked),
+            (Role::Server, Some(_)) | (Role::Client, None) => {}
+        }
+        let declared = header.payload_len;
+        let fits = |limit| usize::try_from(declared).ok().filter(|len| *len <= limit);
+        if header.opcode.is_control() {
+            return fits(MAX_CONTROL).ok_or(ProtocolError::ControlTooLong);
+        }
+
+        let (had, frames) = match (header.opcode, &self.message) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationUnexpected),
+            (Opcode::Continuation, Some(message)) => (message.bytes, message.frames),
+            (_, Some(_)) => return Err(ProtocolError::ContinuationExpected),
+            (_, None) => (0, 0),
+        };
+        let limits = self.limits;
+        if frames >= limits.max_fragments {
+            return Err(ProtocolError::TooManyFragments {
+                limit: limits.max_fragments,
+            });
+        }
+        let len = fits(limits.max_frame).ok_or(ProtocolError::FrameTooBig {
+            declared,
+            limit: limits.max_frame,
+        })?;
+        let bytes = had
+            .checked_add(len)
+            .filter(|sum| *sum <= limits.max_message)
+            .ok_or(ProtocolError::MessageTooBig {
+                declared: declared.saturating_add(had as u64),
+                limit: limits.max_message,
+            })?;
+        let message = self.message.get_or_insert_with(|| Fragments {
+            text: (header.opcode == Opcode::Text).then(Utf8Validator::default),
+            bytes: 0,
+            frames: 0,
+        });
+        message.bytes = bytes;
+        message.frames += 1;
+        Ok(len)
+    }
+
+    /// Makes room for the next read, according to what is under way.
+    fn reserve(&mut self, src: &mut BytesMut) {
+        match self.reading {
+            Reading::Header => {
+                if self.oversized && src.len() <= READ_CHUNK {
+                    // Else an idle connection would keep the memory of its largest message.
+                    let mut fresh = BytesMut::with_capacity(READ_CHUNK + src.len());
+                    fresh.extend_from_slice(src);
+                    *src = fresh;
+                    self.oversized = false;
+                } else if src.capacity() - src.len() < READ_MIN {
+                    src.reserve(READ_CHUNK.saturating_sub(src.len()).max(READ_MIN));
+                }
+            }
+            Reading::Payload { len, .. } => {
+                let missing = len - src.len();
+                let room = src.capacity() - src.len();
+                if room < missing.min(READ_MIN) {
+                    let ahead = missing.min(READ_AHEAD.max(src.len()));
+                    self.oversized |= src.len() + ahead > READ_AHEAD;
+                    src.reserve(ahead);
+                }
+            }
+        }
+    }
+}
+
+impl Decoder for Codec {
+    type Item = Frame;
+    type Error = Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        if let Reading::Header = self.reading {
+            let Some((header, consumed)) = FrameHeader::parse(src)? else {
+                self.reserve(src);
+                return Ok(None);
+            };
+            let len = self.admit(&header)?;
+            src.advance(consumed);
+            self.reading = Reading::Payload {
+                header,
+                len,
+                checked: 0,
+            };
+        }
+        let Reading::Payload {
+            header,
+            len,
+            checked,
+        } = &mut self.reading
+        else {
+            return Ok(None);
+        };
+
+        // Unmask and validate what is new, whether or not it completes the frame.
+        let here = src.len().min(*len);
+        let new = &mut src[*checked..here];
+        if let Some(mask) = header.mask {
+            apply_mask(new, mask, *checked);
+        }
+        *checked = here;
+        if !header.opcode.is_control()
+            && let Some(Fragments {
+                text: Some(text), ..
+            }) = &mut self.message
+        {
+            text.feed(new).map_err(ProtocolError::from)?;
+        }
+        if here < *len {
+            self.reserve(src);
+            return Ok(None);
+        }
+
+        let header = *header;
+        self.reading = Reading::Header;
+        let payload = src.split_to(here).freeze();
+        if !header.opcode.is_control()
+            && header.fin
+            && let Some(Fragments {
+                text: Some(text), ..
+            }) = self.message.take()
+        {
+            text.finish().map_err(ProtocolError::from)?;
+        }
+        Ok(Some(Frame {
+            fin: header.fin,
+            rsv1: header.rsv1,
+            rsv2: header.rsv2,
+            rsv3: header.rsv3,
+            opcode: header.opcode,
+            payload,
+        }))
+    }
+
+    /// A connection that is cut within a frame simply ends: whoever reads reports 1006.
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        self.decode(src)
+    }
+}
+
+impl Encoder<Frame> for Codec {
+    type Error = Error;
+
+    /// Appends a frame, masked if this is a client. The payload is copied once.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError`] for a control frame that is fragmented or too long; nothing is written then.
+    fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> Result<(), Error> {
+        if frame.opcode.is_control() {
+            if !frame.fin {
+                return Err(UsageError::ControlFragmented.into());
+            }
+            if frame.payload.len() > MAX_CONTROL {
+                return Err(UsageError::ControlTooLong.into());
+            }
+        }
+        let mask = self.masks.as_mut().map(|next| next());
+        let header = frame.header(mask);
+        dst.reserve(header.encoded_len() + frame.payload.len());
+        header.encode(dst);
+        let start = dst.len();
+        dst.put_slice(&frame.payload);
+        if let Some(mask) = mask {
+            apply_mask(&mut dst[start..], mask, 0);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec")
+            .field("role", &self.role())
+            .field("limits", &self.limits)
+            .field("reading", &self.reading)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}

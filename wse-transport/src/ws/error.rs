@@ -1,0 +1,204 @@
+//! What can go wrong, by who is at fault.
+
+use std::{fmt, io};
+
+use super::{close::CloseCode, utf8::InvalidUtf8};
+
+/// The peer broke RFC 6455 or exceeded a limit. The connection is closed with
+/// [`close_code`](Self::close_code).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reserved bit is set though no extension was agreed upon (§5.2).
+    ReservedBits,
+    /// An opcode without a meaning (§5.2).
+    ReservedOpcode(u8),
+    /// A client sent a frame without a mask (§5.1).
+    Unmasked,
+    /// A server sent a frame with a mask (§5.1).
+    Masked,
+    /// A length is written in more bytes than it needs (§5.2).
+    LengthNotMinimal,
+    /// The top bit of a 64-bit length is set (§5.2).
+    LengthTooLarge,
+    /// A control frame of more than 125 bytes (§5.5).
+    ControlTooLong,
+    /// A control frame without the final bit (§5.5).
+    ControlFragmented,
+    /// A continuation frame while no message is under way (§5.4).
+    ContinuationUnexpected,
+    /// A new message while another one is under way (§5.4).
+    ContinuationExpected,
+    /// A frame longer than [`Limits::max_frame`](super::Limits::max_frame), in bytes.
+    FrameTooBig {
+        /// The length the frame declares.
+        declared: u64,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// A message longer than [`Limits::max_message`](super::Limits::max_message), in bytes.
+    MessageTooBig {
+        /// What had arrived, plus the length the frame declares.
+        declared: u64,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// A message in more frames than [`Limits::max_fragments`](super::Limits::max_fragments).
+    TooManyFragments {
+        /// The limit in force.
+        limit: usize,
+    },
+    /// A text message is not UTF-8 (§8.1).
+    InvalidText,
+    /// A close payload of a single byte (§5.5.1).
+    CloseTooShort,
+    /// A close code that must not appear on the wire (§7.4).
+    InvalidCloseCode(u16),
+    /// A close reason that is not UTF-8 (§5.5.1).
+    InvalidCloseReason,
+    /// More pings and pongs than [`ControlRate`](super::ControlRate) allows.
+    ControlFlood,
+}
+
+impl ProtocolError {
+    /// The code that the connection is closed with (§7.4.1).
+    #[must_use]
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::ReservedBits
+            | Self::ReservedOpcode(_)
+            | Self::Unmasked
+            | Self::Masked
+            | Self::LengthNotMinimal
+            | Self::LengthTooLarge
+            | Self::ControlTooLong
+            | Self::ControlFragmented
+            | Self::ContinuationUnexpected
+            | Self::ContinuationExpected
+            | Self::CloseTooShort
+            | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::TOO_BIG,
+            Self::InvalidText | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::TooManyFragments { .. } | Self::ControlFlood => CloseCode::POLICY,
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits => f.write_str("peer set a reserved bit"),
+            Self::ReservedOpcode(bits) => write!(f, "peer used reserved opcode {bits:#x}"),
+            Self::Unmasked => f.write_str("client sent an unmasked frame"),
+            Self::Masked => f.write_str("server sent a masked frame"),
+            Self::LengthNotMinimal => f.write_str("peer wrote a length in too many bytes"),
+            Self::LengthTooLarge => f.write_str("peer declared a length over 2^63 - 1"),
+            Self::ControlTooLong => f.write_str("peer sent a control frame over 125 bytes"),
+            Self::ControlFragmented => f.write_str("peer fragmented a control frame"),
+            Self::ContinuationUnexpected => f.write_str("peer continued no message"),
+            Self::ContinuationExpected => f.write_str("peer began a message within another one"),
+            Self::FrameTooBig { declared, limit } => {
+                write!(
+                    f,
+                    "peer declared a frame of {declared} bytes, limit {limit}"
+                )
+            }
+            Self::MessageTooBig { declared, limit } => {
+                write!(
+                    f,
+                    "peer declared a message of {declared} bytes, limit {limit}"
+                )
+            }
+            Self::TooManyFragments { limit } => {
+                write!(f, "peer sent a message in more than {limit} fragments")
+            }
+            Self::InvalidText => f.write_str("peer sent a text message that is not utf-8"),
+            Self::CloseTooShort => f.write_str("peer sent a close payload of one byte"),
+            Self::InvalidCloseCode(code) => write!(f, "peer sent invalid close code {code}"),
+            Self::InvalidCloseReason => f.write_str("peer sent a close reason that is not utf-8"),
+            Self::ControlFlood => f.write_str("peer sent too many control frames"),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(InvalidUtf8: InvalidUtf8) -> Self {
+        Self::InvalidText
+    }
+}
+
+/// The caller asked for something that the connection cannot do. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// A message after the closing handshake began, by either side, or after the end.
+    Closed,
+    /// A ping or pong of more than 125 bytes (§5.5).
+    ControlTooLong,
+    /// A control frame without the final bit (§5.5).
+    ControlFragmented,
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "caller sent a message after the closing handshake began",
+            Self::ControlTooLong => "caller sent a control frame over 125 bytes",
+            Self::ControlFragmented => "caller fragmented a control frame",
+        })
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Any failure of a [`WebSocket`](super::WebSocket) or its [`Codec`](super::Codec).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer's fault.
+    Protocol(ProtocolError),
+    /// The caller's fault.
+    Usage(UsageError),
+    /// The transport's fault.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Protocol(_) => "peer violated the websocket protocol",
+            Self::Usage(_) => "websocket was misused",
+            Self::Io(_) => "transport failed",
+        })
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => Some(error),
+            Self::Usage(error) => Some(error),
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl From<UsageError> for Error {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,81 @@
+//! How many pings and pongs a peer may send.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A bound on received pings and pongs together: `burst` at once, refilled by `per_second`. One
+/// more closes with 1008.
+///
+/// Each ping costs its sender 6 bytes and us a pong, a system call and a turn of the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlRate {
+    /// Frames that may come at once. Default: 60.
+    pub burst: u32,
+    /// Frames per second in the long run. Default: 20.
+    pub per_second: u32,
+}
+
+impl Default for ControlRate {
+    fn default() -> Self {
+        Self {
+            burst: 60,
+            per_second: 20,
+        }
+    }
+}
+
+/// The token bucket behind [`ControlRate`], in the time that the frames paid for.
+#[derive(Debug)]
+pub(crate) struct ControlBudget {
+    rate: Option<ControlRate>,
+    /// When the bucket will be full again; in the past when it is.
+    full_at: Option<Instant>,
+}
+
+impl ControlBudget {
+    pub(crate) const fn new(rate: Option<ControlRate>) -> Self {
+        Self {
+            rate,
+            full_at: None,
+        }
+    }
+
+    /// Whether one more frame may pass at `now`.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let Some(ControlRate { burst, per_second }) = self.rate else {
+            return true;
+        };
+        let cost = Duration::from_secs(1) / per_second.max(1);
+        let full_at = self.full_at.map_or(now, |at| at.max(now)) + cost;
+        if full_at - now > cost * burst {
+            return false;
+        }
+        self.full_at = Some(full_at);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_the_rate_holds() {
+        let start = Instant::now();
+        let mut budget = ControlBudget::new(Some(ControlRate::default()));
+        assert!((0..60).all(|_| budget.take(start)));
+        assert!(!budget.take(start));
+        for second in 1..4 {
+            let now = start + Duration::from_secs(second);
+            assert!((0..20).all(|_| budget.take(now)));
+            assert!(!budget.take(now));
+        }
+    }
+
+    #[test]
+    fn without_a_rate_everything_passes() {
+        let mut budget = ControlBudget::new(None);
+        assert!((0..10_000).all(|_| budget.take(Instant::now())));
+    }
+}

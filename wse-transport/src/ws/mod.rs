@@ -1,0 +1,47 @@
+//! WebSocket (RFC 6455), without an opinion on what is said over it.
+//!
+//! From the outside in: [`WebSocket`] is a stream and a sink of [`Message`]s over any transport;
+//! [`Codec`] turns bytes into [`Frame`]s and back, for use with tokio-util; [`FrameHeader`],
+//! [`apply_mask`] and [`Utf8Validator`] are its parts. All but the first are pure: no sockets, no
+//! clock, no randomness.
+//!
+//! ```text
+//! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
+//! ```
+//!
+//! [`accept`] and [`connect`] do the opening handshake, whose parts are in
+//! [`handshake`](crate::handshake).
+
+mod close;
+mod closing;
+mod codec;
+mod config;
+mod error;
+mod flood;
+mod frame;
+mod limits;
+mod mask;
+mod message;
+mod opcode;
+mod open;
+mod stream;
+mod text;
+mod utf8;
+mod wakers;
+mod websocket;
+
+pub use close::{CloseCode, CloseFrame};
+pub use closing::{Closing, ClosingEvent};
+pub use codec::{Codec, Role};
+pub use config::Config;
+pub use error::{Error, ProtocolError, UsageError};
+pub use flood::ControlRate;
+pub use frame::{Frame, FrameHeader};
+pub use limits::Limits;
+pub use mask::apply_mask;
+pub use message::{Assembler, Message};
+pub use opcode::Opcode;
+pub use open::{accept, accept_with, connect, connect_with};
+pub use text::Text;
+pub use utf8::{InvalidUtf8, Utf8Validator};
+pub use websocket::{Parts, WebSocket};

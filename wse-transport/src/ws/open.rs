@@ -1,0 +1,126 @@
+//! The opening handshake and what follows it, in one call.
+
+use http::{HeaderMap, Request, Response};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+
+use super::{
+    codec::Role,
+    config::Config,
+    stream::{TcpStream, dial, random_key},
+    websocket::WebSocket,
+};
+use crate::handshake::{
+    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, Upgrade, read_request,
+    read_response, write_rejection, write_request, write_response,
+};
+
+/// Accepts a WebSocket on a fresh connection, and returns it with the request that asked for it.
+///
+/// A browser page of another host is refused ([`OriginPolicy::SameHost`]), and no subprotocol is
+/// selected; [`accept_with`] decides otherwise. A refused peer gets an HTTP answer. The TCP options
+/// are the caller's: set `TCP_NODELAY`.
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`].
+///
+/// Not cancel safe: drop the transport with the future.
+pub async fn accept<T>(io: T, config: Config) -> Result<(WebSocket<T>, Request<()>), HandshakeError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    accept_with(io, config, |_, request| {
+        OriginPolicy::SameHost.check(request)?;
+        Ok(None)
+    })
+    .await
+}
+
+/// [`accept`] with a decision of the caller's: `decide` gets what was asked for, and returns the
+/// subprotocol to select, which must be one that was offered, or a [`Rejection`].
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`].
+pub async fn accept_with<T, F>(
+    mut io: T,
+    config: Config,
+    decide: F,
+) -> Result<(WebSocket<T>, Request<()>), HandshakeError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    F: FnOnce(&Upgrade, &Request<()>) -> Result<Option<String>, Rejection>,
+{
+    let handshake = async {
+        let answer = match read_request(&mut io, &HeadLimits::default()).await {
+            Ok((request, leftover)) => Upgrade::from_request(&request)
+                .and_then(|upgrade| {
+                    let selected = decide(&upgrade, &request)?;
+                    Ok((upgrade, selected))
+                })
+                .map(|(upgrade, selected)| (upgrade, selected, request, leftover)),
+            Err(HandshakeError::Rejected(rejection)) => Err(rejection),
+            Err(error) => return Err(error),
+        };
+        match answer {
+            Ok((upgrade, selected, request, leftover)) => {
+                let response = upgrade.response(selected.as_deref(), &HeaderMap::new())?;
+                write_response(&mut io, &response).await?;
+                Ok((request, leftover))
+            }
+            Err(rejection) => {
+                write_rejection(&mut io, &rejection).await?;
+                Err(HandshakeError::Rejected(rejection))
+            }
+        }
+    };
+    let (request, leftover) = timeout(config.handshake_timeout, handshake)
+        .await
+        .map_err(|_| HandshakeError::Timeout)??;
+    Ok((
+        WebSocket::with_leftover(io, leftover, Role::Server, config),
+        request,
+    ))
+}
+
+/// Connects to a `ws://` URL, with `TCP_NODELAY` on, and returns the WebSocket with the server's
+/// response.
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`].
+pub async fn connect(
+    url: &str,
+    config: Config,
+) -> Result<(WebSocket<TcpStream>, Response<()>), HandshakeError> {
+    connect_with(&ClientRequest::new(url)?, config).await
+}
+
+/// [`connect`] with subprotocols and headers of the caller's.
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`].
+pub async fn connect_with(
+    request: &ClientRequest,
+    config: Config,
+) -> Result<(WebSocket<TcpStream>, Response<()>), HandshakeError> {
+    let handshake = async {
+        let mut io = dial(request.host(), request.port()).await?;
+        let key = random_key();
+        write_request(&mut io, &request.build(key)).await?;
+        let (response, leftover) = read_response(&mut io, &HeadLimits::default()).await?;
+        request.verify(key, &response)?;
+        Ok::<_, HandshakeError>((io, response, leftover))
+    };
+    let (io, response, leftover) = timeout(config.handshake_timeout, handshake)
+        .await
+        .map_err(|_| HandshakeError::Timeout)??;
+    Ok((
+        WebSocket::with_leftover(io, leftover, Role::Client, config),
+        response,
+    ))
+}

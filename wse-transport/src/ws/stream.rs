@@ -1,0 +1,292 @@
+//! The pieces over a transport: the one file of this module with a clock, randomness and sockets.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Sink, Stream};
+pub(super) use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+use tokio_util::codec::{Framed, FramedParts};
+
+use super::{
+    close::{CloseCode, CloseFrame},
+    closing::{Closing, ClosingEvent},
+    codec::{Codec, Role},
+    config::Config,
+    error::{Error, ProtocolError, UsageError},
+    flood::ControlBudget,
+    frame::Frame,
+    message::{Assembler, Message},
+    opcode::Opcode,
+};
+
+/// A write buffer that held more than this is given back once it is empty, in bytes.
+const KEEP_WRITE: usize = 256 * 1024;
+
+/// Both directions of one connection; [`WebSocket`](super::WebSocket) is its public face.
+///
+/// Every poll function must be given a waker that wakes whoever polls any other of them.
+#[derive(Debug)]
+pub(super) struct Link<T> {
+    pub(super) framed: Framed<T, Codec>,
+    pub(super) closing: Closing,
+    role: Role,
+    config: Config,
+    assembler: Assembler,
+    budget: ControlBudget,
+    /// When the closing handshake is given up; set by the first poll after it began.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// What the peer did wrong, to be reported once its close frame is written.
+    failure: Option<ProtocolError>,
+    /// The answer to the latest ping, while the write buffer is not empty (RFC 6455 §5.5.3 lets
+    /// us answer only that one): a peer that never reads costs us one pong.
+    pong: Option<Bytes>,
+    /// Whether a frame of ours, which the caller does not know of, waits to be flushed.
+    urgent: bool,
+    /// Whether the write buffer has grown beyond what is worth keeping.
+    oversized: bool,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
+    pub(super) fn new(io: T, leftover: BytesMut, role: Role, config: Config) -> Self {
+        let codec = match role {
+            Role::Server => Codec::server(config.limits),
+            // RFC 6455 §5.3: the masking key needs to be unpredictable.
+            Role::Client => Codec::client(config.limits, rand::random),
+        };
+        let mut parts = FramedParts::new::<Frame>(io, codec);
+        parts.read_buf = leftover;
+        let mut framed = Framed::from_parts(parts);
+        framed.set_backpressure_boundary(config.write_buffer);
+        Self {
+            framed,
+            closing: Closing::Open,
+            role,
+            config,
+            assembler: Assembler::default(),
+            budget: ControlBudget::new(config.control_rate),
+            deadline: None,
+            failure: None,
+            pong: None,
+            urgent: false,
+            oversized: false,
+        }
+    }
+
+    /// Moves the closing handshake on, and queues our close frame if it is time.
+    pub(super) fn advance(&mut self, event: ClosingEvent, frame: Option<CloseFrame>) {
+        let (next, send) = self.closing.on(event, self.role);
+        self.closing = next;
+        if send {
+            self.pong = None;
+            // Cannot fail: a close payload never exceeds 125 bytes.
+            let _ = self.start_frame(Message::Close(frame).into_frame());
+            self.urgent = true;
+        }
+    }
+
+    fn fail(&mut self, error: ProtocolError) {
+        // After our own close frame the peer's mistakes only end the wait for theirs.
+        if self.closing.is_open() {
+            tracing::debug!(%error, "websocket failed");
+            self.failure = Some(error);
+        }
+        self.advance(ClosingEvent::Violation, Some(error.close_code().into()));
+    }
+
+    pub(super) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        loop {
+            if self.poll_deadline(cx).is_ready() {
+                self.advance(ClosingEvent::Timeout, None);
+            }
+            match self.closing {
+                Closing::Open | Closing::CloseSent => {
+                    if self.urgent || self.pong.is_some() {
+                        self.try_write(cx);
+                    }
+                    match ready!(Pin::new(&mut self.framed).poll_next(cx)) {
+                        Some(Ok(frame)) => match self.receive(frame) {
+                            Ok(None) => {}
+                            Ok(Some(message)) => {
+                                // At once, and not when the caller polls next, which may be late.
+                                if self.urgent || self.pong.is_some() {
+                                    self.try_write(cx);
+                                }
+                                return Poll::Ready(Some(Ok(message)));
+                            }
+                            Err(error) => self.fail(error),
+                        },
+                        Some(Err(Error::Protocol(error))) => self.fail(error),
+                        Some(Err(error)) => {
+                            let was_open = self.closing.is_open();
+                            self.advance(ClosingEvent::Eof, None);
+                            if was_open {
+                                return Poll::Ready(Some(Err(error)));
+                            }
+                        }
+                        None => self.advance(ClosingEvent::Eof, None),
+                    }
+                }
+                Closing::Answering | Closing::Failed => {
+                    // What cannot be written any more is as good as written.
+                    let _ = ready!(self.poll_finish(cx));
+                    self.advance(ClosingEvent::Flushed, None);
+                    if let Some(error) = self.failure.take() {
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                }
+                Closing::Draining => {
+                    ready!(self.poll_discard(cx));
+                    self.advance(ClosingEvent::Eof, None);
+                }
+                Closing::Ended => {
+                    return Poll::Ready(self.failure.take().map(|error| Err(error.into())));
+                }
+            }
+        }
+    }
+
+    /// Takes in one frame; returns what the caller is to see of it.
+    fn receive(&mut self, frame: Frame) -> Result<Option<Message>, ProtocolError> {
+        if matches!(frame.opcode, Opcode::Ping | Opcode::Pong) && !self.budget.take(Instant::now())
+        {
+            return Err(ProtocolError::ControlFlood);
+        }
+        if !self.closing.is_open() && frame.opcode != Opcode::Close {
+            return Ok(None);
+        }
+        let message = self.assembler.push(frame)?;
+        match &message {
+            Some(Message::Ping(payload)) => self.pong = Some(payload.clone()),
+            Some(Message::Close(frame)) => {
+                // RFC 6455 §5.5.1: the answer typically echoes the status code.
+                self.advance(ClosingEvent::PeerClose, frame.clone());
+            }
+            _ => {}
+        }
+        Ok(message)
+    }
+
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if !self.closing.is_open() {
+            return Poll::Ready(Err(UsageError::Closed.into()));
+        }
+        if self.framed.write_buffer().len() >= self.framed.backpressure_boundary() {
+            return self.poll_write(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn start_send(&mut self, message: Message) -> Result<(), Error> {
+        match message {
+            _ if !self.closing.is_open() => Err(UsageError::Closed.into()),
+            Message::Close(frame) => {
+                self.advance(ClosingEvent::Close, frame);
+                Ok(())
+            }
+            message => self.start_frame(message.into_frame()),
+        }
+    }
+
+    fn start_frame(&mut self, frame: Frame) -> Result<(), Error> {
+        Pin::new(&mut self.framed).start_send(frame)?;
+        self.oversized |= self.framed.write_buffer().len() > KEEP_WRITE;
+        Ok(())
+    }
+
+    /// Writes all that is queued, and then the pong that waited for it.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            ready!(Sink::<Frame>::poll_flush(Pin::new(&mut self.framed), cx))?;
+            self.urgent = false;
+            if self.oversized {
+                *self.framed.write_buffer_mut() = BytesMut::new();
+                self.oversized = false;
+            }
+            let Some(payload) = self.pong.take() else {
+                return Poll::Ready(Ok(()));
+            };
+            self.start_frame(Frame::new(Opcode::Pong, payload))?;
+            self.urgent = true;
+        }
+    }
+
+    /// Writes what can be written, for a caller who is reading. A failure shows when he writes,
+    /// or when TCP ends.
+    fn try_write(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            tracing::debug!(%error, "a control frame could not be written");
+            self.urgent = false;
+            self.pong = None;
+        }
+    }
+
+    /// Closes, and reads until the end; returns the peer's close frame if it came.
+    pub(super) fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        self.advance(ClosingEvent::Close, Some(CloseCode::NORMAL.into()));
+        match ready!(self.poll_message(cx)) {
+            Some(message) => Poll::Ready(message.map(Some)),
+            None => Poll::Ready(Ok(None)),
+        }
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_write(cx))?;
+        if self.closing.shuts_down(self.role) {
+            ready!(Pin::new(self.framed.get_mut()).poll_shutdown(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads until TCP ends, without looking.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [0; 4096];
+        for _ in 0..16 {
+            let mut buf = ReadBuf::new(&mut space);
+            match ready!(Pin::new(self.framed.get_mut()).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        // A peer that always has more must neither starve the others nor the deadline.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.closing, Closing::Open | Closing::Ended) {
+            return Poll::Pending;
+        }
+        let timeout = self.config.close_timeout;
+        self.deadline
+            .get_or_insert_with(|| Box::pin(sleep(timeout)))
+            .as_mut()
+            .poll(cx)
+    }
+}
+
+/// A `Sec-WebSocket-Key` (RFC 6455 §4.1: selected randomly for each connection).
+pub(super) fn random_key() -> [u8; 16] {
+    rand::random()
+}
+
+/// Opens a TCP connection without delay for small writes.
+pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

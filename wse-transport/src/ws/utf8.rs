@@ -1,0 +1,84 @@
+//! UTF-8 checked while it arrives (RFC 6455 §8.1).
+
+use std::fmt;
+
+/// Bytes that are not UTF-8, or that stop in the middle of a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidUtf8;
+
+impl fmt::Display for InvalidUtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text is not valid utf-8")
+    }
+}
+
+impl std::error::Error for InvalidUtf8 {}
+
+/// Checks text that arrives in pieces cut anywhere, even within a character.
+///
+/// It fails at the first byte that no continuation can make valid: `F4 90`, `ED A0` and `E0 80`
+/// are refused at their second byte, without waiting for the rest of the sequence.
+///
+/// ```
+/// use wse_transport::ws::Utf8Validator;
+///
+/// let mut check = Utf8Validator::default();
+/// assert!(check.feed(b"na\xC3").is_ok());
+/// assert!(check.finish().is_err()); // the second byte of "ï" is missing
+/// assert!(check.feed(b"\xAFve").is_ok());
+/// assert!(check.finish().is_ok());
+/// assert!(check.feed(b"\xED\xA0").is_err());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Utf8Validator {
+    /// The first bytes of a character whose rest has not arrived: at most 3.
+    pending: [u8; 4],
+    len: usize,
+}
+
+impl Utf8Validator {
+    /// Checks the next piece.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`] at the first impossible byte; the validator is of no further use then.
+    pub fn feed(&mut self, mut chunk: &[u8]) -> Result<(), InvalidUtf8> {
+        while self.len > 0 {
+            let Some((&byte, rest)) = chunk.split_first() else {
+                return Ok(());
+            };
+            self.pending[self.len] = byte;
+            self.len += 1;
+            chunk = rest;
+            match std::str::from_utf8(&self.pending[..self.len]) {
+                Ok(_) => self.len = 0,
+                // `error_len` is none only for a sequence that more bytes may still complete.
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Err(InvalidUtf8),
+            }
+        }
+        match simdutf8::compat::from_utf8(chunk) {
+            Ok(_) => Ok(()),
+            Err(error) if error.error_len().is_none() => {
+                let tail = &chunk[error.valid_up_to()..];
+                self.len = tail.len();
+                self.pending[..tail.len()].copy_from_slice(tail);
+                Ok(())
+            }
+            Err(_) => Err(InvalidUtf8),
+        }
+    }
+
+    /// Checks that the text does not end within a character. Feeding may go on after it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`] when the last character is incomplete.
+    pub const fn finish(&self) -> Result<(), InvalidUtf8> {
+        if self.len == 0 {
+            Ok(())
+        } else {
+            Err(InvalidUtf8)
+        }
+    }
+}
