@@ -1,1 +1,37 @@
-//! wse-codecs
+//! Wire formats for wse: how messages and payloads are written.
+//!
+//! | protocol | format of its payloads | subprotocol | frames | feature |
+//! | --- | --- | --- | --- | --- |
+//! | [`JsonArray`] | [`Json`]: serde | `wse-default-json` | text | `json` (default) |
+//! | [`Cbor`] | [`CborFormat`]: serde | `wse-cbor` | binary | `cbor` |
+//! | [`Protobuf`] | [`Prost`]: [`prost::Message`] | `wse-protobuf` | binary | `protobuf` |
+//!
+//! Each protocol is a value without state. Unpacking allocates nothing: names, stamps and the
+//! payload are slices of the received message. Packing writes into the caller's buffer, payload
+//! included. The formats can be used by a protocol of your own: name one as its
+//! [`Protocol::Format`](wse_proto::Protocol::Format), and only the envelope is left to write.
+//!
+//! The bytes of strangers go through here. No input panics, overflows the stack, or makes a reader
+//! allocate more than a small multiple of the bytes that really arrived.
+
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "cbor")]
+mod cbor;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(any(feature = "json", feature = "cbor", feature = "protobuf"))]
+mod part;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+
+#[cfg(feature = "cbor")]
+pub use cbor::{Cbor, CborFormat};
+#[cfg(feature = "json")]
+pub use json::{Json, JsonArray};
+#[cfg(feature = "protobuf")]
+pub use protobuf::{Prost, Protobuf};
+
+/// How deep a message may be nested, its envelope included. What serde_json allows.
+#[cfg(any(feature = "json", feature = "cbor", feature = "protobuf"))]
+const MAX_DEPTH: u32 = 128;

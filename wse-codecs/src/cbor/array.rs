@@ -1,0 +1,147 @@
+//! [`Cbor`]: the array of wse in CBOR.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
+
+use super::item::{is_null, put_head, put_text, text};
+use super::scan::{self, ItemHead, major};
+use super::{CborFormat, scan::NULL};
+use crate::part::part;
+
+/// The messages of wse in CBOR (RFC 8949): subprotocol `wse-cbor`, binary frames.
+///
+/// ```text
+/// 83                      array(3); 84 when there are flags
+///    65 68 65 6c 6c 6f    text(5) "hello"
+///    a1 61 61 01          the payload, {"a": 1}
+///    f6                   null: no stamp
+/// ```
+///
+/// Null stands for what is absent; `undefined` is read as null. Shorter arrays are taken, also
+/// those of indefinite length, and elements that mean nothing here are passed over: those after the
+/// fourth, and a fourth that is no flags. A null payload is an absent one.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wse_codecs::Cbor;
+/// use wse_proto::{Head, Protocol};
+///
+/// let mut out = BytesMut::new();
+/// Cbor.pack(&Head::message("hello"), b"\xa1\x61\x61\x01", &mut out);
+/// assert_eq!(out, &b"\x83\x65hello\xa1\x61\x61\x01\xf6"[..]);
+///
+/// let envelope = Cbor.unpack(out.freeze())?;
+/// assert_eq!(envelope.payload, &b"\xa1\x61\x61\x01"[..]);
+/// # Ok::<(), wse_proto::CodecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cbor;
+
+impl Protocol for Cbor {
+    type Format = CborFormat;
+
+    fn name(&self) -> &'static str {
+        "wse-cbor"
+    }
+
+    fn opcode(&self) -> Opcode {
+        Opcode::Binary
+    }
+
+    fn format(&self) -> CborFormat {
+        CborFormat
+    }
+
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
+        open(head, self.internal_types(), out);
+        out.extend_from_slice(if payload.is_empty() { &[NULL] } else { payload });
+        close(head, out);
+    }
+
+    fn pack_with<F>(&self, head: &Head, out: &mut BytesMut, write: F) -> Result<(), CodecError>
+    where
+        F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+    {
+        let start = out.len();
+        open(head, self.internal_types(), out);
+        let before = out.len();
+        if let Err(error) = write(out) {
+            out.truncate(start);
+            return Err(error);
+        }
+        if out.len() == before {
+            out.extend_from_slice(&[NULL]);
+        }
+        close(head, out);
+        Ok(())
+    }
+
+    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
+        let mut elements = [const { 0..0 }; 4];
+        let mut count = 0;
+        scan::items(&message, major::ARRAY, |index, range| {
+            count = index + 1;
+            if let Some(element) = elements.get_mut(index) {
+                *element = range;
+            }
+        })?;
+        if count == 0 {
+            return Err(CodecError::shape("the CBOR item", "an empty array"));
+        }
+        let [kind, payload, stamp, flags] = elements;
+        let kind =
+            if is_null(&message, &kind) { Text::EMPTY } else { text(&message, &kind, "the type")? };
+        let stamp =
+            if is_null(&message, &stamp) { None } else { Some(read_stamp(&message, &stamp)?) };
+        let flags = read_flags(&message, &flags);
+        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
+        let payload =
+            if is_null(&message, &payload) { Bytes::new() } else { part(message, payload) };
+        Ok(Envelope { head, payload })
+    }
+}
+
+/// Writes what comes before the payload.
+fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
+    put_head(major::ARRAY, if head.flags() == 0 { 3 } else { 4 }, out);
+    put_text(head.kind(types), out);
+}
+
+/// Writes what comes behind the payload.
+fn close(head: &Head, out: &mut BytesMut) {
+    match head.stamp() {
+        None => out.extend_from_slice(&[NULL]),
+        Some(Stamp::Text(text)) => put_text(text, out),
+        // RFC 8949 §3.1: the argument of a negative integer is -1 - n, its bits inverted.
+        Some(Stamp::Int(int)) if *int < 0 => put_head(major::NEGATIVE, !*int as u64, out),
+        Some(Stamp::Int(int)) => put_head(major::UNSIGNED, *int as u64, out),
+    }
+    if head.flags() != 0 {
+        put_head(major::UNSIGNED, head.flags().into(), out);
+    }
+}
+
+fn read_stamp(message: &Bytes, range: &Range<usize>) -> Result<Stamp, CodecError> {
+    const PLACE: &str = "the stamp";
+    let head = ItemHead::read(message, range.start)?;
+    if head.major == major::TEXT {
+        return text(message, range, PLACE).map(Stamp::Text);
+    }
+    match (head.major, i64::try_from(head.argument)) {
+        (major::UNSIGNED, Ok(int)) => Ok(Stamp::Int(int)),
+        (major::NEGATIVE, Ok(int)) => Ok(Stamp::Int(!int)),
+        _ => Err(CodecError::shape(PLACE, "neither a text, an integer of 64 bits nor null")),
+    }
+}
+
+fn read_flags(message: &Bytes, range: &Range<usize>) -> u32 {
+    if range.is_empty() {
+        return 0;
+    }
+    match ItemHead::read(message, range.start) {
+        Ok(head) if head.major == major::UNSIGNED => head.argument.try_into().unwrap_or(0),
+        _ => 0,
+    }
+}

@@ -1,0 +1,149 @@
+//! [`JsonArray`]: the envelope of the JavaScript package wse.
+
+use std::num::ParseIntError;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
+
+use super::{Json, scan, text::put_string};
+use crate::part::part;
+
+/// The messages of the JavaScript package wse: subprotocol `wse-default-json`, text frames.
+///
+/// ```text
+/// ["hello",{"a":1},null]              a message
+/// ["add",{"a":5,"b":3},"s1"]          a call
+/// ["~wse:response",8,"s1"]            its reply
+/// ["~wse:response-err",{"code":"wse.server.rp.failed","message":"no"},"s1"]
+/// ["hello",{"a":1},"s2",3]            flags: 1 receipt wanted, 2 a message despite the stamp
+/// ```
+///
+/// Always three elements are sent, with `null` for what is absent, byte for byte as
+/// `JSON.stringify` would; a fourth only when there are flags. Shorter arrays are taken, and
+/// elements that mean nothing here are passed over, as the original does: those after the fourth,
+/// and a fourth that is no flags. A `null` payload is an absent one.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use wse_codecs::JsonArray;
+/// use wse_proto::{Head, Protocol, Stamp};
+///
+/// let mut out = BytesMut::new();
+/// JsonArray.pack(&Head::call("add", Stamp::from("s1")), br#"{"a":5}"#, &mut out);
+/// assert_eq!(out, r#"["add",{"a":5},"s1"]"#);
+///
+/// let envelope = JsonArray.unpack(Bytes::from_static(br#"["hello"]"#))?;
+/// assert_eq!(envelope.head, Head::message("hello"));
+/// assert!(envelope.payload.is_empty());
+/// # Ok::<(), wse_proto::CodecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JsonArray;
+
+impl Protocol for JsonArray {
+    type Format = Json;
+
+    fn name(&self) -> &'static str {
+        "wse-default-json"
+    }
+
+    fn opcode(&self) -> Opcode {
+        Opcode::Text
+    }
+
+    fn format(&self) -> Json {
+        Json
+    }
+
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
+        open(head, self.internal_types(), out);
+        out.extend_from_slice(if payload.is_empty() { b"null" } else { payload });
+        close(head, out);
+    }
+
+    fn pack_with<F>(&self, head: &Head, out: &mut BytesMut, write: F) -> Result<(), CodecError>
+    where
+        F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+    {
+        let start = out.len();
+        open(head, self.internal_types(), out);
+        let before = out.len();
+        if let Err(error) = write(out) {
+            out.truncate(start);
+            return Err(error);
+        }
+        if out.len() == before {
+            out.extend_from_slice(b"null");
+        }
+        close(head, out);
+        Ok(())
+    }
+
+    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
+        let text = std::str::from_utf8(&message)
+            .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
+        let elements = scan::elements(text)?;
+        let [kind, payload, stamp, flags] =
+            elements.each_ref().map(|range| text.get(range.clone()).unwrap_or_default());
+        let kind = match kind.as_bytes() {
+            [b'"', ..] => string(&message, kind, "the type")?,
+            b"null" => Text::EMPTY,
+            _ => return Err(CodecError::shape("the type", "neither a string nor null")),
+        };
+        let stamp = match stamp.as_bytes() {
+            [b'"', ..] => Some(Stamp::Text(string(&message, stamp, "the stamp")?)),
+            b"" | b"null" => None,
+            _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
+                CodecError::shape("the stamp", "neither a string, an integer nor null")
+                    .with_source(e)
+            })?)),
+        };
+        let head =
+            Head::from_parts(self.internal_types(), kind, stamp, flags.parse().unwrap_or(0))?;
+        let payload = match payload {
+            "" | "null" => Bytes::new(),
+            _ => {
+                let [_, range, _, _] = elements;
+                part(message, range)
+            }
+        };
+        Ok(Envelope { head, payload })
+    }
+}
+
+/// Writes what comes before the payload.
+fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
+    out.put_u8(b'[');
+    put_string(head.kind(types), out);
+    out.put_u8(b',');
+}
+
+/// Writes what comes behind the payload.
+fn close(head: &Head, out: &mut BytesMut) {
+    out.put_u8(b',');
+    match head.stamp() {
+        None => out.extend_from_slice(b"null"),
+        Some(Stamp::Text(text)) => put_string(text, out),
+        Some(stamp @ Stamp::Int(_)) => out.extend_from_slice(stamp.to_text().as_bytes()),
+    }
+    match head.flags() {
+        0 => out.put_u8(b']'),
+        flags => {
+            out.put_u8(b',');
+            // A text of its digits, kept inside the value.
+            let Stamp::Text(flags) = Stamp::from(u64::from(flags)) else { return };
+            out.extend_from_slice(flags.as_bytes());
+            out.put_u8(b']');
+        }
+    }
+}
+
+/// The text of a string element. A slice of the message unless it has escapes.
+fn string(message: &Bytes, element: &str, place: &'static str) -> Result<Text, CodecError> {
+    if element.contains('\\') {
+        return serde_json::from_str::<String>(element)
+            .map(Text::from)
+            .map_err(|e| CodecError::malformed(place, "a broken escape").with_source(e));
+    }
+    Ok(Text::slice_of(message, element.trim_matches('"')))
+}

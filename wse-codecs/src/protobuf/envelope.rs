@@ -1,0 +1,109 @@
+//! [`Protobuf`]: the envelope as a protobuf message.
+
+use bytes::{Bytes, BytesMut};
+use wse_proto::{CodecError, Envelope, Head, Opcode, Protocol, Stamp, Text};
+
+use super::Prost;
+use super::wire::{self, put_bytes, put_bytes_with, put_uint32};
+use crate::part::part;
+
+const TYPE: u8 = 1;
+const PAYLOAD: u8 = 2;
+const STAMP: u8 = 3;
+const FLAGS: u8 = 4;
+
+/// The messages of wse in Protocol Buffers: subprotocol `wse-protobuf`, binary frames. The shipped
+/// `proto/wse.proto` is for peers in other languages.
+///
+/// ```text
+/// message Envelope { string type = 1; bytes payload = 2; string stamp = 3; uint32 flags = 4; }
+///
+/// 0a 05 68 65 6c 6c 6f    type: "hello"
+/// 12 02 08 01             payload: an encoded message
+/// 1a 02 73 31             stamp: "s1"
+/// 20 01                   flags: 1
+/// ```
+///
+/// What is absent is left out. Integer stamps are written as decimal text. Unknown fields are
+/// skipped, and of a field that is there twice the last counts.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wse_codecs::Protobuf;
+/// use wse_proto::{Head, Protocol};
+///
+/// let mut out = BytesMut::new();
+/// Protobuf.pack(&Head::message("hello"), b"\x08\x01", &mut out);
+/// assert_eq!(out, &b"\x0a\x05hello\x12\x02\x08\x01"[..]);
+///
+/// let envelope = Protobuf.unpack(out.freeze())?;
+/// assert_eq!(envelope.payload, &b"\x08\x01"[..]);
+/// # Ok::<(), wse_proto::CodecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Protobuf;
+
+impl Protocol for Protobuf {
+    type Format = Prost;
+
+    fn name(&self) -> &'static str {
+        "wse-protobuf"
+    }
+
+    fn opcode(&self) -> Opcode {
+        Opcode::Binary
+    }
+
+    fn format(&self) -> Prost {
+        Prost
+    }
+
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
+        put_bytes(TYPE, head.kind(self.internal_types()).as_bytes(), out);
+        put_bytes(PAYLOAD, payload, out);
+        close(head, out);
+    }
+
+    fn pack_with<F>(&self, head: &Head, out: &mut BytesMut, write: F) -> Result<(), CodecError>
+    where
+        F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+    {
+        let start = out.len();
+        put_bytes(TYPE, head.kind(self.internal_types()).as_bytes(), out);
+        if let Err(error) = put_bytes_with(PAYLOAD, out, write) {
+            out.truncate(start);
+            return Err(error);
+        }
+        close(head, out);
+        Ok(())
+    }
+
+    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
+        let [mut kind, mut payload, mut stamp] = [const { 0..0 }; 3];
+        let mut flags = 0;
+        wire::fields(&message, |number, value| {
+            match u8::try_from(number) {
+                Ok(TYPE) => kind = value.bytes()?,
+                Ok(PAYLOAD) => payload = value.bytes()?,
+                Ok(STAMP) => stamp = value.bytes()?,
+                Ok(FLAGS) => flags = value.uint32()?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let kind = wire::text(&message, kind, "the type")?;
+        let stamp = match wire::text(&message, stamp, "the stamp")? {
+            none if none.is_empty() => None,
+            stamp => Some(Stamp::Text(stamp)),
+        };
+        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
+        Ok(Envelope { head, payload: part(message, payload) })
+    }
+}
+
+/// Writes what comes behind the payload.
+fn close(head: &Head, out: &mut BytesMut) {
+    let stamp = head.stamp().map(Stamp::to_text).unwrap_or(Text::EMPTY);
+    put_bytes(STAMP, stamp.as_bytes(), out);
+    put_uint32(FLAGS, head.flags(), out);
+}

@@ -1,0 +1,8 @@
+//! Protocol Buffers: the format [`Prost`], and the protocol [`Protobuf`].
+
+mod envelope;
+mod message;
+mod wire;
+
+pub use envelope::Protobuf;
+pub use message::Prost;

@@ -1,0 +1,215 @@
+//! The wire format of Protocol Buffers: fields of varints and lengths.
+//!
+//! ```text
+//! field   key (varint: number << 3 | wire type), value
+//! value   0: varint   1: 8 bytes   2: length (varint), bytes   3 … 4: group   5: 4 bytes
+//! ```
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use wse_proto::{CodecError, Text};
+
+use crate::MAX_DEPTH;
+
+const PLACE: &str = "the protobuf message";
+const CUT_OFF: CodecError = CodecError::malformed(PLACE, "cut off");
+
+const VARINT: u64 = 0;
+const FIXED64: u64 = 1;
+const LENGTH: u64 = 2;
+const GROUP: u64 = 3;
+const GROUP_END: u64 = 4;
+const FIXED32: u64 = 5;
+
+/// The value of a field.
+pub(super) enum Value {
+    Varint(u64),
+    /// Where the bytes lie that a length precedes.
+    Bytes(Range<usize>),
+    /// One that no message of wse has.
+    Other,
+}
+
+impl Value {
+    /// Where the bytes of a field lie that is known to be a `string`, `bytes` or message.
+    pub(super) fn bytes(self) -> Result<Range<usize>, CodecError> {
+        match self {
+            Self::Bytes(range) => Ok(range),
+            _ => Err(CodecError::malformed(PLACE, "a field of another wire type")),
+        }
+    }
+
+    /// The value of a field that is known to be a `uint32`: as everywhere in protobuf, the low bits.
+    pub(super) fn uint32(self) -> Result<u32, CodecError> {
+        match self {
+            Self::Varint(value) => Ok(value as u32),
+            _ => Err(CodecError::malformed(PLACE, "a field of another wire type")),
+        }
+    }
+}
+
+/// Calls `each` with the number and value of every field.
+#[inline]
+pub(super) fn fields(
+    bytes: &[u8],
+    mut each: impl FnMut(u64, Value) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let mut at = 0;
+    while at < bytes.len() {
+        let (number, wire_type, start) = key(bytes, at)?;
+        let (value, end) = value(bytes, start, number, wire_type, 0)?;
+        each(number, value)?;
+        at = end;
+    }
+    Ok(())
+}
+
+#[inline]
+fn key(bytes: &[u8], at: usize) -> Result<(u64, u64, usize), CodecError> {
+    let (key, end) = varint(bytes, at)?;
+    if key >> 3 == 0 || key > u64::from(u32::MAX) {
+        return Err(CodecError::malformed(PLACE, "a field number out of range"));
+    }
+    Ok((key >> 3, key & 7, end))
+}
+
+#[inline]
+fn value(
+    bytes: &[u8],
+    at: usize,
+    number: u64,
+    wire_type: u64,
+    depth: u32,
+) -> Result<(Value, usize), CodecError> {
+    let skip = |length: usize| {
+        let end = at.checked_add(length).filter(|end| *end <= bytes.len());
+        end.ok_or(CUT_OFF)
+    };
+    match wire_type {
+        VARINT => varint(bytes, at).map(|(value, end)| (Value::Varint(value), end)),
+        LENGTH => {
+            let (length, start) = varint(bytes, at)?;
+            let left = bytes.len() - start;
+            let length = usize::try_from(length).ok().filter(|n| *n <= left).ok_or(CUT_OFF)?;
+            Ok((Value::Bytes(start..start + length), start + length))
+        }
+        FIXED64 => Ok((Value::Other, skip(8)?)),
+        FIXED32 => Ok((Value::Other, skip(4)?)),
+        GROUP => Ok((Value::Other, group(bytes, at, number, depth)?)),
+        _ => Err(CodecError::malformed(PLACE, "a wire type that cannot be here")),
+    }
+}
+
+/// The end of the group of field `number` whose fields begin at `at`.
+fn group(bytes: &[u8], mut at: usize, number: u64, depth: u32) -> Result<usize, CodecError> {
+    if depth >= MAX_DEPTH {
+        return Err(CodecError::limit(PLACE, "groups nested too deep"));
+    }
+    loop {
+        let (inner, wire_type, start) = key(bytes, at)?;
+        if wire_type == GROUP_END {
+            let matches = inner == number;
+            return matches
+                .then_some(start)
+                .ok_or(CodecError::malformed(PLACE, "the end of another group"));
+        }
+        at = value(bytes, start, inner, wire_type, depth + 1)?.1;
+    }
+}
+
+/// The varint at `at`, and where it ends.
+#[inline]
+fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize), CodecError> {
+    let mut value = 0;
+    for index in 0..10 {
+        let byte = *bytes.get(at + index).ok_or(CUT_OFF)?;
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            // Of the tenth byte, only one bit fits into 64.
+            if index == 9 && byte > 1 {
+                break;
+            }
+            return Ok((value, at + index + 1));
+        }
+    }
+    Err(CodecError::malformed(PLACE, "a number of more than 64 bits"))
+}
+
+/// The UTF-8 text at `range`: a slice of the message.
+pub(super) fn text(
+    message: &Bytes,
+    range: Range<usize>,
+    place: &'static str,
+) -> Result<Text, CodecError> {
+    let text = std::str::from_utf8(message.get(range).unwrap_or_default())
+        .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))?;
+    Ok(Text::slice_of(message, text))
+}
+
+/// How many bytes the varint of `value` takes.
+pub(super) fn varint_len(value: u64) -> usize {
+    // Seven bits a byte; zero takes one.
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
+    while value >= 0x80 {
+        out.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
+/// Writes a `string` or `bytes` field. As proto3 has it, an empty one is left out.
+pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut BytesMut) {
+    if !bytes.is_empty() {
+        out.put_u8(number << 3 | LENGTH as u8);
+        put_varint(bytes.len() as u64, out);
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// Writes a `bytes` field around what `write` appends.
+///
+/// # Errors
+///
+/// Those of `write`; `out` is then to be truncated.
+pub(super) fn put_bytes_with(
+    number: u8,
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let field = out.len();
+    // Room for a length of one byte; a longer one moves what was written.
+    out.extend_from_slice(&[number << 3 | LENGTH as u8, 0]);
+    let start = out.len();
+    write(out)?;
+    let length = out.len().saturating_sub(start);
+    if length == 0 {
+        out.truncate(field);
+        return Ok(());
+    }
+    let more = varint_len(length as u64) - 1;
+    if more > 0 {
+        out.put_bytes(0, more);
+        out.copy_within(start..start + length, start + more);
+    }
+    let mut rest = length;
+    for byte in out.iter_mut().skip(field + 1).take(more) {
+        *byte = rest as u8 | 0x80;
+        rest >>= 7;
+    }
+    if let Some(last) = out.get_mut(start + more - 1) {
+        *last = rest as u8;
+    }
+    Ok(())
+}
+
+/// Writes a `uint32` field; 0 is left out.
+pub(super) fn put_uint32(number: u8, value: u32, out: &mut BytesMut) {
+    if value != 0 {
+        out.put_u8(number << 3 | VARINT as u8);
+        put_varint(value.into(), out);
+    }
+}
