@@ -146,10 +146,7 @@ impl ClientRequest {
         headers.clone_from(&self.headers);
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(
-            header::SEC_WEBSOCKET_VERSION,
-            HeaderValue::from_static("13"),
-        );
+        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         // Base64 and tokens are always valid header values.
         if let Ok(value) = HeaderValue::try_from(BASE64.encode(key)) {
             headers.insert(header::SEC_WEBSOCKET_KEY, value);
@@ -208,11 +205,7 @@ impl ClientRequest {
 
 /// RFC 3986 §2.1; what is not an escape stays as it is.
 fn percent_decode(text: &str) -> Vec<u8> {
-    let hex = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|it| u8::try_from(it).ok())
-    };
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

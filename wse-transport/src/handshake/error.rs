@@ -35,10 +35,7 @@ impl fmt::Display for RequestError {
             Self::NoHost => f.write_str("caller gave a url without a host"),
             Self::Fragment => f.write_str("caller gave a url with a fragment"),
             Self::Subprotocol(name) => {
-                write!(
-                    f,
-                    "caller gave a malformed or repeated subprotocol {name:?}"
-                )
+                write!(f, "caller gave a malformed or repeated subprotocol {name:?}")
             }
             Self::ReservedHeader(name) => write!(f, "caller set reserved header {name}"),
             Self::MalformedHeader(name) => write!(f, "caller set malformed header {name:?}"),
@@ -135,11 +132,7 @@ impl fmt::Display for HandshakeError {
             Self::Request(_) => f.write_str("websocket request cannot be sent"),
             Self::Response(_) => f.write_str("websocket response is invalid"),
             Self::Refused(response) => {
-                write!(
-                    f,
-                    "server refused the websocket with {}",
-                    response.status().as_u16()
-                )
+                write!(f, "server refused the websocket with {}", response.status().as_u16())
             }
             Self::Timeout => f.write_str("websocket handshake took too long"),
             Self::Io(_) => f.write_str("transport failed during the websocket handshake"),

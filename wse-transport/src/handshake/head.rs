@@ -47,11 +47,7 @@ impl HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self {
-            max_line: 8 * 1024,
-            max_headers: 128,
-            max_head: 32 * 1024,
-        }
+        Self { max_line: 8 * 1024, max_headers: 128, max_head: 32 * 1024 }
     }
 }
 
@@ -116,11 +112,8 @@ impl HeadScanner {
     /// [`HeadError`] as soon as a limit is exceeded, and for lines that do not end in CR LF.
     pub fn scan(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         loop {
-            let too_long = if self.lines == 0 {
-                HeadError::FirstLineTooLong
-            } else {
-                HeadError::LineTooLong
-            };
+            let too_long =
+                if self.lines == 0 { HeadError::FirstLineTooLong } else { HeadError::LineTooLong };
             let Some(found) = input[self.scanned..].iter().position(|byte| *byte == b'\n') else {
                 self.scanned = input.len();
                 // The last byte may be the CR of the line's end.
@@ -242,13 +235,7 @@ where
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(response.status().as_str().as_bytes());
     out.put_slice(b" ");
-    out.put_slice(
-        response
-            .status()
-            .canonical_reason()
-            .unwrap_or_default()
-            .as_bytes(),
-    );
+    out.put_slice(response.status().canonical_reason().unwrap_or_default().as_bytes());
     out.put_slice(b"\r\n");
     encode_headers(response.headers(), &mut out);
     out.put_slice(body.as_ref());

@@ -98,8 +98,7 @@ pub async fn write_rejection<T: AsyncWrite + Unpin>(
     rejection: &Rejection,
 ) -> io::Result<()> {
     let (parts, body) = rejection.to_response().into_parts();
-    io.write_all(&encode_response(&Response::from_parts(parts, ()), body))
-        .await?;
+    io.write_all(&encode_response(&Response::from_parts(parts, ()), body)).await?;
     io.shutdown().await
 }
 
@@ -129,13 +128,8 @@ async fn read_body<T: AsyncRead + Unpin>(
     mut body: BytesMut,
     response: &Response<()>,
 ) -> Bytes {
-    let length = single(response.headers(), header::CONTENT_LENGTH)
-        .ok()
-        .flatten();
-    let wanted = length
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(MAX_BODY)
-        .min(MAX_BODY);
+    let length = single(response.headers(), header::CONTENT_LENGTH).ok().flatten();
+    let wanted = length.and_then(|it| it.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);
     let _ = timeout(BODY_PATIENCE, async {
         while body.len() < wanted {
             if !matches!(io.read_buf(&mut body).await, Ok(1..)) {

@@ -39,9 +39,9 @@ impl OriginPolicy {
         };
         let allowed = match self {
             Self::Any => true,
-            Self::List(list) => list
-                .iter()
-                .any(|it| it.trim_end_matches('/').eq_ignore_ascii_case(origin)),
+            Self::List(list) => {
+                list.iter().any(|it| it.trim_end_matches('/').eq_ignore_ascii_case(origin))
+            }
             Self::SameHost => single(request.headers(), header::HOST)
                 .ok()
                 .flatten()

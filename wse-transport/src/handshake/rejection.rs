@@ -16,11 +16,7 @@ impl Rejection {
     /// A rejection with a status and an explanation, sent as plain text. The explanation goes to
     /// a stranger: it should not quote what is private.
     pub fn new(status: StatusCode, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { status, headers: Vec::new(), body: body.into() }
     }
 
     /// Adds a header field.
@@ -38,10 +34,7 @@ impl Rejection {
     pub(super) fn upgrade_required(body: &str) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, body)
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
-            .header(
-                header::SEC_WEBSOCKET_VERSION,
-                HeaderValue::from_static("13"),
-            )
+            .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
     }
 
     /// The HTTP status.
@@ -68,10 +61,7 @@ impl Rejection {
         let mut response = Response::new(self.body.clone());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         headers.append(header::CONNECTION, HeaderValue::from_static("close"));
         if self.headers.iter().any(|(name, _)| name == header::UPGRADE) {
@@ -87,12 +77,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "request rejected with {}: {}",
-            self.status.as_u16(),
-            self.body
-        )
+        write!(f, "request rejected with {}: {}", self.status.as_u16(), self.body)
     }
 }
 

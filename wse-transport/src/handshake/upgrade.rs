@@ -29,10 +29,8 @@ impl Upgrade {
         let bad = |what| move |()| Rejection::bad_request(what);
 
         if request.method() != Method::GET {
-            return Err(
-                Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
-                    .header(header::ALLOW, HeaderValue::from_static("GET")),
-            );
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
+                .header(header::ALLOW, HeaderValue::from_static("GET")));
         }
         if request.version() != Version::HTTP_11 {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
@@ -50,31 +48,22 @@ impl Upgrade {
         if !list_has(headers, &header::UPGRADE, "websocket")
             || !list_has(headers, &header::CONNECTION, "upgrade")
         {
-            return Err(Rejection::upgrade_required(
-                "request must ask for a websocket",
-            ));
+            return Err(Rejection::upgrade_required("request must ask for a websocket"));
         }
         let version = single(headers, header::SEC_WEBSOCKET_VERSION)
             .map_err(bad("Sec-WebSocket-Version is malformed or repeated"))?;
         if version != Some("13") {
-            return Err(Rejection::upgrade_required(
-                "Sec-WebSocket-Version must be 13",
-            ));
+            return Err(Rejection::upgrade_required("Sec-WebSocket-Version must be 13"));
         }
         let key = single(headers, header::SEC_WEBSOCKET_KEY)
             .map_err(bad("Sec-WebSocket-Key is malformed or repeated"))?
             .ok_or_else(|| Rejection::bad_request("Sec-WebSocket-Key is missing"))?;
         if !is_key(key) {
-            return Err(Rejection::bad_request(
-                "Sec-WebSocket-Key must be 16 bytes in base64",
-            ));
+            return Err(Rejection::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"));
         }
         let subprotocols = subprotocols(headers)
             .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
-        Ok(Self {
-            key: key.to_owned(),
-            subprotocols,
-        })
+        Ok(Self { key: key.to_owned(), subprotocols })
     }
 
     /// The client's `Sec-WebSocket-Key`.

@@ -81,10 +81,7 @@ impl CloseFrame {
 
     /// A close frame with a code and a reason.
     pub fn new(code: CloseCode, reason: impl Into<Text>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
+        Self { code, reason: reason.into() }
     }
 
     /// Reads a close payload; an empty one is `None`, which is reported as

@@ -74,33 +74,20 @@ impl Codec {
     /// The server's side: sends without masks.
     #[must_use]
     pub fn server(limits: Limits) -> Self {
-        Self {
-            limits,
-            masks: None,
-            reading: Reading::Header,
-            message: None,
-            oversized: false,
-        }
+        Self { limits, masks: None, reading: Reading::Header, message: None, oversized: false }
     }
 
     /// The client's side. `masks` is called once per frame sent; what it returns must be
     /// unpredictable for the application's data (RFC 6455 §5.3, §10.3), except in tests.
     #[must_use]
     pub fn client(limits: Limits, masks: impl FnMut() -> [u8; 4] + Send + Sync + 'static) -> Self {
-        Self {
-            masks: Some(Box::new(masks)),
-            ..Self::server(limits)
-        }
+        Self { masks: Some(Box::new(masks)), ..Self::server(limits) }
     }
 
     /// Which end this is.
     #[must_use]
     pub fn role(&self) -> Role {
-        if self.masks.is_some() {
-            Role::Client
-        } else {
-            Role::Server
-        }
+        if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
     /// The limits in force.
@@ -149,21 +136,16 @@ impl Codec {
         };
         let limits = self.limits;
         if frames >= limits.max_fragments {
-            return Err(ProtocolError::TooManyFragments {
-                limit: limits.max_fragments,
-            });
+            return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
         }
-        let len = fits(limits.max_frame).ok_or(ProtocolError::FrameTooBig {
-            declared,
-            limit: limits.max_frame,
-        })?;
-        let bytes = had
-            .checked_add(len)
-            .filter(|sum| *sum <= limits.max_message)
-            .ok_or(ProtocolError::MessageTooBig {
+        let len = fits(limits.max_frame)
+            .ok_or(ProtocolError::FrameTooBig { declared, limit: limits.max_frame })?;
+        let bytes = had.checked_add(len).filter(|sum| *sum <= limits.max_message).ok_or(
+            ProtocolError::MessageTooBig {
                 declared: declared.saturating_add(had as u64),
                 limit: limits.max_message,
-            })?;
+            },
+        )?;
         let message = self.message.get_or_insert_with(|| Fragments {
             text: (header.opcode == Opcode::Text).then(Utf8Validator::default),
             bytes: 0,
@@ -213,18 +195,9 @@ impl Decoder for Codec {
             };
             let len = self.admit(&header)?;
             src.advance(consumed);
-            self.reading = Reading::Payload {
-                header,
-                len,
-                checked: 0,
-            };
+            self.reading = Reading::Payload { header, len, checked: 0 };
         }
-        let Reading::Payload {
-            header,
-            len,
-            checked,
-        } = &mut self.reading
-        else {
+        let Reading::Payload { header, len, checked } = &mut self.reading else {
             return Ok(None);
         };
 
@@ -236,9 +209,7 @@ impl Decoder for Codec {
         }
         *checked = here;
         if !header.opcode.is_control()
-            && let Some(Fragments {
-                text: Some(text), ..
-            }) = &mut self.message
+            && let Some(Fragments { text: Some(text), .. }) = &mut self.message
         {
             text.feed(new).map_err(ProtocolError::from)?;
         }
@@ -252,9 +223,7 @@ impl Decoder for Codec {
         let payload = src.split_to(here).freeze();
         if !header.opcode.is_control()
             && header.fin
-            && let Some(Fragments {
-                text: Some(text), ..
-            }) = self.message.take()
+            && let Some(Fragments { text: Some(text), .. }) = self.message.take()
         {
             text.finish().map_err(ProtocolError::from)?;
         }

@@ -98,16 +98,10 @@ impl fmt::Display for ProtocolError {
             Self::ContinuationUnexpected => f.write_str("peer continued no message"),
             Self::ContinuationExpected => f.write_str("peer began a message within another one"),
             Self::FrameTooBig { declared, limit } => {
-                write!(
-                    f,
-                    "peer declared a frame of {declared} bytes, limit {limit}"
-                )
+                write!(f, "peer declared a frame of {declared} bytes, limit {limit}")
             }
             Self::MessageTooBig { declared, limit } => {
-                write!(
-                    f,
-                    "peer declared a message of {declared} bytes, limit {limit}"
-                )
+                write!(f, "peer declared a message of {declared} bytes, limit {limit}")
             }
             Self::TooManyFragments { limit } => {
                 write!(f, "peer sent a message in more than {limit} fragments")

@@ -18,10 +18,7 @@ pub struct ControlRate {
 
 impl Default for ControlRate {
     fn default() -> Self {
-        Self {
-            burst: 60,
-            per_second: 20,
-        }
+        Self { burst: 60, per_second: 20 }
     }
 }
 
@@ -35,10 +32,7 @@ pub(crate) struct ControlBudget {
 
 impl ControlBudget {
     pub(crate) const fn new(rate: Option<ControlRate>) -> Self {
-        Self {
-            rate,
-            full_at: None,
-        }
+        Self { rate, full_at: None }
     }
 
     /// Whether one more frame may pass at `now`.

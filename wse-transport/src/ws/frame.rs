@@ -169,22 +169,12 @@ pub struct Frame {
 impl Frame {
     /// A final frame without reserved bits.
     pub fn new(opcode: Opcode, payload: impl Into<Bytes>) -> Self {
-        Self {
-            fin: true,
-            rsv1: false,
-            rsv2: false,
-            rsv3: false,
-            opcode,
-            payload: payload.into(),
-        }
+        Self { fin: true, rsv1: false, rsv2: false, rsv3: false, opcode, payload: payload.into() }
     }
 
     /// A fragment that others follow, without reserved bits.
     pub fn fragment(opcode: Opcode, payload: impl Into<Bytes>) -> Self {
-        Self {
-            fin: false,
-            ..Self::new(opcode, payload)
-        }
+        Self { fin: false, ..Self::new(opcode, payload) }
     }
 
     /// The header to send before the payload.

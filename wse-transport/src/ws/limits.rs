@@ -27,11 +27,7 @@ impl Limits {
     /// No bounds but those of the address space: for tests and for peers you trust entirely.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self {
-            max_message: usize::MAX,
-            max_frame: usize::MAX,
-            max_fragments: usize::MAX,
-        }
+        Self { max_message: usize::MAX, max_frame: usize::MAX, max_fragments: usize::MAX }
     }
 
     /// Sets [`max_message`](Self::max_message), in bytes, and lets a single frame be as large.
@@ -60,10 +56,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_message: 1 << 20,
-            max_frame: 1 << 20,
-            max_fragments: 1024,
-        }
+        Self { max_message: 1 << 20, max_frame: 1 << 20, max_fragments: 1024 }
     }
 }

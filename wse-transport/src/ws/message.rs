@@ -41,10 +41,7 @@ impl Message {
             Self::Pong(bytes) => Frame::new(Opcode::Pong, bytes),
             Self::Close(close) => Frame::new(
                 Opcode::Close,
-                close
-                    .as_ref()
-                    .map(CloseFrame::to_payload)
-                    .unwrap_or_default(),
+                close.as_ref().map(CloseFrame::to_payload).unwrap_or_default(),
             ),
         }
     }
@@ -68,12 +65,7 @@ impl Assembler {
     ///
     /// A close payload that breaks the rules, and fragments out of order.
     pub fn push(&mut self, frame: Frame) -> Result<Option<Message>, ProtocolError> {
-        let Frame {
-            fin,
-            opcode,
-            payload,
-            ..
-        } = frame;
+        let Frame { fin, opcode, payload, .. } = frame;
         let (opcode, payload) = match (opcode, self.partial.take()) {
             (Opcode::Close | Opcode::Ping | Opcode::Pong, partial) => {
                 self.partial = partial;

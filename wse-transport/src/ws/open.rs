@@ -80,10 +80,7 @@ where
     let (request, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
-    Ok((
-        WebSocket::with_leftover(io, leftover, Role::Server, config),
-        request,
-    ))
+    Ok((WebSocket::with_leftover(io, leftover, Role::Server, config), request))
 }
 
 /// Connects to a `ws://` URL, with `TCP_NODELAY` on, and returns the WebSocket with the server's
@@ -119,8 +116,5 @@ pub async fn connect_with(
     let (io, response, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
-    Ok((
-        WebSocket::with_leftover(io, leftover, Role::Client, config),
-        response,
-    ))
+    Ok((WebSocket::with_leftover(io, leftover, Role::Client, config), response))
 }

@@ -272,10 +272,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             return Poll::Pending;
         }
         let timeout = self.config.close_timeout;
-        self.deadline
-            .get_or_insert_with(|| Box::pin(sleep(timeout)))
-            .as_mut()
-            .poll(cx)
+        self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(cx)
     }
 }
 

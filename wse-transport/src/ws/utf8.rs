@@ -75,10 +75,6 @@ impl Utf8Validator {
     ///
     /// [`InvalidUtf8`] when the last character is incomplete.
     pub const fn finish(&self) -> Result<(), InvalidUtf8> {
-        if self.len == 0 {
-            Ok(())
-        } else {
-            Err(InvalidUtf8)
-        }
+        if self.len == 0 { Ok(()) } else { Err(InvalidUtf8) }
     }
 }

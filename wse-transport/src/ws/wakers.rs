@@ -32,11 +32,7 @@ impl Wake for Slots {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let [stream, sink] = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let [stream, sink] = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(stream) = &stream {
             stream.wake_by_ref();
         }
@@ -49,11 +45,7 @@ impl Wake for Slots {
 impl Wakers {
     pub(crate) fn new() -> Self {
         let slots = Arc::new(Slots::default());
-        Self {
-            both: Waker::from(Arc::clone(&slots)),
-            slots,
-            known: [None, None],
-        }
+        Self { both: Waker::from(Arc::clone(&slots)), slots, known: [None, None] }
     }
 
     /// Remembers who polls `half`, and returns the waker for the transport.

@@ -106,11 +106,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     /// The same, with bytes that were read behind the head of the handshake: they are the first
     /// frames.
     pub fn with_leftover(io: T, leftover: BytesMut, role: Role, config: Config) -> Self {
-        Self {
-            link: Link::new(io, leftover, role, config),
-            wakers: Wakers::new(),
-            parked: None,
-        }
+        Self { link: Link::new(io, leftover, role, config), wakers: Wakers::new(), parked: None }
     }
 
     /// Begins the closing handshake: queues a close frame, after which nothing more can be sent
@@ -152,11 +148,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     /// Takes the WebSocket apart. Of a message that has partly arrived, the part is lost.
     pub fn into_parts(self) -> Parts<T> {
         let parts = self.link.framed.into_parts();
-        Parts {
-            io: parts.io,
-            read_buf: parts.read_buf,
-            write_buf: parts.write_buf,
-        }
+        Parts { io: parts.io, read_buf: parts.read_buf, write_buf: parts.write_buf }
     }
 
     /// Polls the link with a waker for both halves, and wakes both if the handshake moved on.

@@ -1,0 +1,269 @@
+//! The task of one connection: the only place where its socket, its session and its side meet.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+use wse_proto::session::{Close, Event};
+use wse_proto::{Protocol, open};
+
+use super::link::Link;
+use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
+
+/// Messages handled in one go before other tasks get their turn.
+const BUDGET: usize = 64;
+
+/// What differs between the server's and the client's end of a connection.
+pub(crate) trait Side<P: Protocol>: Send {
+    /// Something happened. Called in order, never while the link is locked.
+    fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>);
+    /// Goes on with what takes time, such as a decision.
+    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>);
+    /// Whether so much is under way that no further message should be read.
+    fn is_busy(&self) -> bool;
+    /// The WebSocket failed: the peer broke RFC 6455, or the network did.
+    fn failed(&mut self, link: &Arc<Link<P>>, error: ws::Error);
+    /// The connection has ended, or the closing handshake has begun. Called once.
+    fn departed(&mut self, link: &Arc<Link<P>>, close: &Close);
+}
+
+/// How a connection is driven.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DriverConfig {
+    /// Limits from the moment the session is ready.
+    pub(crate) limits: ws::Limits,
+    /// How long the closing handshake may take, what is queued before it included.
+    pub(crate) close_timeout: Duration,
+}
+
+/// Drives a connection to its end.
+pub(crate) async fn drive<P, T, S>(
+    socket: WebSocket<T>,
+    link: Arc<Link<P>>,
+    side: S,
+    config: DriverConfig,
+) where
+    P: Protocol,
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Side<P> + Unpin,
+{
+    let mut driver = Driver {
+        socket,
+        link,
+        side,
+        config,
+        ready: false,
+        departed: false,
+        closing: Closing::No,
+        sleep: None,
+    };
+    poll_fn(|cx| driver.poll(cx)).await;
+}
+
+struct Driver<P: Protocol, T, S> {
+    socket: WebSocket<T>,
+    link: Arc<Link<P>>,
+    side: S,
+    config: DriverConfig,
+    ready: bool,
+    departed: bool,
+    closing: Closing,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// We close; what is queued goes first, until the deadline.
+    Flushing(Duration),
+    /// A close frame was sent or received; the WebSocket does the rest.
+    Handshake,
+}
+
+/// What one look at the socket gave.
+enum Read {
+    Message,
+    Nothing,
+    End,
+}
+
+impl<P, T, S> Driver<P, T, S>
+where
+    P: Protocol,
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Side<P> + Unpin,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.enter(cx);
+        let mut budget = BUDGET;
+        loop {
+            self.side.poll(&self.link, cx);
+            self.events(cx);
+            self.raise_limits();
+            let read = self.read(cx);
+            if matches!(read, Read::Message) {
+                budget -= 1;
+                if budget > 0 {
+                    continue;
+                }
+            }
+            self.events(cx);
+            if let Read::End = read {
+                self.depart(&Close::VANISHED);
+                self.link.leave();
+                return Poll::Ready(());
+            }
+            self.write(cx);
+            if self.begin_close(cx).is_ready() || self.timeouts(cx).is_ready() {
+                self.link.leave();
+                return Poll::Ready(());
+            }
+            let rest = self.link.leave();
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if rest {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn events(&mut self, cx: &mut Context<'_>) {
+        while let Some(event) = self.link.next_event() {
+            self.side.event(&self.link, event, cx);
+        }
+    }
+
+    /// A stranger's messages must be small; from the welcome on the full limits hold.
+    fn raise_limits(&mut self) {
+        if !self.ready && self.link.is_ready() {
+            self.ready = true;
+            self.socket.set_limits(self.config.limits);
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Read {
+        let open = self.closing == Closing::No;
+        if open && (self.side.is_busy() || self.link.is_full()) {
+            return Read::Nothing;
+        }
+        match Pin::new(&mut self.socket).poll_next(cx) {
+            Poll::Pending => return Read::Nothing,
+            Poll::Ready(None) => return Read::End,
+            Poll::Ready(Some(Ok(message))) => match message {
+                ws::Message::Text(text) => self.message(text.into_bytes()),
+                ws::Message::Binary(bytes) => self.message(bytes),
+                ws::Message::Ping(_) | ws::Message::Pong(_) => {}
+                ws::Message::Close(frame) => {
+                    self.closing = Closing::Handshake;
+                    self.depart(&closed_by(frame));
+                }
+            },
+            Poll::Ready(Some(Err(error))) => {
+                self.closing = Closing::Handshake;
+                self.side.failed(&self.link, error);
+                self.depart(&Close::VANISHED);
+            }
+        }
+        Read::Message
+    }
+
+    fn message(&mut self, bytes: Bytes) {
+        match open(self.link.protocol(), bytes) {
+            Ok(message) => self.link.session(|session, now| session.handle_message(now, message)),
+            Err(error) => self.link.session(|session, _| session.handle_undecodable(error)),
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) {
+        if self.closing != Closing::Handshake {
+            while let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(cx) {
+                let Some(message) = self.link.next_message() else { break };
+                // An error shows again, with its cause, when the socket is read.
+                let _ = Pin::new(&mut self.socket).start_send(message);
+            }
+        }
+        let _ = Pin::new(&mut self.socket).poll_flush(cx);
+    }
+
+    /// Starts the closing handshake once what was queued before it is written.
+    fn begin_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((close, flushed)) = self.link.closing() else { return Poll::Pending };
+        if self.closing == Closing::No {
+            let deadline = self.link.clock.now().saturating_add(self.config.close_timeout);
+            self.closing = Closing::Flushing(deadline);
+            self.depart(&close);
+        }
+        if let Closing::Flushing(deadline) = self.closing {
+            if flushed {
+                self.closing = Closing::Handshake;
+                let frame = CloseFrame::new(CloseCode::from(close.code), close.reason.to_string());
+                self.socket.close(Some(frame));
+                // Its end must be noticed: go round once more.
+                cx.waker().wake_by_ref();
+            } else if deadline <= self.link.clock.now() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Does what is due and sees to being woken when the next thing is.
+    fn timeouts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let flushing = match self.closing {
+                Closing::Flushing(deadline) => Some(deadline),
+                _ => None,
+            };
+            let due = self.link.handle_timeout().into_iter().chain(flushing).min();
+            let Some(at) = due.and_then(|due| self.link.clock.at(due)) else {
+                return Poll::Pending;
+            };
+            let sleep = match &mut self.sleep {
+                Some(sleep) => {
+                    if sleep.deadline() != at {
+                        sleep.as_mut().reset(at);
+                    }
+                    sleep
+                }
+                None => self.sleep.insert(Box::pin(tokio::time::sleep_until(at))),
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if flushing.is_some_and(|deadline| deadline <= self.link.clock.now()) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    fn depart(&mut self, close: &Close) {
+        if !std::mem::replace(&mut self.departed, true) {
+            if self.link.closing().is_none() {
+                self.link.ended(close);
+            }
+            self.side.departed(&self.link, close);
+        }
+    }
+}
+
+impl<P: Protocol, T, S> Drop for Driver<P, T, S> {
+    /// A task that is cancelled fails what waits for its connection.
+    fn drop(&mut self) {
+        self.link.ended(&Close::VANISHED);
+    }
+}
+
+fn closed_by(frame: Option<CloseFrame>) -> Close {
+    match frame {
+        Some(frame) => Close::new(frame.code.into(), frame.reason.as_str()),
+        None => Close::new(1005, ""),
+    }
+}

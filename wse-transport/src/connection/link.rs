@@ -1,0 +1,330 @@
+//! [`Link`]: what the handles of a connection and the task that drives it share.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::task::AtomicWaker;
+use tokio::sync::{Notify, oneshot};
+use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
+use wse_proto::{
+    CodecError, Decode, Encode, Fault, Format, Head, Message, Protocol, Stamp, Text, UsageError,
+    seal,
+};
+
+use super::clock::Clock;
+use super::error::{CallError, SendError};
+use super::outbox::{Class, Outbox, SendQueue};
+use super::pack;
+use crate::ws;
+
+type Outcome = Result<Bytes, CallFailure>;
+
+pub(crate) struct Link<P: Protocol> {
+    protocol: P,
+    format: P::Format,
+    pub(super) clock: Clock,
+    /// The driver's.
+    waker: AtomicWaker,
+    /// Told when the queue has room again or the connection has ended.
+    room: Notify,
+    state: Mutex<State>,
+}
+
+struct State {
+    session: Session,
+    outbox: Outbox,
+    events: VecDeque<Event>,
+    closing: Option<Close>,
+    calls: HashMap<CallId, oneshot::Sender<Outcome>>,
+    /// The driver is at work and looks at `dirty` before it rests: no need to wake it.
+    driving: bool,
+    dirty: bool,
+}
+
+impl<P: Protocol> Link<P> {
+    pub(crate) fn new(protocol: P, session: Session, queue: SendQueue, clock: Clock) -> Arc<Self> {
+        let format = protocol.format();
+        let state = State {
+            session,
+            outbox: Outbox::new(queue),
+            events: VecDeque::new(),
+            closing: None,
+            calls: HashMap::new(),
+            driving: false,
+            dirty: false,
+        };
+        let link = Self {
+            protocol,
+            format,
+            clock,
+            waker: AtomicWaker::new(),
+            room: Notify::new(),
+            state: Mutex::new(state),
+        };
+        link.with(|_, _| ());
+        Arc::new(link)
+    }
+
+    pub(crate) fn protocol(&self) -> &P {
+        &self.protocol
+    }
+
+    pub(crate) fn format(&self) -> &P::Format {
+        &self.format
+    }
+
+    pub(crate) fn encode<T: ?Sized>(&self, value: &T) -> Result<Bytes, CodecError>
+    where
+        P::Format: Encode<T>,
+    {
+        pack::scratch(|out| self.format.encode(value, out))
+    }
+
+    pub(crate) fn decode<T>(&self, payload: &Bytes) -> Result<T, CodecError>
+    where
+        P::Format: Decode<T>,
+    {
+        self.format.decode(payload)
+    }
+
+    /// Whether messages may be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lock().session.check_ready().is_ok()
+    }
+
+    pub(crate) fn send<T: ?Sized>(&self, name: Text, payload: &T) -> Result<(), SendError>
+    where
+        P::Format: Encode<T>,
+    {
+        let message = pack::message(&self.protocol, &Head::message(name), payload)?;
+        self.push(Class::Message, message)
+    }
+
+    /// Queues a message that is already packed by this connection's protocol.
+    pub(crate) fn push(&self, class: Class, message: ws::Message) -> Result<(), SendError> {
+        self.with(|state, now| {
+            state.session.check_ready().map_err(|_| SendError::NotReady)?;
+            state.outbox.push(now, class, message).map_err(|_| SendError::QueueFull)
+        })
+    }
+
+    /// Waits until the queue has room, or the connection has ended.
+    pub(crate) async fn room(&self) {
+        loop {
+            let room = self.room.notified();
+            {
+                let state = self.lock();
+                if state.session.is_closed() || !state.outbox.is_full() {
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Answers a call. An answer to a connection that has ended goes nowhere.
+    pub(crate) fn reply<T: ?Sized>(&self, stamp: Stamp, result: &T) -> Result<(), CodecError>
+    where
+        P::Format: Encode<T>,
+    {
+        let message = pack::message(&self.protocol, &Head::reply(stamp), result)?;
+        let _ = self.push(Class::Answer, message);
+        Ok(())
+    }
+
+    pub(crate) fn fault(&self, stamp: Stamp, fault: &Fault) {
+        let head = Head::fault(stamp);
+        let packed = pack::packed(&self.protocol, &head, |out| {
+            self.format.encode_fault(fault, out);
+            Ok(())
+        });
+        if let Ok(message) = packed {
+            let _ = self.push(Class::Answer, message);
+        }
+    }
+
+    /// Calls the peer. Dropping the future forgets the call.
+    pub(crate) async fn call<T: ?Sized, R>(
+        &self,
+        name: Text,
+        payload: &T,
+        timeout: Option<Duration>,
+    ) -> Result<R, CallError>
+    where
+        P::Format: Encode<T> + Decode<R>,
+    {
+        let (answer, answered) = oneshot::channel();
+        let id = self.with(|state, now| {
+            let id = state.session.call(now, timeout).map_err(|error| match error {
+                UsageError::TooManyCalls => CallError::TooManyCalls,
+                _ => CallError::NotReady,
+            })?;
+            state.calls.insert(id, answer);
+            Ok::<_, CallError>(id)
+        })?;
+        let pending = Pending { link: self, id };
+        let message = pack::message(&self.protocol, &Head::call(name, id.stamp()), payload)
+            .map_err(CallError::Encode)?;
+        self.push(Class::Call, message)?;
+        let outcome = answered.await;
+        drop(pending);
+        let payload = outcome.map_err(|_| CallError::NotReady)??;
+        self.format.decode(&payload).map_err(CallError::Decode)
+    }
+
+    /// Ends the session; the closing handshake follows what is already queued.
+    pub(crate) fn close(&self, close: Close) {
+        self.with(|state, _| state.session.close(close));
+    }
+
+    /// Runs a decision or a handler of the session, then does what it wants done.
+    pub(crate) fn session<R>(&self, run: impl FnOnce(&mut Session, Duration) -> R) -> R {
+        self.with(|state, now| run(&mut state.session, now))
+    }
+
+    /// The driver begins to work.
+    pub(super) fn enter(&self, cx: &std::task::Context<'_>) {
+        self.waker.register(cx.waker());
+        self.lock().driving = true;
+    }
+
+    /// The driver rests, unless something was changed since it last asked: then it must go on.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = self.lock();
+        state.driving = std::mem::take(&mut state.dirty);
+        !state.driving
+    }
+
+    /// Makes the driver look again.
+    pub(crate) fn wake(&self) {
+        self.with(|_, _| ());
+    }
+
+    pub(super) fn next_event(&self) -> Option<Event> {
+        self.lock().events.pop_front()
+    }
+
+    pub(super) fn next_message(&self) -> Option<ws::Message> {
+        let mut state = self.lock();
+        let was_full = state.outbox.is_full();
+        let message = state.outbox.pop();
+        if was_full && !state.outbox.is_full() {
+            self.room.notify_waiters();
+        }
+        message
+    }
+
+    /// The close to begin, if any, and whether all that comes before it is written.
+    pub(super) fn closing(&self) -> Option<(Close, bool)> {
+        let state = self.lock();
+        state.closing.clone().map(|close| (close, state.outbox.is_empty()))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().outbox.is_full()
+    }
+
+    /// Does what is due and says when something is due next.
+    pub(super) fn handle_timeout(&self) -> Option<Duration> {
+        let due = |state: &State| {
+            let times = [state.session.poll_timeout(), state.outbox.give_up_at()];
+            times.into_iter().flatten().min()
+        };
+        let next = due(&self.lock());
+        if next.is_none_or(|next| next > self.clock.now()) {
+            return next;
+        }
+        self.with(|state, now| {
+            state.session.handle_timeout(now);
+            if state.outbox.give_up_at().is_some_and(|at| at <= now) {
+                state.session.close(Close::new(1013, "send queue full"));
+                state.outbox.clear();
+            }
+            due(state)
+        })
+    }
+
+    /// The connection has ended or is being closed by the peer.
+    pub(super) fn ended(&self, close: &Close) {
+        self.with(|state, _| {
+            state.session.handle_closed(close);
+            state.outbox.clear();
+        });
+        self.room.notify_waiters();
+    }
+
+    fn with<R>(&self, run: impl FnOnce(&mut State, Duration) -> R) -> R {
+        let mut state = self.lock();
+        let result = run(&mut state, self.clock.now());
+        self.settle(&mut state);
+        state.dirty = true;
+        let resting = !state.driving;
+        drop(state);
+        if resting {
+            self.waker.wake();
+        }
+        result
+    }
+
+    /// Moves what the session wants to where it is done.
+    fn settle(&self, state: &mut State) {
+        while let Some(output) = state.session.poll_output() {
+            match output {
+                Output::Send(message) => self.queue_own(state, &message),
+                Output::Close(close) => state.closing = Some(close),
+                _ => {}
+            }
+        }
+        while let Some(event) = state.session.poll_event() {
+            match event {
+                Event::CallEnded { call, outcome } => {
+                    if let Some(waiting) = state.calls.remove(&call) {
+                        let _ = waiting.send(outcome);
+                    }
+                }
+                event => state.events.push_back(event),
+            }
+        }
+        if state.session.is_closed() {
+            self.room.notify_waiters();
+        }
+    }
+
+    fn queue_own(&self, state: &mut State, message: &Message) {
+        let mut out = BytesMut::new();
+        seal(&self.protocol, message, &mut out);
+        if let Ok(message) = pack::frame(self.protocol.opcode(), out.freeze()) {
+            // An `Answer` is never refused.
+            let _ = state.outbox.push(self.clock.now(), Class::Answer, message);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held cannot leave it half changed in a way that matters more than going on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Link<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("protocol", &self.protocol.name()).finish_non_exhaustive()
+    }
+}
+
+/// Forgets a call when its future is dropped.
+struct Pending<'a, P: Protocol> {
+    link: &'a Link<P>,
+    id: CallId,
+}
+
+impl<P: Protocol> Drop for Pending<'_, P> {
+    fn drop(&mut self) {
+        let mut state = self.link.lock();
+        if state.calls.remove(&self.id).is_some() {
+            state.session.cancel(self.id);
+        }
+    }
+}

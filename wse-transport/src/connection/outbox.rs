@@ -1,0 +1,242 @@
+//! What waits to be written, and what happens when the peer reads too slowly.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::ws;
+
+/// Bounds of a connection's send queue.
+///
+/// ```
+/// use std::time::Duration;
+/// use wse_transport::{SendQueue, SlowPeer};
+/// let queue = SendQueue::default().messages(64).slow_peer(SlowPeer::LatestOnly);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendQueue {
+    /// Bytes that may wait. Default: 1 MiB. A single message may be larger when nothing else waits.
+    pub bytes: usize,
+    /// Messages that may wait. Default: 1,024.
+    pub messages: usize,
+    /// What happens past either. Default: [`SlowPeer::Close`] after 10 s.
+    pub slow_peer: SlowPeer,
+}
+
+/// What happens to a peer that reads more slowly than it is sent to.
+///
+/// Under each policy a full queue also stops the reading of the peer's own messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowPeer {
+    /// A send fails with [`SendError::QueueFull`](crate::SendError::QueueFull); when the queue stays
+    /// full for this long, the connection is closed with 1013.
+    Close {
+        /// How long the queue may stay full.
+        after: Duration,
+    },
+    /// A message that does not fit is dropped without an error. Calls and answers are never dropped.
+    DropNewest,
+    /// A message that does not fit replaces all messages that wait. Calls and answers are never dropped.
+    LatestOnly,
+}
+
+impl Default for SendQueue {
+    fn default() -> Self {
+        let slow_peer = SlowPeer::Close { after: Duration::from_secs(10) };
+        Self { bytes: 1 << 20, messages: 1024, slow_peer }
+    }
+}
+
+impl SendQueue {
+    /// Sets how many bytes may wait. Default: 1 MiB.
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets how many messages may wait. Default: 1,024.
+    #[must_use]
+    pub const fn messages(mut self, messages: usize) -> Self {
+        self.messages = messages;
+        self
+    }
+
+    /// Sets what happens past the bounds. Default: close after 10 s.
+    #[must_use]
+    pub const fn slow_peer(mut self, policy: SlowPeer) -> Self {
+        self.slow_peer = policy;
+        self
+    }
+}
+
+/// How dearly a message is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The session's own, and answers: always queued. Bounded by the handlers that may run at once.
+    Answer,
+    /// A call: queued or refused.
+    Call,
+    /// A message: queued, refused or dropped, as the policy says.
+    Message,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    limits: SendQueue,
+    queue: VecDeque<(Class, ws::Message)>,
+    bytes: usize,
+    full_since: Option<Duration>,
+}
+
+/// The queue is full and the policy is not to drop.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Outbox {
+    pub(crate) fn new(limits: SendQueue) -> Self {
+        Self { limits, queue: VecDeque::new(), bytes: 0, full_since: None }
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        now: Duration,
+        class: Class,
+        message: ws::Message,
+    ) -> Result<(), Full> {
+        let len = size(&message);
+        let fits = self.queue.is_empty()
+            || (self.queue.len() < self.limits.messages && self.bytes + len <= self.limits.bytes);
+        if !fits {
+            self.full_since.get_or_insert(now);
+            match (class, self.limits.slow_peer) {
+                (Class::Answer, _) => {}
+                (Class::Message, SlowPeer::DropNewest) => return Ok(()),
+                (Class::Message, SlowPeer::LatestOnly) => self.drop_messages(),
+                _ => return Err(Full),
+            }
+        }
+        self.bytes += len;
+        self.queue.push_back((class, message));
+        Ok(())
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<ws::Message> {
+        let (_, message) = self.queue.pop_front()?;
+        self.bytes -= size(&message);
+        if !self.is_full() {
+            self.full_since = None;
+        }
+        if self.queue.is_empty() && self.queue.capacity() > 64 {
+            // An idle connection gives its memory back.
+            self.queue = VecDeque::new();
+        }
+        Some(message)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether nothing more should be caused to be sent, such as by reading further calls.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.limits.messages || self.bytes >= self.limits.bytes
+    }
+
+    /// When the peer is too slow to be kept.
+    pub(crate) fn give_up_at(&self) -> Option<Duration> {
+        match self.limits.slow_peer {
+            SlowPeer::Close { after } => self.full_since.map(|since| since.saturating_add(after)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.queue = VecDeque::new();
+        self.bytes = 0;
+        self.full_since = None;
+    }
+
+    fn drop_messages(&mut self) {
+        let bytes = &mut self.bytes;
+        self.queue.retain(|(class, message)| {
+            let keep = *class != Class::Message;
+            if !keep {
+                *bytes -= size(message);
+            }
+            keep
+        });
+    }
+}
+
+fn size(message: &ws::Message) -> usize {
+    match message {
+        ws::Message::Text(text) => text.len(),
+        ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
+            bytes.len()
+        }
+        ws::Message::Close(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn message(n: u8) -> ws::Message {
+        ws::Message::Binary(vec![n; 10].into())
+    }
+
+    fn outbox(policy: SlowPeer) -> Outbox {
+        let mut outbox = Outbox::new(SendQueue::default().messages(2).slow_peer(policy));
+        outbox.push(NOW, Class::Message, message(1)).unwrap();
+        outbox.push(NOW, Class::Call, message(2)).unwrap();
+        outbox
+    }
+
+    fn rest(mut outbox: Outbox) -> Vec<ws::Message> {
+        std::iter::from_fn(|| outbox.pop()).collect()
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_the_clock_runs_until_there_is_room() {
+        let after = Duration::from_secs(10);
+        let mut outbox = outbox(SlowPeer::Close { after });
+        assert_eq!(outbox.give_up_at(), None);
+        let at = Duration::from_secs(5);
+        assert_eq!(outbox.push(at, Class::Message, message(3)), Err(Full));
+        assert_eq!(outbox.push(at * 2, Class::Call, message(3)), Err(Full));
+        assert_eq!(outbox.push(at, Class::Answer, message(3)), Ok(()));
+        assert_eq!(outbox.give_up_at(), Some(at + after));
+        outbox.pop();
+        assert!(outbox.is_full());
+        outbox.pop();
+        assert_eq!(outbox.give_up_at(), None);
+    }
+
+    #[test]
+    fn drop_newest_drops_messages_but_refuses_calls() {
+        let mut outbox = outbox(SlowPeer::DropNewest);
+        assert_eq!(outbox.push(NOW, Class::Message, message(3)), Ok(()));
+        assert_eq!(outbox.push(NOW, Class::Call, message(3)), Err(Full));
+        assert_eq!(rest(outbox), [message(1), message(2)]);
+    }
+
+    #[test]
+    fn latest_only_keeps_calls_and_the_newest_message() {
+        let mut outbox = outbox(SlowPeer::LatestOnly);
+        outbox.push(NOW, Class::Message, message(3)).unwrap();
+        outbox.push(NOW, Class::Message, message(4)).unwrap();
+        assert_eq!(rest(outbox), [message(2), message(4)]);
+    }
+
+    #[test]
+    fn one_message_larger_than_the_queue_passes_when_nothing_waits() {
+        let mut outbox = Outbox::new(SendQueue::default().bytes(5));
+        assert_eq!(outbox.push(NOW, Class::Message, message(1)), Ok(()));
+        assert_eq!(outbox.push(NOW, Class::Message, message(2)), Err(Full));
+    }
+}

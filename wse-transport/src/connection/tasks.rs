@@ -1,0 +1,80 @@
+//! Where handlers run: first in place, and in a task of their own when they have to wait.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// All tasks of an endpoint, so that its shutdown can wait for them and then cancel the rest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl Tasks {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.cancel.clone();
+        self.tracker.spawn(async move {
+            cancel.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Waits until all tasks have ended; none may be spawned any more for this to come.
+    pub(crate) async fn join(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// Cancels those that still run.
+    pub(crate) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+/// The handlers of one connection that are under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Runs a handler: polled at once, so that handlers start in the order of their messages, and
+    /// spawned if it has to wait, so that a slow one holds up nobody. `done` is told how it ended,
+    /// `None` for a panic.
+    pub(crate) fn run<R: 'static>(
+        &self,
+        tasks: &Tasks,
+        cx: &mut Context<'_>,
+        handler: impl Future<Output = R> + Send + 'static,
+        done: impl FnOnce(Option<R>) + Send + 'static,
+    ) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        let count = Count(self.0.clone());
+        let mut task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            let outcome = AssertUnwindSafe(handler).catch_unwind().await;
+            drop(count);
+            done(outcome.ok());
+        });
+        if let Poll::Pending = task.as_mut().poll(cx) {
+            tasks.spawn(task);
+        }
+    }
+}
+
+/// Counts down also when the task is cancelled.
+struct Count(Arc<AtomicUsize>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,41 @@
+//! One message to many connections: encoded once per protocol in use, the bytes shared.
+
+use wse_proto::{CodecError, Encode, Head, Protocol, Text};
+
+use super::conn::Conn;
+use crate::connection::{Class, pack};
+use crate::ws;
+
+/// Queues a message on these connections; on how many. All encoding comes first, so that an error means
+/// that nobody got it.
+pub(super) fn send<'a, P, T>(
+    connections: impl Iterator<Item = &'a Conn<P>> + Clone,
+    name: &Text,
+    payload: &T,
+) -> Result<usize, CodecError>
+where
+    P: Protocol,
+    P::Format: Encode<T>,
+    T: ?Sized,
+{
+    let mut packed: Vec<Option<ws::Message>> = Vec::new();
+    for conn in connections.clone() {
+        let protocol = conn.protocol();
+        let variant = protocol.variant();
+        if packed.len() <= variant {
+            packed.resize(variant + 1, None);
+        }
+        if packed[variant].is_none() {
+            let head = Head::message(name.clone());
+            packed[variant] = Some(pack::message(protocol, &head, payload)?);
+        }
+        if protocol.variants() == 1 {
+            break;
+        }
+    }
+    let reached = connections.filter(|conn| {
+        let message = packed.get(conn.protocol().variant()).cloned().flatten();
+        message.is_some_and(|message| conn.link().push(Class::Message, message).is_ok())
+    });
+    Ok(reached.count())
+}

@@ -1,0 +1,250 @@
+//! [`ServerBuilder`].
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::ToSocketAddrs;
+use wse_proto::session::Close;
+use wse_proto::{Decode, Encode, Fault, Protocol, Text};
+
+use super::Server;
+use super::conn::Conn;
+use super::events::{ServerError, ServerEvent};
+use super::identify::{Accept, Hello, Identify, Refuse, Stranger, erase};
+use super::inner::{Callback, Config, Inner};
+use crate::connection::SendQueue;
+use crate::handshake::OriginPolicy;
+use crate::router::{Outcome, Router, Unhandled};
+use crate::ws;
+
+/// A [`Server`] to be.
+#[must_use = "a builder does nothing until `bind` or `build`"]
+pub struct ServerBuilder<P: Protocol> {
+    protocol: P,
+    config: Config,
+    identify: Option<Arc<Identify<P>>>,
+    router: Router<P, Conn<P>>,
+    callbacks: Vec<Callback<P>>,
+}
+
+impl<P: Protocol> ServerBuilder<P> {
+    pub(super) fn new(protocol: P) -> Self {
+        Self {
+            protocol,
+            config: Config::default(),
+            identify: None,
+            router: Router::default(),
+            callbacks: Vec::new(),
+        }
+    }
+
+    /// Decides who a stranger is: accept it as a user, or refuse it. It may take its time, up to the
+    /// [`auth_timeout`](Self::auth_timeout), and ask: [`Stranger::challenge`]. When the client goes meanwhile, or breaks the
+    /// protocol, the decision is dropped where it waits and nobody joins.
+    ///
+    /// Without it everybody is refused. A greeting that is not of the types asked for is refused.
+    pub fn identify<I, M, W, F, Fut>(mut self, identify: F) -> Self
+    where
+        F: Fn(Stranger<P>, Hello<I, M>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Accept<W>, Refuse>> + Send + 'static,
+        P::Format: Decode<I> + Decode<M> + Encode<W>,
+        W: Send,
+    {
+        self.identify = Some(erase(identify));
+        self
+    }
+
+    /// As [`Server::on`].
+    pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+        P::Format: Decode<T>,
+    {
+        self.router.on(name.into(), handler);
+        self
+    }
+
+    /// As [`Server::procedure`].
+    pub fn procedure<T, R, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.router.procedure(name.into(), handler);
+        self
+    }
+
+    /// As [`Server::unhandled`].
+    pub fn unhandled<F, Fut>(self, handler: F) -> Self
+    where
+        F: Fn(Conn<P>, Unhandled) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        self.router.unhandled(handler);
+        self
+    }
+
+    /// As [`Server::on_event`].
+    pub fn on_event(mut self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Arc::new(callback));
+        self
+    }
+
+    /// At a user's first connection, right behind its welcome.
+    pub fn joined(self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ServerEvent::Joined(conn) = event {
+                callback(conn);
+            }
+        })
+    }
+
+    /// At each connection that is let in.
+    pub fn connected(self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ServerEvent::Connected(conn) = event {
+                callback(conn);
+            }
+        })
+    }
+
+    /// At the end of each connection that was let in.
+    pub fn disconnected(self, callback: impl Fn(&Conn<P>, &Close) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ServerEvent::Disconnected(conn, close) = event {
+                callback(conn, close);
+            }
+        })
+    }
+
+    /// At the end of a user's last connection.
+    pub fn left(self, callback: impl Fn(&str, &Close) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ServerEvent::Left(user, close) = event {
+                callback(user, close);
+            }
+        })
+    }
+
+    /// When something goes wrong.
+    pub fn error(self, callback: impl Fn(&ServerError<P>) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ServerEvent::Error(error) = event {
+                callback(error);
+            }
+        })
+    }
+
+    /// Connections a user may have, at least 1; one more closes the oldest with 1000
+    /// `wse.clients-concurrency`. Default: 1.
+    pub fn connections_per_user(mut self, connections: usize) -> Self {
+        self.config.connections_per_user = connections;
+        self
+    }
+
+    /// How long a connection may take from its first byte to its welcome; past it, 1000
+    /// `wse.not-authorized`. `None` for no limit. Default: 10 s.
+    pub fn auth_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.auth_timeout = timeout.into();
+        self
+    }
+
+    /// How long the HTTP part of it may take; past it, the socket is dropped. Default: 10 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long the closing handshake may take, with what is queued before it; past it the socket is
+    /// dropped. Default: 10 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
+    /// How long calls to clients wait for their answers; `None` for as long as the connection
+    /// lasts. Default: 20 s.
+    pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.call_timeout = timeout.into();
+        self
+    }
+
+    /// Calls that may wait for answers, per connection. Default: 1,024.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.config.session.calls = calls;
+        self
+    }
+
+    /// Handlers that may be under way, per connection; past it the connection is not read. Default: 1,024.
+    pub fn max_handlers(mut self, handlers: usize) -> Self {
+        self.config.handlers = handlers.max(1);
+        self
+    }
+
+    /// Limits on what clients may send once they are let in. Default: [`ws::Limits::default`],
+    /// messages of 1 MiB.
+    pub fn limits(mut self, limits: ws::Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// The largest message of a stranger, in bytes. Default: 16 KiB.
+    pub fn max_stranger_message(mut self, bytes: usize) -> Self {
+        self.config.stranger_message = bytes;
+        self
+    }
+
+    /// How many pings and pongs a client may send; past it, 1008. `None` for no limit. Default: 60
+    /// at once, 20 a second.
+    pub fn control_rate(mut self, rate: impl Into<Option<ws::ControlRate>>) -> Self {
+        self.config.control_rate = rate.into();
+        self
+    }
+
+    /// What may wait to be sent to a client, and what happens to one that reads too slowly. Default:
+    /// 1 MiB or 1,024 messages, and 1013 after 10 s.
+    pub fn send_queue(mut self, queue: SendQueue) -> Self {
+        self.config.queue = queue;
+        self
+    }
+
+    /// Which browser pages may connect. Default: [`OriginPolicy::SameHost`].
+    pub fn origin(mut self, policy: OriginPolicy) -> Self {
+        self.config.origin = policy;
+        self
+    }
+
+    /// A server that listens nowhere yet: [`Server::listen`], [`Server::accept`] and
+    /// [`Listener`](crate::Listener) give it connections.
+    pub fn build(self) -> Server<P> {
+        let Self { protocol, config, identify, router, callbacks } = self;
+        Server { inner: Arc::new(Inner::new(protocol, config, identify, router, callbacks)) }
+    }
+
+    /// Builds the server and listens on `addr`; port 0 takes any free one, [`Server::url`] tells which.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<Server<P>> {
+        let server = self.build();
+        server.listen(addr).await?;
+        Ok(server)
+    }
+}
+
+impl<P: Protocol> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("protocol", &self.protocol.name())
+            .field("config", &self.config)
+            .field("router", &self.router)
+            .finish_non_exhaustive()
+    }
+}

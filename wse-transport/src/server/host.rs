@@ -1,0 +1,206 @@
+//! [`Host`]: the server's side of one connection, from stranger to user.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use http::Request;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use wse_proto::session::{Close, Event};
+use wse_proto::{CloseReason, ErrorCode, Hi, Protocol};
+
+use super::conn::{Conn, Parts};
+use super::events::{ServerError, ServerEvent};
+use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
+use super::inner::Inner;
+use crate::connection::{Link, Running, Side};
+use crate::router::{Failed, Scope};
+use crate::ws;
+
+pub(super) struct Host<P: Protocol> {
+    server: Arc<Inner<P>>,
+    request: Arc<Request<()>>,
+    peer_addr: Option<SocketAddr>,
+    running: Running,
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    phase: Phase<P>,
+}
+
+enum Phase<P: Protocol> {
+    Stranger,
+    Deciding { deciding: Deciding, hi: Hi, answer: AnswerSlot },
+    User(Conn<P>),
+    Gone,
+}
+
+impl<P: Protocol> Host<P> {
+    pub(super) fn new(
+        server: Arc<Inner<P>>,
+        request: Request<()>,
+        peer_addr: Option<SocketAddr>,
+    ) -> Self {
+        let stop = Some(Box::pin(server.stop.clone().cancelled_owned()));
+        Self {
+            server,
+            request: Arc::new(request),
+            peer_addr,
+            running: Running::default(),
+            stop,
+            phase: Phase::Stranger,
+        }
+    }
+
+    fn conn(&self) -> Option<&Conn<P>> {
+        match &self.phase {
+            Phase::User(conn) => Some(conn),
+            _ => None,
+        }
+    }
+
+    fn error(&self, code: ErrorCode, message: String) {
+        let conn = self.conn().cloned();
+        self.server.emit(ServerEvent::Error(ServerError { conn, code, name: None, message }));
+    }
+
+    fn greeted(&mut self, link: &Arc<Link<P>>, hi: Hi) {
+        let answer = AnswerSlot::default();
+        let stranger = Stranger {
+            link: Arc::clone(link),
+            request: Arc::clone(&self.request),
+            peer_addr: self.peer_addr,
+            answer: Arc::clone(&answer),
+        };
+        let Some(identify) = &self.server.identify else {
+            tracing::warn!("everybody is refused: the server has no `identify`");
+            link.session(|session, _| session.refuse());
+            return;
+        };
+        let deciding = identify(stranger, &hi);
+        self.phase = Phase::Deciding { deciding, hi, answer };
+    }
+
+    fn decided(&mut self, link: &Arc<Link<P>>, hi: Hi, verdict: Result<Accepted, Refuse>) {
+        match verdict {
+            Ok(Accepted { user, welcome, state }) => {
+                let conn = Conn::new(Parts {
+                    id: self.server.next_id(),
+                    user,
+                    hi,
+                    peer_addr: self.peer_addr,
+                    request: Arc::clone(&self.request),
+                    state,
+                    call_timeout: self.server.config.call_timeout,
+                    link: Arc::clone(link),
+                });
+                // The client may have gone meanwhile; then nobody joins.
+                if link.session(|session, now| session.accept(now, welcome)).is_ok() {
+                    self.phase = Phase::User(conn.clone());
+                    self.server.join(&conn);
+                }
+            }
+            Err(Refuse { close, cause }) => {
+                if let Some(cause) = cause {
+                    tracing::debug!(%cause, peer = ?self.peer_addr, "refused");
+                }
+                link.close(close);
+            }
+        }
+    }
+
+    fn scope<'a>(&'a self, link: &'a Arc<Link<P>>, conn: &Conn<P>) -> Scope<'a, P, Conn<P>> {
+        let server = Arc::clone(&self.server);
+        let failed_conn = conn.clone();
+        Scope {
+            link,
+            connection: conn.clone(),
+            running: &self.running,
+            tasks: &self.server.tasks,
+            failed: Arc::new(move |Failed { code, name, fault }| {
+                server.emit(ServerEvent::Error(ServerError {
+                    conn: Some(failed_conn.clone()),
+                    code,
+                    name: Some(name),
+                    message: fault.to_string(),
+                }));
+            }),
+        }
+    }
+}
+
+impl<P: Protocol> Side<P> for Host<P> {
+    fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Greeted { hi } => self.greeted(link, hi),
+            Event::Answered { answer } => {
+                if let Phase::Deciding { answer: slot, .. } = &self.phase
+                    && let Some(waiting) =
+                        slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+                {
+                    let _ = waiting.send(answer);
+                }
+            }
+            Event::Message { name, payload } => {
+                if let Phase::User(conn) = &self.phase {
+                    self.server.router.message(self.scope(link, conn), name, payload, cx);
+                }
+            }
+            Event::Call { name, stamp, payload } => {
+                if let Phase::User(conn) = &self.phase {
+                    self.server.router.call(self.scope(link, conn), name, stamp, payload, cx);
+                }
+            }
+            Event::Violation { code, error } => {
+                let message = error.map_or_else(
+                    || "the peer sent what the protocol does not allow".to_owned(),
+                    |error| error.to_string(),
+                );
+                self.error(code, message);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
+        if let Some(stop) = &mut self.stop
+            && stop.as_mut().poll(cx).is_ready()
+        {
+            self.stop = None;
+            link.close(Close::new(1001, CloseReason::ByServer));
+        }
+        if let Phase::Deciding { deciding, .. } = &mut self.phase
+            && let Poll::Ready(verdict) = deciding.poll_unpin(cx)
+            && let Phase::Deciding { hi, .. } = std::mem::replace(&mut self.phase, Phase::Gone)
+        {
+            self.decided(link, hi, verdict);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.running.count() >= self.server.config.handlers
+    }
+
+    fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {
+        match error {
+            ws::Error::Protocol(error) => self.error(ErrorCode::ConnectionError, error.to_string()),
+            error => tracing::debug!(%error, peer = ?self.peer_addr, "connection lost"),
+        }
+    }
+
+    fn departed(&mut self, _link: &Arc<Link<P>>, close: &Close) {
+        if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Gone) {
+            self.server.depart(&conn, close);
+        }
+    }
+}
+
+impl<P: Protocol> Drop for Host<P> {
+    /// A connection whose task is cancelled has ended all the same.
+    fn drop(&mut self) {
+        if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Gone) {
+            self.server.depart(&conn, &Close::VANISHED);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What the handles of a server and its connections share.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use wse_proto::session::{Close, SessionLimits, Users};
+use wse_proto::{CloseReason, Protocol};
+
+use super::conn::Conn;
+use super::events::ServerEvent;
+use super::identify::Identify;
+use crate::connection::{SendQueue, Tasks};
+use crate::handshake::{HeadLimits, OriginPolicy};
+use crate::router::Router;
+use crate::ws;
+
+/// Events that a slow reader may fall behind.
+const EVENTS: usize = 1024;
+
+pub(super) type Callback<P> = Arc<dyn Fn(&ServerEvent<P>) + Send + Sync>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) connections_per_user: usize,
+    pub(super) auth_timeout: Option<Duration>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) close_timeout: Duration,
+    pub(super) call_timeout: Option<Duration>,
+    pub(super) session: SessionLimits,
+    pub(super) handlers: usize,
+    pub(super) stranger_message: usize,
+    pub(super) limits: ws::Limits,
+    pub(super) control_rate: Option<ws::ControlRate>,
+    pub(super) queue: SendQueue,
+    pub(super) origin: OriginPolicy,
+    pub(super) head: HeadLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connections_per_user: 1,
+            auth_timeout: Some(Duration::from_secs(10)),
+            handshake_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(10),
+            call_timeout: Some(Duration::from_secs(20)),
+            session: SessionLimits::default(),
+            handlers: 1024,
+            stranger_message: 16 * 1024,
+            limits: ws::Limits::default(),
+            control_rate: ws::Config::default().control_rate,
+            queue: SendQueue::default(),
+            origin: OriginPolicy::default(),
+            head: HeadLimits::default(),
+        }
+    }
+}
+
+pub(super) struct Inner<P: Protocol> {
+    pub(super) protocol: P,
+    pub(super) config: Config,
+    pub(super) identify: Option<Arc<Identify<P>>>,
+    pub(super) router: Router<P, Conn<P>>,
+    pub(super) events: broadcast::Sender<ServerEvent<P>>,
+    pub(super) tasks: Tasks,
+    pub(super) stop: CancellationToken,
+    callbacks: RwLock<Vec<Callback<P>>>,
+    users: Mutex<Users<Conn<P>>>,
+    /// Held from a change of `users` until its events are out, so that events come in the order of what
+    /// they tell. Callbacks run under it, and must not come back to it: they never do, since closing only
+    /// asks the connection's own task.
+    lifecycle: Mutex<()>,
+    addrs: Mutex<Vec<SocketAddr>>,
+    last_id: AtomicU64,
+}
+
+impl<P: Protocol> Inner<P> {
+    pub(super) fn new(
+        protocol: P,
+        config: Config,
+        identify: Option<Arc<Identify<P>>>,
+        router: Router<P, Conn<P>>,
+        callbacks: Vec<Callback<P>>,
+    ) -> Self {
+        Self {
+            protocol,
+            users: Mutex::new(Users::new(config.connections_per_user)),
+            config,
+            identify,
+            router,
+            events: broadcast::Sender::new(EVENTS),
+            tasks: Tasks::default(),
+            stop: CancellationToken::new(),
+            callbacks: RwLock::new(callbacks),
+            lifecycle: Mutex::new(()),
+            addrs: Mutex::default(),
+            last_id: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn users(&self) -> MutexGuard<'_, Users<Conn<P>>> {
+        lock(&self.users)
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn add_callback(&self, callback: Callback<P>) {
+        self.callbacks.write().unwrap_or_else(PoisonError::into_inner).push(callback);
+    }
+
+    pub(super) fn add_addr(&self, addr: SocketAddr) {
+        lock(&self.addrs).push(addr);
+    }
+
+    pub(super) fn local_addrs(&self) -> Vec<SocketAddr> {
+        lock(&self.addrs).clone()
+    }
+
+    /// A connection is let in: its user's oldest ones make room.
+    pub(super) fn join(&self, conn: &Conn<P>) {
+        let _in_order = lock(&self.lifecycle);
+        let joined = self.users().join(conn.user().clone(), conn.id(), conn.clone());
+        for evicted in joined.evicted {
+            let close = Close::normal(CloseReason::ClientsConcurrency);
+            evicted.close(close.clone());
+            if evicted.depart() {
+                self.emit(ServerEvent::Disconnected(evicted, close));
+            }
+        }
+        if joined.first {
+            self.emit(ServerEvent::Joined(conn.clone()));
+        }
+        self.emit(ServerEvent::Connected(conn.clone()));
+    }
+
+    /// A connection ends. One that was evicted has left already.
+    pub(super) fn depart(&self, conn: &Conn<P>, close: &Close) {
+        let _in_order = lock(&self.lifecycle);
+        if conn.depart() {
+            let last = self.users().leave(conn.user(), conn.id());
+            self.emit(ServerEvent::Disconnected(conn.clone(), close.clone()));
+            if last == Some(true) {
+                self.emit(ServerEvent::Left(conn.user().clone(), close.clone()));
+            }
+        }
+    }
+
+    pub(super) fn emit(&self, event: ServerEvent<P>) {
+        let callbacks = self.callbacks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for callback in callbacks {
+            if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
+                tracing::error!(?event, "an event callback panicked");
+            }
+        }
+        // An error only says that nobody listens.
+        let _ = self.events.send(event);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,201 @@
+//! [`Server`]: users, their connections, and the handlers of what they say.
+
+mod broadcast;
+mod builder;
+mod conn;
+mod events;
+mod host;
+mod identify;
+mod inner;
+mod listen;
+mod mount;
+#[cfg(feature = "hyper")]
+mod upgrade;
+mod user;
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::broadcast::error::RecvError;
+use wse_proto::session::Close;
+use wse_proto::{CodecError, Decode, Encode, Fault, Protocol, Text};
+
+use crate::router::{Outcome, Unhandled};
+pub use builder::ServerBuilder;
+pub use conn::Conn;
+pub use events::{ServerError, ServerEvent};
+pub use identify::{Accept, Hello, Refuse, Stranger};
+use inner::Inner;
+pub use mount::Listener;
+pub use user::User;
+
+/// A server of one protocol. Clones are handles to the same server.
+///
+/// It runs until [`shutdown`](Server::shutdown), also when all handles are gone.
+pub struct Server<P: Protocol> {
+    inner: Arc<Inner<P>>,
+}
+
+impl<P: Protocol> Server<P> {
+    /// A server to be. Set at least [`identify`](ServerBuilder::identify): without it everybody is refused.
+    pub fn builder(protocol: P) -> ServerBuilder<P> {
+        ServerBuilder::new(protocol)
+    }
+
+    /// Handles messages of this name, from now on and instead of an earlier handler.
+    ///
+    /// Handlers of one connection start in the order of its messages; one that waits holds up nobody.
+    /// A payload that is no `T` is an error event; the connection stays. So is an error that the handler returns.
+    pub fn on<T, F, Fut>(&self, name: impl Into<Text>, handler: F)
+    where
+        F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+        P::Format: Decode<T>,
+    {
+        self.inner.router.on(name.into(), handler);
+    }
+
+    /// Stops handling messages of this name; whether they were.
+    pub fn off(&self, name: &str) -> bool {
+        self.inner.router.remove_message(name)
+    }
+
+    /// Registers a procedure for clients to call, from now on and instead of an earlier one.
+    ///
+    /// Its result, or its [`Fault`], goes to the caller. A payload that is no `T`, and a panic, are faults too.
+    pub fn procedure<T, R, F, Fut>(&self, name: impl Into<Text>, handler: F)
+    where
+        F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.inner.router.procedure(name.into(), handler);
+    }
+
+    /// Removes a procedure; whether there was one.
+    pub fn remove_procedure(&self, name: &str) -> bool {
+        self.inner.router.remove_procedure(name)
+    }
+
+    /// Handles messages that no handler is registered for. Default: they are dropped.
+    pub fn unhandled<F, Fut>(&self, handler: F)
+    where
+        F: Fn(Conn<P>, Unhandled) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        self.inner.router.unhandled(handler);
+    }
+
+    /// Calls `callback` at each event, at once and in order. It runs where the event happens and holds
+    /// up others: it may send and close, but should not block.
+    pub fn on_event(&self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) {
+        self.inner.add_callback(Arc::new(callback));
+    }
+
+    /// The events from now on. A reader that falls more than 1,024 behind gets
+    /// [`ServerEvent::Missed`]. Cancel safe.
+    pub fn events(&self) -> impl Stream<Item = ServerEvent<P>> + Send + Unpin + use<P> {
+        let receiver = self.inner.events.subscribe();
+        Box::pin(futures::stream::unfold(receiver, |mut receiver| async move {
+            match receiver.recv().await {
+                Ok(event) => Some((event, receiver)),
+                Err(RecvError::Lagged(count)) => Some((ServerEvent::Missed(count), receiver)),
+                Err(RecvError::Closed) => None,
+            }
+        }))
+    }
+
+    /// Sends a message to every connection of every user, encoded once per protocol in use, the bytes
+    /// shared; to how many it was queued. Connections that are closing, or whose queue is full, do not count.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when the payload cannot be encoded; nobody got it then.
+    pub fn broadcast<T: ?Sized>(
+        &self,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<usize, CodecError>
+    where
+        P::Format: Encode<T>,
+    {
+        broadcast::send(self.inner.users().connections(), &name.into(), payload)
+    }
+
+    /// As [`broadcast`](Self::broadcast), but not to the connections of user `except`.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when the payload cannot be encoded; nobody got it then.
+    pub fn broadcast_except<T: ?Sized>(
+        &self,
+        except: &str,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<usize, CodecError>
+    where
+        P::Format: Encode<T>,
+    {
+        let users = self.inner.users();
+        let others = users.connections().filter(|conn| conn.user_id() != except);
+        broadcast::send(others, &name.into(), payload)
+    }
+
+    /// The user with this id, connected or not.
+    pub fn user(&self, id: impl Into<Text>) -> User<P> {
+        User { server: self.clone(), id: id.into() }
+    }
+
+    /// The users that are connected, in no order.
+    pub fn users(&self) -> Vec<User<P>> {
+        let ids: Vec<_> = self.inner.users().iter().map(|(id, _)| id.clone()).collect();
+        ids.into_iter().map(|id| self.user(id)).collect()
+    }
+
+    /// Closes all connections of a user; how many there were.
+    pub fn close_user(&self, id: &str, close: Close) -> usize {
+        self.user(id).close(close)
+    }
+
+    /// The addresses that the server listens on.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.inner.local_addrs()
+    }
+
+    /// The URL of the first address that the server listens on, such as `ws://127.0.0.1:4200`.
+    pub fn url(&self) -> Option<String> {
+        self.local_addrs().first().map(|addr| format!("ws://{addr}"))
+    }
+
+    /// Stops: accepts nobody any more, closes every connection with 1001, and waits until all
+    /// connections and handlers have ended, at most `grace`; then cancels those that have not.
+    /// Whether all ended by themselves.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.inner.stop.cancel();
+        let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
+        self.inner.tasks.cancel();
+        self.inner.tasks.join().await;
+        ended
+    }
+}
+
+impl<P: Protocol> Clone for Server<P> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Server<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("protocol", &self.inner.protocol.name())
+            .field("users", &self.inner.users().len())
+            .field("router", &self.inner.router)
+            .finish_non_exhaustive()
+    }
+}
