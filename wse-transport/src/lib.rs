@@ -3,13 +3,18 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+mod client;
 mod connection;
 pub mod handshake;
 mod luck;
+pub mod memory;
 mod router;
 mod server;
 pub mod ws;
 
+pub use client::{
+    Client, ClientBuilder, ClientEvent, ConnectError, Connector, Status, TcpConnector, Transport,
+};
 pub use connection::{CallError, SendError, SendQueue, SlowPeer};
 pub use router::{Outcome, Unhandled};
 pub use server::{

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,7 @@ impl Running {
             drop(count);
             done(outcome.ok());
         });
-        if let Poll::Pending = task.as_mut().poll(cx) {
+        if task.as_mut().poll(cx).is_pending() {
             tasks.spawn(task);
         }
     }

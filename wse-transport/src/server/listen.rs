@@ -58,6 +58,14 @@ impl<P: Protocol> Server<P> {
         self.serve(io, request, leftover, peer_addr, clock).await;
     }
 
+    /// Serves one connection in a task of the server's.
+    pub(crate) fn spawn_accept<T>(&self, io: T)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.inner.tasks.spawn(self.clone().accept(io, None));
+    }
+
     /// Serves a connection whose request is read.
     pub(super) async fn serve<T>(
         self,

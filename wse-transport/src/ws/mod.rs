@@ -42,6 +42,7 @@ pub use mask::apply_mask;
 pub use message::{Assembler, Message};
 pub use opcode::Opcode;
 pub use open::{accept, accept_with, connect, connect_with};
+pub(crate) use stream::dial;
 pub use text::Text;
 pub use utf8::{InvalidUtf8, Utf8Validator};
 pub use websocket::{Parts, WebSocket};

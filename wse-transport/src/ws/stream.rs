@@ -282,7 +282,7 @@ pub(super) fn random_key() -> [u8; 16] {
 }
 
 /// Opens a TCP connection without delay for small writes.
-pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -1,0 +1,228 @@
+//! [`ClientBuilder`].
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wse_proto::session::{Backoff, SessionLimits};
+use wse_proto::{Decode, Encode, Fault, Protocol, Text};
+
+use super::Client;
+use super::connector::{Connector, TcpConnector};
+use super::credentials::{Credentials, solver};
+use super::error::ConnectError;
+use super::shared::{Settings, Shared, Target};
+use crate::connection::SendQueue;
+use crate::router::{Outcome, Router, Unhandled};
+use crate::ws;
+
+/// A [`Client`] to be.
+#[must_use = "a builder does nothing until `connect` or `build`"]
+pub struct ClientBuilder<P: Protocol> {
+    settings: Settings<P>,
+    router: Router<P, Client<P>>,
+    target: Target<P>,
+}
+
+impl<P: Protocol> ClientBuilder<P> {
+    pub(super) fn new(protocol: P, url: String) -> Self {
+        Self {
+            settings: Settings {
+                protocol,
+                headers: Vec::new(),
+                connector: Arc::new(TcpConnector),
+                solver: None,
+                reconnect: None,
+                connect_timeout: Duration::from_secs(10),
+                close_timeout: Duration::from_secs(10),
+                call_timeout: Some(Duration::from_secs(20)),
+                session: SessionLimits::default(),
+                handlers: 1024,
+                limits: ws::Limits::default(),
+                queue: SendQueue::default(),
+                offline_queue: 0,
+            },
+            router: Router::default(),
+            target: Target { url, credentials: Credentials::NONE },
+        }
+    }
+
+    /// Who the client is: any value that the server's `identify` expects.
+    pub fn identity<I: Send + Sync + 'static>(mut self, identity: I) -> Self
+    where
+        P::Format: Encode<I>,
+    {
+        self.target.credentials.set_identity(identity);
+        self
+    }
+
+    /// What else it tells about itself. Default: an empty map.
+    pub fn meta<M: Send + Sync + 'static>(mut self, meta: M) -> Self
+    where
+        P::Format: Encode<M>,
+    {
+        self.target.credentials.set_meta(meta);
+        self
+    }
+
+    /// Asks for identity and meta anew at each connection, such as for a token that expires. Instead
+    /// of [`identity`](Self::identity) and [`meta`](Self::meta).
+    pub fn credentials<I, M, F, Fut>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(I, M), Fault>> + Send + 'static,
+        P::Format: Encode<I> + Encode<M>,
+        I: Send,
+        M: Send,
+    {
+        self.target.credentials = Credentials::asked(ask);
+        self
+    }
+
+    /// Solves the server's challenges. Without it a challenge fails the connection.
+    ///
+    /// ```
+    /// # fn example<P: wse_proto::Protocol<Format: wse_proto::Decode<String> + wse_proto::Encode<String>>>(
+    /// #     builder: wse_transport::ClientBuilder<P>) -> wse_transport::ClientBuilder<P> {
+    /// use wse_transport::auth::hmac_answer;
+    /// builder.solver(|quest: String| async move { Ok(hmac_answer(b"secret", "ann", &quest)) })
+    /// # }
+    /// ```
+    pub fn solver<Q, A, F, Fut>(mut self, solve: F) -> Self
+    where
+        F: Fn(Q) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, Fault>> + Send + 'static,
+        P::Format: Decode<Q> + Encode<A>,
+        A: Send,
+    {
+        self.settings.solver = Some(solver(solve));
+        self
+    }
+
+    /// Connects again when the connection is lost: after close codes 1005, 1006, 1011 to 1014 and 4000, and
+    /// after attempts whose failure may pass. Default: no.
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.settings.reconnect = Some(backoff);
+        self
+    }
+
+    /// As [`Client::on`].
+    pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Client<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+        P::Format: Decode<T>,
+    {
+        self.router.on(name.into(), handler);
+        self
+    }
+
+    /// As [`Client::procedure`].
+    pub fn procedure<T, R, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Client<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.router.procedure(name.into(), handler);
+        self
+    }
+
+    /// As [`Client::unhandled`].
+    pub fn unhandled<F, Fut>(self, handler: F) -> Self
+    where
+        F: Fn(Client<P>, Unhandled) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        self.router.unhandled(handler);
+        self
+    }
+
+    /// How long one attempt may take, from the first packet to the welcome. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the closing handshake may take, with what is queued before it. Default: 10 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.close_timeout = timeout;
+        self
+    }
+
+    /// How long calls wait for their answers; `None` for as long as the connection lasts. Default: 20 s.
+    pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.call_timeout = timeout.into();
+        self
+    }
+
+    /// Calls that may wait for answers. Default: 1,024.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.settings.session.calls = calls;
+        self
+    }
+
+    /// Handlers that may be under way; past it the connection is not read. Default: 1,024.
+    pub fn max_handlers(mut self, handlers: usize) -> Self {
+        self.settings.handlers = handlers.max(1);
+        self
+    }
+
+    /// Limits on what the server may send. Default: [`ws::Limits::default`], messages of 1 MiB.
+    pub fn limits(mut self, limits: ws::Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// What may wait to be sent. Default: 1 MiB or 1,024 messages.
+    pub fn send_queue(mut self, queue: SendQueue) -> Self {
+        self.settings.queue = queue;
+        self
+    }
+
+    /// Keeps up to so many messages that are sent while there is no connection, and sends them
+    /// right behind the next welcome. Calls are never kept. Default: 0, such a send is an error.
+    pub fn offline_queue(mut self, messages: usize) -> Self {
+        self.settings.offline_queue = messages;
+        self
+    }
+
+    /// Adds a header field to the HTTP request. A field that belongs to the handshake itself fails the connect.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How to get a transport. Default: [`TcpConnector`].
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.settings.connector = Arc::new(connector);
+        self
+    }
+
+    /// A client that is not connected yet.
+    pub fn build(self) -> Client<P> {
+        Client::new(Shared::new(self.settings, self.router, self.target))
+    }
+
+    /// Builds the client, connects it and waits for the welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as for [`Client::connect`].
+    pub async fn connect(self) -> Result<Client<P>, ConnectError> {
+        let client = self.build();
+        client.connect().await?;
+        Ok(client)
+    }
+}
+
+impl<P: Protocol> fmt::Debug for ClientBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("protocol", &self.settings.protocol.name())
+            .field("url", &self.target.url)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Guest`]: the client's side of one connection, from greeting to end.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+use wse_proto::session::{Close, Event};
+use wse_proto::{CloseReason, ErrorCode, Fault, Protocol};
+
+use super::Client;
+use super::error::ConnectError;
+use super::shared::Shared;
+use crate::connection::{Link, Running, Side};
+use crate::router::{Failed, Scope};
+use crate::ws;
+
+pub(super) struct Guest<P: Protocol> {
+    shared: Arc<Shared<P>>,
+    running: Running,
+    /// Waits for the welcome, or for why there is none.
+    welcomed: Option<oneshot::Sender<Result<Bytes, ConnectError>>>,
+    /// Waits for the end.
+    ended: Option<oneshot::Sender<Close>>,
+    solving: Option<BoxFuture<'static, Result<Bytes, Fault>>>,
+}
+
+impl<P: Protocol> Guest<P> {
+    pub(super) fn new(
+        shared: Arc<Shared<P>>,
+        welcomed: oneshot::Sender<Result<Bytes, ConnectError>>,
+        ended: oneshot::Sender<Close>,
+    ) -> Self {
+        Self {
+            shared,
+            running: Running::default(),
+            welcomed: Some(welcomed),
+            ended: Some(ended),
+            solving: None,
+        }
+    }
+
+    /// The greeting has failed through our own fault.
+    fn give_up(&mut self, link: &Arc<Link<P>>, error: ConnectError) {
+        self.fail(error);
+        link.close(Close::normal(CloseReason::ByClient));
+    }
+
+    fn fail(&mut self, error: ConnectError) {
+        if let Some(welcomed) = self.welcomed.take() {
+            let _ = welcomed.send(Err(error));
+        }
+    }
+
+    fn scope<'a>(
+        &'a self,
+        link: &'a Arc<Link<P>>,
+        connection: Client<P>,
+    ) -> Scope<'a, P, Client<P>> {
+        let shared = Arc::clone(&self.shared);
+        Scope {
+            link,
+            connection,
+            running: &self.running,
+            tasks: &self.shared.tasks,
+            failed: Arc::new(move |Failed { code, name, fault }| {
+                shared.error(code, Some(name), fault.to_string());
+            }),
+        }
+    }
+}
+
+impl<P: Protocol> Side<P> for Guest<P> {
+    fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Challenged { quest } => match &self.shared.settings.solver {
+                Some(solve) => self.solving = Some(solve(link.format().clone(), &quest)),
+                None => self.give_up(link, ConnectError::NoSolver),
+            },
+            Event::Ready { welcome } => {
+                // Before any message behind the welcome is handled: handlers may answer at once.
+                self.shared.ready(Arc::clone(link), welcome.clone());
+                if let Some(welcomed) = self.welcomed.take() {
+                    let _ = welcomed.send(Ok(welcome));
+                }
+            }
+            Event::Message { name, payload } => {
+                if let Some(client) = Client::of(&self.shared) {
+                    let scope = self.scope(link, client);
+                    self.shared.router.message(scope, name, payload, cx);
+                }
+            }
+            Event::Call { name, stamp, payload } => {
+                if let Some(client) = Client::of(&self.shared) {
+                    let scope = self.scope(link, client);
+                    self.shared.router.call(scope, name, stamp, payload, cx);
+                }
+            }
+            Event::Violation { code, error } => {
+                let message = error.map_or_else(
+                    || "the server sent what the protocol does not allow".to_owned(),
+                    |error| error.to_string(),
+                );
+                self.shared.error(code, None, message);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
+        if let Some(solving) = &mut self.solving
+            && let Poll::Ready(answer) = solving.poll_unpin(cx)
+        {
+            self.solving = None;
+            match answer {
+                // The server may have gone meanwhile.
+                Ok(answer) => drop(link.session(|session, _| session.answer(answer))),
+                Err(fault) => self.give_up(link, ConnectError::Credentials(fault)),
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.running.count() >= self.shared.settings.handlers
+    }
+
+    fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {
+        if self.welcomed.is_some() {
+            self.fail(ConnectError::Socket(error));
+        } else if let ws::Error::Protocol(error) = error {
+            self.shared.error(ErrorCode::ConnectionError, None, error.to_string());
+        }
+    }
+
+    fn departed(&mut self, _link: &Arc<Link<P>>, close: &Close) {
+        self.solving = None;
+        self.fail(ConnectError::Refused(close.clone()));
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.send(close.clone());
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The task of one client: connects, waits for the end, and connects again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use wse_proto::session::{Close, Session, reconnects};
+use wse_proto::{CloseReason, Protocol};
+
+use super::error::ConnectError;
+use super::guest::Guest;
+use super::shared::{Shared, Target};
+use super::status::{ClientEvent, Status};
+use crate::connection::{Clock, DriverConfig, Link, drive};
+use crate::handshake::{ClientRequest, HandshakeError, HeadLimits, read_response, write_request};
+use crate::luck;
+use crate::ws::{self, Role, WebSocket};
+
+/// What the application asks of the manager.
+pub(super) enum Command<P: Protocol> {
+    Close(Close),
+    Jump { target: Target<P>, done: Done },
+}
+
+type Done = oneshot::Sender<Result<(), ConnectError>>;
+
+/// What ended a wait.
+enum Woken<P: Protocol> {
+    Close(Close),
+    Jump(Target<P>, Done),
+}
+
+/// Who waits for the outcome of the current attempts.
+struct Waiting(Option<Done>);
+
+impl Waiting {
+    fn tell(&mut self, outcome: Result<(), ConnectError>) {
+        if let Some(done) = self.0.take() {
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+pub(super) async fn manage<P: Protocol>(
+    shared: Arc<Shared<P>>,
+    mut target: Target<P>,
+    mut commands: mpsc::UnboundedReceiver<Command<P>>,
+    done: Done,
+) {
+    let mut waiting = Waiting(Some(done));
+    let mut attempt = 0;
+    loop {
+        let attempted = tokio::select! {
+            biased;
+            woken = next(&shared, &mut commands) => Err(woken),
+            connected = connect(&shared, &target) => Ok(connected),
+        };
+        let error = match attempted {
+            Ok(Ok(connection)) => {
+                attempt = 0;
+                waiting.tell(Ok(()));
+                match live(&shared, connection, &mut commands).await {
+                    Ended::Closed => break,
+                    Ended::Jumped(to, done) => {
+                        target = to;
+                        waiting = Waiting(Some(done));
+                        shared.set_status(Status::Reconnecting);
+                        continue;
+                    }
+                    Ended::Lost(close) => {
+                        if shared.settings.reconnect.is_none() || !reconnects(close.code) {
+                            break;
+                        }
+                        ConnectError::Refused(close)
+                    }
+                }
+            }
+            Ok(Err(error)) => error,
+            Err(Woken::Close(_)) => {
+                waiting.tell(Err(ConnectError::Closed));
+                break;
+            }
+            Err(Woken::Jump(to, done)) => {
+                target = to;
+                waiting.tell(Err(ConnectError::Closed));
+                waiting = Waiting(Some(done));
+                continue;
+            }
+        };
+        let Some(after) = retry_after(&shared, &error, attempt) else {
+            waiting.tell(Err(error));
+            break;
+        };
+        attempt += 1;
+        if attempt > 1 || waiting.0.is_none() {
+            shared.set_status(Status::Reconnecting);
+        }
+        let _ = shared.events.send(ClientEvent::Retrying { error: error.chain(), after });
+        tokio::select! {
+            biased;
+            woken = next(&shared, &mut commands) => match woken {
+                Woken::Close(_) => {
+                    waiting.tell(Err(ConnectError::Closed));
+                    break;
+                }
+                Woken::Jump(to, done) => {
+                    target = to;
+                    waiting.tell(Err(ConnectError::Closed));
+                    waiting = Waiting(Some(done));
+                    attempt = 0;
+                }
+            },
+            () = tokio::time::sleep(after) => {}
+        }
+    }
+    shared.stop();
+}
+
+/// How long to wait before the next attempt; `None` to give up.
+fn retry_after<P: Protocol>(
+    shared: &Shared<P>,
+    error: &ConnectError,
+    attempt: u32,
+) -> Option<Duration> {
+    let backoff = shared.settings.reconnect?;
+    let gives_up = !error.is_transient() || backoff.attempts.is_some_and(|most| attempt >= most);
+    (!gives_up).then(|| backoff.delay(attempt, luck::unit()))
+}
+
+/// The next command; the end of the last handle counts as one.
+async fn next<P: Protocol>(
+    shared: &Shared<P>,
+    commands: &mut mpsc::UnboundedReceiver<Command<P>>,
+) -> Woken<P> {
+    let gone = async {
+        match shared.gone.get() {
+            Some((gone, _)) => gone.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        command = commands.recv() => match command {
+            Some(Command::Close(close)) => Woken::Close(close),
+            Some(Command::Jump { target, done }) => Woken::Jump(target, done),
+            None => Woken::Close(Close::normal(CloseReason::ByClient)),
+        },
+        () = gone => Woken::Close(Close::normal(CloseReason::ByClient)),
+    }
+}
+
+enum Ended<P: Protocol> {
+    /// By us, for good.
+    Closed,
+    Jumped(Target<P>, Done),
+    Lost(Close),
+}
+
+struct Connection<P: Protocol> {
+    link: Arc<Link<P>>,
+    ended: oneshot::Receiver<Close>,
+}
+
+/// Waits for the end of a connection that is ready.
+async fn live<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    connection: Connection<P>,
+    commands: &mut mpsc::UnboundedReceiver<Command<P>>,
+) -> Ended<P> {
+    let Connection { link, mut ended } = connection;
+    let woken = tokio::select! {
+        biased;
+        close = &mut ended => {
+            let close = close.unwrap_or(Close::VANISHED);
+            shared.ended(&close);
+            return Ended::Lost(close);
+        }
+        woken = next(shared, commands) => woken,
+    };
+    let (close, then) = match woken {
+        Woken::Close(close) => (close, Ended::Closed),
+        Woken::Jump(target, done) => {
+            (Close::new(4000, CloseReason::Jump), Ended::Jumped(target, done))
+        }
+    };
+    link.close(close.clone());
+    // Departs when the closing handshake begins; the rest is the connection's own affair.
+    let close = ended.await.unwrap_or(close);
+    shared.ended(&close);
+    then
+}
+
+/// One attempt, from the URL to the welcome.
+async fn connect<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    target: &Target<P>,
+) -> Result<Connection<P>, ConnectError> {
+    tokio::time::timeout(shared.settings.connect_timeout, open(shared, target))
+        .await
+        .unwrap_or(Err(ConnectError::Timeout))
+}
+
+async fn open<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    target: &Target<P>,
+) -> Result<Connection<P>, ConnectError> {
+    let settings = &shared.settings;
+    let clock = Clock::start();
+    let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
+    let mut io = settings
+        .connector
+        .connect(request.host(), request.port())
+        .await
+        .map_err(HandshakeError::Io)?;
+    let key = luck::bytes::<16>();
+    write_request(&mut io, &request.build(key)).await.map_err(HandshakeError::Io)?;
+    let (response, rest) = read_response(&mut io, &HeadLimits::default()).await?;
+    let selected = request.verify(key, &response).map_err(HandshakeError::Response)?;
+    let offered: Vec<&str> = selected.as_deref().into_iter().collect();
+    let protocol = settings
+        .protocol
+        .select(&offered)
+        .ok_or(HandshakeError::Response(crate::handshake::ResponseError::SubprotocolMissing))?;
+    let hi = match protocol.has_greeting() {
+        true => Some(target.credentials.hi(protocol.format()).await?),
+        false => None,
+    };
+
+    let config =
+        ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
+    let socket = WebSocket::with_leftover(io, rest, Role::Client, config);
+    let session = Session::client(hi, settings.session);
+    let link = Link::new(protocol, session, settings.queue, clock);
+    let (welcomed, welcome) = oneshot::channel();
+    let (ends, ended) = oneshot::channel();
+    let guest = Guest::new(Arc::clone(shared), welcomed, ends);
+    let driver = DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout };
+    shared.tasks.spawn(drive(socket, Arc::clone(&link), guest, driver));
+    let mut greeting = Greeting(Some(Arc::clone(&link)));
+    welcome.await.unwrap_or(Err(ConnectError::Closed))?;
+    greeting.0 = None;
+    Ok(Connection { link, ended })
+}
+
+fn request<P: Protocol>(
+    shared: &Shared<P>,
+    url: &str,
+) -> Result<ClientRequest, crate::handshake::RequestError> {
+    let mut request = ClientRequest::new(url)?;
+    for name in shared.settings.protocol.subprotocols() {
+        request = request.subprotocol(name)?;
+    }
+    for (name, value) in &shared.settings.headers {
+        request = request.header(name, value)?;
+    }
+    Ok(request)
+}
+
+/// Closes a connection whose greeting is given up.
+struct Greeting<P: Protocol>(Option<Arc<Link<P>>>);
+
+impl<P: Protocol> Drop for Greeting<P> {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.take() {
+            link.close(Close::normal(CloseReason::ByClient));
+        }
+    }
+}

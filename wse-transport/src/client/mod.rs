@@ -1,0 +1,304 @@
+//! [`Client`]: one connection to a server, opened again when it is lost.
+
+mod builder;
+mod connector;
+mod credentials;
+mod error;
+mod guest;
+mod manager;
+mod shared;
+mod status;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::Stream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wse_proto::session::Close;
+use wse_proto::{CloseReason, CodecError, Decode, Encode, Fault, Protocol, Text};
+
+use crate::connection::{CallError, SendError};
+use crate::router::{Outcome, Unhandled};
+pub use builder::ClientBuilder;
+pub use connector::{Connector, TcpConnector, Transport};
+pub use error::ConnectError;
+use manager::Command;
+use shared::Shared;
+pub use status::{ClientEvent, Status};
+
+/// A client of one protocol. Clones are handles to the same client; when the last one is dropped, the
+/// connection is closed with 1000 `wse.by-client`.
+pub struct Client<P: Protocol> {
+    shared: Arc<Shared<P>>,
+    alive: Arc<DropGuard>,
+}
+
+impl<P: Protocol> Client<P> {
+    /// A client to be, of the server at this `ws://` URL.
+    pub fn builder(protocol: P, url: impl Into<String>) -> ClientBuilder<P> {
+        ClientBuilder::new(protocol, url.into())
+    }
+
+    fn new(shared: Shared<P>) -> Self {
+        let gone = CancellationToken::new();
+        let alive = Arc::new(gone.clone().drop_guard());
+        let _ = shared.gone.set((gone, Arc::downgrade(&alive)));
+        Self { shared: Arc::new(shared), alive }
+    }
+
+    /// The handle that handlers get; `None` when the application has dropped all of its own.
+    fn of(shared: &Arc<Shared<P>>) -> Option<Self> {
+        let (_, alive) = shared.gone.get()?;
+        Some(Self { shared: Arc::clone(shared), alive: alive.upgrade()? })
+    }
+
+    /// Connects and waits for the welcome. With [`reconnect`](ClientBuilder::reconnect), failures that may
+    /// pass are tried again until it comes; a refusal is final.
+    ///
+    /// Cancel safe: dropping the future leaves the client connecting; [`close`](Self::close) stops it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub async fn connect(&self) -> Result<(), ConnectError> {
+        let connected = self.shared.start()?;
+        connected.await.unwrap_or(Err(ConnectError::Closed))
+    }
+
+    /// The payload of the last welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when it is not a `W`.
+    pub fn welcome<W>(&self) -> Result<W, CodecError>
+    where
+        P::Format: Decode<W>,
+    {
+        self.decode(&self.shared.welcome())
+    }
+
+    /// Decodes a payload of this client's connection.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when it is not a `T`.
+    pub fn decode<T>(&self, payload: &Bytes) -> Result<T, CodecError>
+    where
+        P::Format: Decode<T>,
+    {
+        self.shared.protocol().format().decode(payload)
+    }
+
+    /// Encodes a value in the format of this client's connection, such as the details of a fault.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when it cannot be written in this format.
+    pub fn encode<T: ?Sized>(&self, value: &T) -> Result<Bytes, CodecError>
+    where
+        P::Format: Encode<T>,
+    {
+        let mut out = bytes::BytesMut::new();
+        self.shared.protocol().format().encode(value, &mut out)?;
+        Ok(out.freeze())
+    }
+
+    /// Sends a message. `Ok` means queued; messages of one connection arrive in order.
+    ///
+    /// While the client is not ready this is an error, unless the client has an
+    /// [`offline_queue`](ClientBuilder::offline_queue).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing was queued then.
+    pub fn send<T: ?Sized>(&self, name: impl Into<Text>, payload: &T) -> Result<(), SendError>
+    where
+        P::Format: Encode<T>,
+    {
+        self.shared.send(name.into(), payload)
+    }
+
+    /// Waits until the send queue has room, or the connection has ended. Cancel safe.
+    pub async fn room(&self) {
+        if let Some(link) = self.shared.link() {
+            link.room().await;
+        }
+    }
+
+    /// Calls a procedure of the server's, within the client's call timeout (default 20 s).
+    ///
+    /// Cancel safe: dropping the future forgets the call; the server may still run the procedure.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
+    pub async fn call<T: ?Sized, R>(
+        &self,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<R, CallError>
+    where
+        P::Format: Encode<T> + Decode<R>,
+    {
+        self.call_within(self.shared.settings.call_timeout, name, payload).await
+    }
+
+    /// As [`call`](Self::call), within `timeout`; `None` waits as long as the connection lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
+    pub async fn call_within<T: ?Sized, R>(
+        &self,
+        timeout: Option<Duration>,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<R, CallError>
+    where
+        P::Format: Encode<T> + Decode<R>,
+    {
+        let link = self.shared.link().ok_or(CallError::NotReady)?;
+        link.call(name.into(), payload, timeout).await
+    }
+
+    /// Handles messages of this name, from now on and instead of an earlier handler.
+    ///
+    /// Handlers start in the order of the messages; one that waits holds up nobody. A payload that is no
+    /// `T`, and an error that the handler returns, are [`ClientEvent::Error`]s.
+    pub fn on<T, F, Fut>(&self, name: impl Into<Text>, handler: F)
+    where
+        F: Fn(Self, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+        P::Format: Decode<T>,
+    {
+        self.shared.router.on(name.into(), handler);
+    }
+
+    /// Stops handling messages of this name; whether they were.
+    pub fn off(&self, name: &str) -> bool {
+        self.shared.router.remove_message(name)
+    }
+
+    /// Registers a procedure for the server to call, from now on and instead of an earlier one.
+    pub fn procedure<T, R, F, Fut>(&self, name: impl Into<Text>, handler: F)
+    where
+        F: Fn(Self, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.shared.router.procedure(name.into(), handler);
+    }
+
+    /// Removes a procedure; whether there was one.
+    pub fn remove_procedure(&self, name: &str) -> bool {
+        self.shared.router.remove_procedure(name)
+    }
+
+    /// Handles messages that no handler is registered for. Default: they are dropped.
+    pub fn unhandled<F, Fut>(&self, handler: F)
+    where
+        F: Fn(Self, Unhandled) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        self.shared.router.unhandled(handler);
+    }
+
+    /// Where the client is.
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Where the client is, now and at each change; of changes faster than the reader only the last
+    /// is seen. Cancel safe.
+    pub fn statuses(&self) -> impl Stream<Item = Status> + Send + Unpin + use<P> {
+        let receiver = self.shared.status.subscribe();
+        Box::pin(futures::stream::unfold((receiver, true), |(mut receiver, first)| async move {
+            if !first {
+                receiver.changed().await.ok()?;
+            }
+            let status = *receiver.borrow_and_update();
+            Some((status, (receiver, false)))
+        }))
+    }
+
+    /// What happens from now on. A reader that falls more than 256 behind gets
+    /// [`ClientEvent::Missed`]. Cancel safe.
+    pub fn events(&self) -> impl Stream<Item = ClientEvent> + Send + Unpin + use<P> {
+        let receiver = self.shared.events.subscribe();
+        Box::pin(futures::stream::unfold(receiver, |mut receiver| async move {
+            match receiver.recv().await {
+                Ok(event) => Some((event, receiver)),
+                Err(RecvError::Lagged(count)) => Some((ClientEvent::Missed(count), receiver)),
+                Err(RecvError::Closed) => None,
+            }
+        }))
+    }
+
+    /// Goes on at another server, as whoever it is: closes with 4000 `jump`, connects there and
+    /// waits for the welcome. Reconnects go there from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as for [`connect`](Self::connect).
+    pub async fn jump(&self, url: impl Into<String>) -> Result<(), ConnectError> {
+        self.shared.jump(url.into(), None).await
+    }
+
+    /// As [`jump`](Self::jump), with a new identity and meta.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as for [`connect`](Self::connect).
+    pub async fn jump_as<I, M>(
+        &self,
+        url: impl Into<String>,
+        identity: I,
+        meta: M,
+    ) -> Result<(), ConnectError>
+    where
+        P::Format: Encode<I> + Encode<M>,
+        I: Send + Sync + 'static,
+        M: Send + Sync + 'static,
+    {
+        let credentials = credentials::Credentials::fixed(identity, meta);
+        self.shared.jump(url.into(), Some(credentials)).await
+    }
+
+    /// Closes the connection, or stops connecting, with 1000 `wse.by-client`; it is not opened again.
+    /// What is queued is sent first. [`closed`](Self::closed) waits for the end.
+    pub fn close(&self) {
+        self.close_with(Close::normal(CloseReason::ByClient));
+    }
+
+    /// As [`close`](Self::close), with another code and reason.
+    pub fn close_with(&self, close: Close) {
+        self.shared.command(Command::Close(close));
+    }
+
+    /// Waits until the client is idle or offline, and tells how its last connection ended. Cancel safe.
+    pub async fn closed(&self) -> Option<Close> {
+        let mut status = self.shared.status.subscribe();
+        let _ = status.wait_for(|status| matches!(status, Status::Idle | Status::Offline)).await;
+        self.shared.last_close()
+    }
+}
+
+impl<P: Protocol> Clone for Client<P> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), alive: Arc::clone(&self.alive) }
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Client<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("status", &self.status())
+            .field("router", &self.shared.router)
+            .finish_non_exhaustive()
+    }
+}
