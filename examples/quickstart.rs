@@ -1,2 +1,155 @@
-//! Filled in once the endpoints exist.
-fn main() {}
+//! The whole of it in one process: a server and its clients over real sockets on 127.0.0.1, once for
+//! each codec. Read it from the top; run it to see what happens, line by line.
+//!
+//! `cargo run --example quickstart`
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wse_codecs::{Cbor, JsonArray, Protobuf};
+use wse_proto::{Protocol, Speaks};
+use wse_transport::{Accept, Client, ConnectError, Hello, Refuse, Server, ServerEvent};
+
+/// What is sent, by any codec: serde serves JSON and CBOR, prost serves protobuf.
+#[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
+struct Add {
+    #[prost(int64, tag = "1")]
+    a: i64,
+    #[prost(int64, tag = "2")]
+    b: i64,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
+struct Note {
+    #[prost(string, tag = "1")]
+    text: String,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
+struct Device {
+    #[prost(string, tag = "1")]
+    device: String,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    // The codec is the only thing that differs.
+    demo(JsonArray).await?;
+    demo(Cbor).await?;
+    demo(Protobuf).await?;
+    Ok(())
+}
+
+async fn demo<P>(protocol: P) -> Result<(), Failure>
+where
+    P: Protocol + Speaks<Add> + Speaks<Note> + Speaks<Device> + Speaks<String> + Speaks<i64>,
+{
+    println!("== {} ==", protocol.name());
+
+    // A server: who may come in, and what it does with what they say.
+    let server = Server::builder(protocol.clone())
+        .connections_per_user(2)
+        .identify(|_, hello: Hello<String, Device>| async move {
+            match hello.identity.strip_prefix("secret of ") {
+                Some(user) => Ok(Accept::user(user).welcome(note(&format!("hi, {user}")))),
+                None => Err(Refuse::not_authorized()),
+            }
+        })
+        .on("hello", |conn, hello: Note| async move {
+            println!("server  {} says: {}", conn.user_id(), hello.text);
+            conn.send("welcome", &note("hello back"))
+        })
+        .procedure("add", |_, Add { a, b }: Add| async move { Ok(a + b) })
+        .procedure("ask me", |conn, question: Note| async move {
+            // Calls go both ways, also while a call is being answered.
+            let answer: String = conn.call("answer", &question).await?;
+            Ok(format!("you said {answer:?}"))
+        })
+        .on_event(|event| match event {
+            ServerEvent::Joined(conn) => println!("server  {} joined", conn.user_id()),
+            ServerEvent::Connected(conn) => {
+                let device = conn.meta::<Device>().map(|meta| meta.device).unwrap_or_default();
+                println!("server  {} connected with {device}", conn.user_id());
+            }
+            ServerEvent::Disconnected(conn, close) => {
+                println!("server  {} disconnected: {close}", conn.user_id());
+            }
+            ServerEvent::Left(user, close) => println!("server  {user} left: {close}"),
+            _ => {}
+        })
+        .bind("127.0.0.1:0")
+        .await?;
+    let url = server.url().ok_or("not listening")?;
+
+    // Somebody whom the server does not know.
+    let refused = Client::builder(protocol.clone(), &url).identity("guess".to_owned()).connect();
+    match refused.await {
+        Err(ConnectError::Refused(close)) => println!("mallory refused: {close}"),
+        other => return Err(format!("not refused: {other:?}").into()),
+    }
+
+    // Ann's phone: a welcome, a message and its echo, a call, and a call the other way.
+    let phone = device(&protocol, &url, "phone").await?;
+    println!("phone   welcome: {}", phone.welcome::<Note>()?.text);
+    phone.send("hello", &note("good morning"))?;
+    let sum: i64 = phone.call("add", &Add { a: 5, b: 3 }).await?;
+    println!("phone   5 + 3 = {sum}");
+    let echo: String = phone.call("ask me", &note("how are you?")).await?;
+    println!("phone   asked to be asked: {echo}");
+
+    // Her desktop: what is sent to the user reaches both, a broadcast reaches everybody.
+    let desktop = device(&protocol, &url, "desktop").await?;
+    let reached = server.user("ann").send("sync", &note("for all your devices"))?;
+    println!("server  sent to {reached} devices");
+    server.broadcast("announcement", &note("for everybody"))?;
+    settle(&desktop).await?;
+    settle(&phone).await?;
+
+    // A third device: one too many, the oldest has to go.
+    let tablet = device(&protocol, &url, "tablet").await?;
+    if let Some(close) = phone.closed().await {
+        println!("phone   closed: {close}");
+    }
+
+    desktop.close();
+    desktop.closed().await;
+    settle(&tablet).await?;
+    server.shutdown(Duration::from_secs(5)).await;
+    if let Some(close) = tablet.closed().await {
+        println!("tablet  closed: {close}\n");
+    }
+    Ok(())
+}
+
+/// One of Ann's devices, which prints what it gets.
+async fn device<P>(protocol: &P, url: &str, name: &'static str) -> Result<Client<P>, Failure>
+where
+    P: Protocol + Speaks<Note> + Speaks<Device> + Speaks<String>,
+{
+    let client = Client::builder(protocol.clone(), url)
+        .identity("secret of ann".to_owned())
+        .meta(Device { device: name.to_owned() })
+        .procedure("answer", |_, _question: Note| async move { Ok("fine".to_owned()) })
+        .unhandled(move |client, message| async move {
+            let Note { text } = client.decode(&message.payload)?;
+            println!("{name:7} {}: {text}", message.name);
+            Ok::<_, wse_proto::CodecError>(())
+        })
+        .connect()
+        .await?;
+    Ok(client)
+}
+
+/// Waits until all that was sent to this client is handled: answers come behind it.
+async fn settle<P: Protocol + Speaks<Add> + Speaks<i64>>(
+    client: &Client<P>,
+) -> Result<(), Failure> {
+    let _: i64 = client.call("add", &Add { a: 0, b: 0 }).await?;
+    Ok(())
+}
+
+fn note(text: &str) -> Note {
+    Note { text: text.to_owned() }
+}

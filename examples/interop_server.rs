@@ -1,0 +1,107 @@
+//! A server that does on request whatever a client in another language needs to check the wire
+//! format from outside: authentication, messages, calls both ways, several devices, closes, events.
+//!
+//! `cargo run --example interop_server -- --addr 127.0.0.1:4200 --protocol cbor`
+
+#[path = "interop/contract.rs"]
+mod contract;
+#[path = "interop/custom.rs"]
+mod custom;
+#[path = "interop/value.rs"]
+mod value;
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::routing::{any, get};
+use tokio::net::TcpListener;
+use wse_codecs::{Cbor, JsonArray, Protobuf};
+use wse_proto::{Protocol, Speaks};
+
+use contract::Options;
+use custom::Custom;
+use value::Value;
+
+const HELP: &str = "usage: interop_server [--addr HOST:PORT] \
+    [--protocol json|cbor|protobuf|custom] [--conn-per-user N] [--challenge] \
+    [--call-timeout SECONDS] [--welcome JSON] [--max-message BYTES] [--auth-timeout SECONDS] \
+    [--path PATH]...";
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let mut addr = "127.0.0.1:0".to_owned();
+    let mut protocol = "json".to_owned();
+    let mut paths: Vec<String> = Vec::new();
+    let mut options = Options {
+        connections_per_user: 1,
+        challenge: false,
+        call_timeout: Duration::from_secs(20),
+        welcome: serde_json::from_str(r#"{"hey":"some additional data for the client"}"#)?,
+        max_message: 16 << 20,
+        auth_timeout: None,
+    };
+
+    use lexopt::prelude::*;
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("addr") => addr = args.value()?.parse()?,
+            Long("protocol") => protocol = args.value()?.parse()?,
+            Long("conn-per-user") => options.connections_per_user = args.value()?.parse()?,
+            Long("challenge") => options.challenge = true,
+            Long("call-timeout") => options.call_timeout = seconds(&mut args)?,
+            Long("welcome") => options.welcome = serde_json::from_str(&args.value()?.string()?)?,
+            Long("max-message") => options.max_message = args.value()?.parse()?,
+            Long("auth-timeout") => options.auth_timeout = Some(seconds(&mut args)?),
+            Long("path") => paths.push(args.value()?.parse()?),
+            Long("help") => {
+                println!("{HELP}");
+                return Ok(());
+            }
+            other => return Err(format!("{}\n{HELP}", other.unexpected()).into()),
+        }
+    }
+
+    match protocol.as_str() {
+        "json" => run(JsonArray, &addr, &paths, &options).await,
+        "cbor" => run(Cbor, &addr, &paths, &options).await,
+        "protobuf" => run(Protobuf, &addr, &paths, &options).await,
+        "custom" => run(Custom, &addr, &paths, &options).await,
+        other => Err(format!("unknown protocol {other}\n{HELP}").into()),
+    }
+}
+
+async fn run<P: Protocol + Speaks<Value>>(
+    protocol: P,
+    addr: &str,
+    paths: &[String],
+    options: &Options,
+) -> Result<(), Failure> {
+    if paths.is_empty() {
+        let server = contract::server(protocol, options);
+        println!("listening on ws://{}", server.listen(addr).await?);
+        return std::future::pending().await;
+    }
+    // With paths it is an ordinary HTTP server, and each path a server of its own within it.
+    let mut app = axum::Router::new().route("/health", get(|| async { "ok" }));
+    for path in paths {
+        let server = contract::server(protocol.clone(), options);
+        app =
+            app.route(
+                path,
+                any(|request: Request| async move {
+                    server.upgrade::<_, axum::body::Body>(request, None)
+                }),
+            );
+    }
+    let listener = TcpListener::bind(addr).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    Ok(axum::serve(listener, app).await?)
+}
+
+fn seconds(args: &mut lexopt::Parser) -> Result<Duration, Failure> {
+    use lexopt::prelude::*;
+    Ok(Duration::try_from_secs_f64(args.value()?.parse()?)?)
+}
