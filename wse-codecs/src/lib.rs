@@ -24,6 +24,8 @@ mod json;
 mod part;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+#[cfg(any(feature = "json", feature = "cbor"))]
+mod sink;
 
 #[cfg(feature = "cbor")]
 pub use cbor::{Cbor, CborFormat};

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use crate::sink::Sink;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
+use super::de::Reader;
 use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
 
 /// Payloads in CBOR (RFC 8949), of any type that serde knows.
@@ -16,7 +18,13 @@ use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
 /// a1..a3 64 "code" … 67 "message" … 67 "details" D       a fault; message and details may be missing
 /// ```
 ///
-/// An empty payload is read as null. Structs are maps with texts as keys.
+/// An empty payload is read as null, and so is `undefined`. Structs are maps with texts as keys.
+///
+/// Numbers are read as whatever type they fit in, because JavaScript has one type of number: a whole
+/// one comes as an integer where an `f64` is wanted, and one beyond 32 bits, such as a time in
+/// milliseconds, as a float where a `u64` is. What does not fit exactly is an error; only a float
+/// may be rounded. Texts and byte strings are lent from the payload, `Vec<u8>` is also read
+/// from a byte string, and tags are passed over except by the types of ciborium that ask for them.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -35,21 +43,17 @@ pub struct CborFormat;
 
 impl<T: Serialize + ?Sized> Encode<T> for CborFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        ciborium::into_writer(value, out.writer())
+        ciborium::into_writer(value, Sink::new(out))
             .map_err(|e| CodecError::value("the payload", "no form in CBOR").with_source(e))
     }
 }
 
 impl<T: DeserializeOwned> Decode<T> for CborFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
-        let mut rest: &[u8] = if payload.is_empty() { &[NULL] } else { payload };
-        let value =
-            ciborium::de::from_reader_with_recursion_limit(&mut rest, 128).map_err(|e| {
-                CodecError::value("the payload", "not what its reader wants").with_source(e)
-            })?;
-        if !rest.is_empty() {
-            return Err(CodecError::malformed("the payload", "something behind its end"));
-        }
+        let payload: &[u8] = if payload.is_empty() { &[NULL] } else { payload };
+        let mut reader = Reader::new(payload);
+        let value = T::deserialize(&mut reader)?;
+        scan::end(payload, reader.at)?;
         Ok(value)
     }
 }

@@ -45,11 +45,13 @@ impl ItemHead {
     /// Reads the head at `at`.
     #[inline]
     pub(super) fn read(bytes: &[u8], at: usize) -> Result<Self, CodecError> {
-        let first = *bytes.get(at).ok_or(CUT_OFF)?;
+        let first = *bytes.get(at).ok_or_else(cut_off)?;
         let (major, info) = (first >> 5, first & 31);
         let start = at + 1;
+        if info < 24 {
+            return Ok(Self { major, info, argument: info.into(), end: start });
+        }
         let (argument, end) = match info {
-            0..24 => (u64::from(info), start),
             24 => (u64::from(u8::from_be_bytes(fixed(bytes, start)?)), start + 1),
             25 => (u64::from(u16::from_be_bytes(fixed(bytes, start)?)), start + 2),
             26 => (u64::from(u32::from_be_bytes(fixed(bytes, start)?)), start + 4),
@@ -72,14 +74,19 @@ impl ItemHead {
     /// The bytes of the definite string whose head this is.
     pub(super) fn content(&self, bytes: &[u8]) -> Result<Range<usize>, CodecError> {
         let length = usize::try_from(self.argument).ok().filter(|n| *n <= bytes.len() - self.end);
-        Ok(self.end..self.end + length.ok_or(CUT_OFF)?)
+        Ok(self.end..self.end + length.ok_or_else(cut_off)?)
     }
 }
 
-const CUT_OFF: CodecError = CodecError::malformed(PLACE, "cut off");
+pub(super) const TOO_DEEP: CodecError = CodecError::limit(PLACE, "nested too deep");
+
+#[cold]
+fn cut_off() -> CodecError {
+    CodecError::malformed(PLACE, "cut off")
+}
 
 fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], CodecError> {
-    bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).ok_or(CUT_OFF)
+    bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).ok_or_else(cut_off)
 }
 
 /// Where the item at `at` ends, inside of `depth` others.
@@ -106,7 +113,7 @@ fn nested(
     depth: u32,
 ) -> Result<usize, CodecError> {
     if depth >= MAX_DEPTH {
-        return Err(CodecError::limit(PLACE, "nested too deep"));
+        return Err(TOO_DEEP);
     }
     match count {
         Some(count) => {
@@ -127,14 +134,14 @@ fn nested(
 }
 
 /// How many items are announced, if there are bytes for that many.
-fn announced(bytes: &[u8], at: usize, count: u64, size: u64) -> Result<u64, CodecError> {
+pub(super) fn announced(bytes: &[u8], at: usize, count: u64, size: u64) -> Result<u64, CodecError> {
     let left = bytes.len().saturating_sub(at) as u64;
     // Each takes a byte at least.
-    count.checked_mul(size).filter(|items| *items <= left).ok_or(CUT_OFF)
+    count.checked_mul(size).filter(|items| *items <= left).ok_or_else(cut_off)
 }
 
-fn is_break(bytes: &[u8], at: usize) -> Result<bool, CodecError> {
-    bytes.get(at).map(|b| *b == BREAK).ok_or(CUT_OFF)
+pub(super) fn is_break(bytes: &[u8], at: usize) -> Result<bool, CodecError> {
+    bytes.get(at).map(|b| *b == BREAK).ok_or_else(cut_off)
 }
 
 /// Where the indefinite-length string ends that begins with `head`; `each` gets its chunks.
@@ -199,7 +206,7 @@ pub(super) fn items(
     end(bytes, at)
 }
 
-fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
+pub(super) fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
     if at == bytes.len() {
         Ok(())
     } else {

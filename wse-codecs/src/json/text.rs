@@ -1,5 +1,6 @@
 //! [`Json`]: payloads that serde reads and writes as JSON.
 
+use crate::sink::Sink;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ pub struct Json;
 
 impl<T: Serialize + ?Sized> Encode<T> for Json {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        serde_json::to_writer(out.writer(), value)
+        serde_json::to_writer(Sink::new(out), value)
             .map_err(|e| CodecError::value("the payload", "no form in JSON").with_source(e))
     }
 }
@@ -128,6 +129,6 @@ fn put_value(value: &[u8], out: &mut BytesMut) {
 /// Writes a JSON string.
 pub(super) fn put_string(text: &str, out: &mut BytesMut) {
     // A str has a JSON form and a buffer that grows takes it all: this cannot fail.
-    let written = serde_json::to_writer(out.writer(), text);
+    let written = serde_json::to_writer(Sink::new(out), text);
     debug_assert!(written.is_ok(), "{written:?}");
 }

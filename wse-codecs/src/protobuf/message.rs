@@ -34,7 +34,13 @@ pub struct Prost;
 
 impl<T: prost::Message> Encode<T> for Prost {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        value.encode(out).map_err(|e| CodecError::limit("the payload", "too long").with_source(e))
+        // Into a slice of the right length, because `BytesMut` checks its capacity for every byte.
+        let start = out.len();
+        out.resize(start + value.encoded_len(), 0);
+        let mut room = out.get_mut(start..).unwrap_or_default();
+        value
+            .encode(&mut room)
+            .map_err(|e| CodecError::limit("the payload", "too long").with_source(e))
     }
 }
 

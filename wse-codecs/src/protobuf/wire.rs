@@ -13,7 +13,6 @@ use wse_proto::{CodecError, Text};
 use crate::MAX_DEPTH;
 
 const PLACE: &str = "the protobuf message";
-const CUT_OFF: CodecError = CodecError::malformed(PLACE, "cut off");
 
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
@@ -84,14 +83,14 @@ fn value(
 ) -> Result<(Value, usize), CodecError> {
     let skip = |length: usize| {
         let end = at.checked_add(length).filter(|end| *end <= bytes.len());
-        end.ok_or(CUT_OFF)
+        end.ok_or_else(cut_off)
     };
     match wire_type {
         VARINT => varint(bytes, at).map(|(value, end)| (Value::Varint(value), end)),
         LENGTH => {
             let (length, start) = varint(bytes, at)?;
             let left = bytes.len() - start;
-            let length = usize::try_from(length).ok().filter(|n| *n <= left).ok_or(CUT_OFF)?;
+            let length = usize::try_from(length).ok().filter(|n| *n <= left).ok_or_else(cut_off)?;
             Ok((Value::Bytes(start..start + length), start + length))
         }
         FIXED64 => Ok((Value::Other, skip(8)?)),
@@ -109,10 +108,10 @@ fn group(bytes: &[u8], mut at: usize, number: u64, depth: u32) -> Result<usize, 
     loop {
         let (inner, wire_type, start) = key(bytes, at)?;
         if wire_type == GROUP_END {
-            let matches = inner == number;
-            return matches
-                .then_some(start)
-                .ok_or(CodecError::malformed(PLACE, "the end of another group"));
+            if inner != number {
+                return Err(CodecError::malformed(PLACE, "the end of another group"));
+            }
+            return Ok(start);
         }
         at = value(bytes, start, inner, wire_type, depth + 1)?.1;
     }
@@ -123,7 +122,7 @@ fn group(bytes: &[u8], mut at: usize, number: u64, depth: u32) -> Result<usize, 
 fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize), CodecError> {
     let mut value = 0;
     for index in 0..10 {
-        let byte = *bytes.get(at + index).ok_or(CUT_OFF)?;
+        let byte = *bytes.get(at + index).ok_or_else(cut_off)?;
         value |= u64::from(byte & 0x7f) << (7 * index);
         if byte < 0x80 {
             // Of the tenth byte, only one bit fits into 64.
@@ -134,6 +133,11 @@ fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize), CodecError> {
         }
     }
     Err(CodecError::malformed(PLACE, "a number of more than 64 bits"))
+}
+
+#[cold]
+fn cut_off() -> CodecError {
+    CodecError::malformed(PLACE, "cut off")
 }
 
 /// The UTF-8 text at `range`: a slice of the message.
