@@ -1,0 +1,134 @@
+// The message formats: each packs `[type, payload, stamp]` into what one WebSocket message carries
+// (a string for text frames, a Buffer for binary ones) and takes it apart again. What is absent is null.
+
+import { fileURLToPath } from 'node:url'
+import { Encoder } from 'cbor-x'
+import protobuf from 'protobufjs'
+
+export const TYPES = Object.freeze({
+  hi: '~wse:hi',
+  challenge: '~wse:challenge',
+  welcome: '~wse:welcome',
+  response: '~wse:response',
+  fault: '~wse:response-err',
+})
+
+/** Missing and undefined elements become null, whatever follows the third is dropped. */
+function triple(message) {
+  if (!Array.isArray(message)) throw new TypeError('a message is an array')
+  const [type = null, payload = null, stamp = null] = message
+  return [type, payload, stamp]
+}
+
+const json = {
+  name: 'wse-default-json',
+  binary: false,
+  pack: (message) => JSON.stringify(triple(message)),
+  unpack: (data) => triple(JSON.parse(data.toString())),
+}
+
+const PREFIX = 'CUSTOM:'
+
+const custom = {
+  name: 'wse-custom-prefix',
+  binary: false,
+  pack: (message) => PREFIX + json.pack(message),
+  unpack(data) {
+    const text = data.toString()
+    if (!text.startsWith(PREFIX)) throw new TypeError(`a message starts with ${PREFIX}`)
+    return json.unpack(text.slice(PREFIX.length))
+  },
+}
+
+// Without records and with sized maps the output is plain RFC 8949 that any decoder reads.
+const item = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false })
+
+const cbor = {
+  name: 'wse-cbor',
+  binary: true,
+  pack: (message) => Buffer.from(item.encode(triple(message))),
+  unpack: (data) => triple(item.decode(data)),
+}
+
+const root = new protobuf.Root()
+root.loadSync(fileURLToPath(new URL('../wse-interop.proto', import.meta.url)))
+const [Envelope, Hi, Fault] = ['Envelope', 'Hi', 'Fault'].map((name) => root.lookupType(`wse.interop.${name}`))
+const Value = root.lookupType('google.protobuf.Value')
+
+const encode = (type, fields) => Buffer.from(type.encode(type.create(fields)).finish())
+
+function toValue(plain) {
+  if (plain === null || plain === undefined) return { nullValue: 0 }
+  if (typeof plain === 'number') return { numberValue: plain }
+  if (typeof plain === 'string') return { stringValue: plain }
+  if (typeof plain === 'boolean') return { boolValue: plain }
+  if (Array.isArray(plain)) return { listValue: { values: plain.map(toValue) } }
+  if (Object.getPrototypeOf(plain) !== Object.prototype) throw new TypeError('google.protobuf.Value cannot hold this')
+  const members = Object.entries(plain).filter(([, member]) => member !== undefined)
+  return { structValue: { fields: Object.fromEntries(members.map(([key, member]) => [key, toValue(member)])) } }
+}
+
+function fromValue(value) {
+  switch (value.kind) {
+    case 'structValue': {
+      const members = Object.entries(value.structValue.fields)
+      return Object.fromEntries(members.map(([key, member]) => [key, fromValue(member)]))
+    }
+    case 'listValue':
+      return value.listValue.values.map(fromValue)
+    case 'numberValue':
+    case 'stringValue':
+    case 'boolValue':
+      return value[value.kind]
+    default:
+      return null
+  }
+}
+
+const packValue = (plain) => (plain === null || plain === undefined ? Buffer.alloc(0) : encode(Value, toValue(plain)))
+const unpackValue = (bytes) => (bytes.length === 0 ? null : fromValue(Value.decode(bytes)))
+
+function packBody(type, payload) {
+  if (payload === null) return Buffer.alloc(0)
+  if (type === TYPES.hi) return encode(Hi, { identity: packValue(payload.identity), meta: packValue(payload.meta) })
+  if (type === TYPES.fault) {
+    const { code = '', message = '', details } = payload
+    return encode(Fault, { code, message: message ?? '', details: packValue(details) })
+  }
+  return packValue(payload)
+}
+
+function unpackBody(type, bytes) {
+  if (bytes.length === 0) return null
+  if (type === TYPES.hi) {
+    const { identity, meta } = Hi.decode(bytes)
+    return { identity: unpackValue(identity), meta: unpackValue(meta) }
+  }
+  if (type === TYPES.fault) {
+    const { code, message, details } = Fault.decode(bytes)
+    return { code, ...(message && { message }), ...(details.length > 0 && { details: unpackValue(details) }) }
+  }
+  return unpackValue(bytes)
+}
+
+const protobufCodec = {
+  name: 'wse-protobuf',
+  binary: true,
+  pack(message) {
+    const [type, payload, stamp] = triple(message)
+    return encode(Envelope, { type: type ?? '', payload: packBody(type, payload), stamp: stamp ?? '' })
+  },
+  unpack(data) {
+    const { type, payload, stamp } = Envelope.decode(data)
+    return [type || null, unpackBody(type, payload), stamp || null]
+  },
+}
+
+/** By the name that `--protocol` takes. */
+export const CODECS = Object.freeze({ json, cbor, protobuf: protobufCodec, custom })
+
+export function codecNamed(name) {
+  const codec = Object.hasOwn(CODECS, name) ? CODECS[name] : undefined
+  if (!codec) throw new Error(`unknown protocol ${name}: one of ${Object.keys(CODECS).join(', ')}`)
+  return codec
+}
