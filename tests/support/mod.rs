@@ -1,4 +1,5 @@
-//! What the tests share.
+//! What the tests share. Each test program uses only a part of it.
 #![allow(dead_code)]
 
+pub mod session;
 pub mod ws;

@@ -1,0 +1,183 @@
+//! Sessions in known phases, and what they say as text.
+
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use wse_proto::session::{CallFailure, Event, Output, Session, SessionLimits};
+use wse_proto::{Body, ErrorCode, Fault, Head, Hi, InternalTypes, Message, Stamp};
+
+pub const T0: Duration = Duration::ZERO;
+
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// What a session wants sent and what it tells, one line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    pub outputs: Vec<String>,
+    pub events: Vec<String>,
+}
+
+impl Said {
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    pub fn new(outputs: &[&str], events: &[&str]) -> Self {
+        let lines = |lines: &[&str]| lines.iter().map(ToString::to_string).collect();
+        Self { outputs: lines(outputs), events: lines(events) }
+    }
+
+    /// A peer that broke the protocol.
+    pub fn violation() -> Self {
+        Self::new(&["close 1000 wse.protocol-error"], &["violation wse.server.protocol-violation"])
+    }
+
+    pub fn then(mut self, later: Self) -> Self {
+        self.outputs.extend(later.outputs);
+        self.events.extend(later.events);
+        self
+    }
+}
+
+/// Polls a session until it has nothing more to say.
+pub fn drain(session: &mut Session) -> Said {
+    let mut said = Said::nothing();
+    while let Some(output) = session.poll_output() {
+        said.outputs.push(match output {
+            Output::Send(message) => format!("send {}", message_line(&message)),
+            Output::Close(close) => format!("close {close}"),
+            other => panic!("unknown {other:?}"),
+        });
+    }
+    while let Some(event) = session.poll_event() {
+        said.events.push(event_line(event));
+    }
+    said
+}
+
+fn message_line(message: &Message) -> String {
+    let mut line = message.head.kind(&InternalTypes::DEFAULT).to_owned();
+    if let Some(stamp) = message.head.stamp() {
+        line += &format!(" #{stamp}");
+    }
+    line + &match &message.body {
+        Body::Raw(payload) if payload.is_empty() => String::new(),
+        Body::Raw(payload) => format!(" {}", text(payload)),
+        Body::Hi(hi) => format!(" {} {}", text(&hi.identity), text(&hi.meta)),
+        Body::Fault(fault) => format!(" {fault}"),
+        other => panic!("unknown {other:?}"),
+    }
+}
+
+fn event_line(event: Event) -> String {
+    match event {
+        Event::Greeted { hi } => format!("greeted {} {}", text(&hi.identity), text(&hi.meta)),
+        Event::Answered { answer } => format!("answered {}", text(&answer)),
+        Event::Challenged { quest } => format!("challenged {}", text(&quest)),
+        Event::Ready { welcome } => format!("ready {}", text(&welcome)),
+        Event::Message { name, payload } => format!("message {name} {}", text(&payload)),
+        Event::Call { name, stamp, payload } => format!("call {name} #{stamp} {}", text(&payload)),
+        Event::CallEnded { call, outcome } => {
+            let stamp = call.stamp();
+            match outcome {
+                Ok(result) => format!("ended #{stamp} ok {}", text(&result)),
+                Err(CallFailure::Fault(fault)) => format!("ended #{stamp} fault {fault}"),
+                Err(CallFailure::Timeout) => format!("ended #{stamp} timeout"),
+                Err(CallFailure::Disconnected(close)) => {
+                    format!("ended #{stamp} disconnected {close}")
+                }
+                Err(other) => panic!("unknown {other:?}"),
+            }
+        }
+        Event::Violation { code, .. } => format!("violation {code}"),
+        other => panic!("unknown {other:?}"),
+    }
+}
+
+fn text(bytes: &Bytes) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// One message of every kind, each with the payload `p` where it has one of its own.
+pub fn messages() -> [(&'static str, Message); 10] {
+    let raw = |head| Message::raw(head, "p".into());
+    [
+        ("hi", hi("me")),
+        ("challenge", raw(Head::Challenge)),
+        ("welcome", raw(Head::Welcome)),
+        ("message", raw(Head::message("m"))),
+        ("call", raw(Head::call("c", "s".into()))),
+        ("reply", raw(Head::reply("s".into()))),
+        ("fault", Message::fault("s".into(), Fault::new(ErrorCode::Failed))),
+        ("receipt", raw(Head::Receipt { stamp: "s".into() })),
+        ("ping", raw(Head::Ping)),
+        ("pong", raw(Head::Pong)),
+    ]
+}
+
+/// The message of this kind from [`messages`].
+pub fn message(kind: &str) -> Message {
+    let (_, message) = messages().into_iter().find(|(name, _)| *name == kind).unwrap();
+    message
+}
+
+pub fn hi(identity: &'static str) -> Message {
+    Message::hi(Hi { identity: identity.into(), meta: "meta".into() })
+}
+
+pub fn reply(stamp: impl Into<Stamp>, result: &'static str) -> Message {
+    Message::raw(Head::reply(stamp.into()), result.into())
+}
+
+/// A server's session that nobody has greeted.
+pub fn stranger() -> Session {
+    Session::server(true, None, SessionLimits::default())
+}
+
+/// A server's session that waits for the application's decision.
+pub fn validating() -> Session {
+    quietly(stranger(), |session| session.handle_message(T0, hi("me")))
+}
+
+/// A server's session whose client has a quest to solve.
+pub fn challenged() -> Session {
+    quietly(validating(), |session| session.challenge("quest".into()).unwrap())
+}
+
+/// A server's session that waits for the decision about an answer.
+pub fn answered() -> Session {
+    quietly(challenged(), |session| session.handle_message(T0, message("challenge")))
+}
+
+/// A server's session past the welcome.
+pub fn server() -> Session {
+    quietly(validating(), |session| session.accept(T0, "welcome".into()).unwrap())
+}
+
+/// A client's session that has sent its greeting.
+pub fn greeting() -> Session {
+    let hi = Hi { identity: "me".into(), meta: "meta".into() };
+    quietly(Session::client(Some(hi), SessionLimits::default()), |_| ())
+}
+
+/// A client's session that has a quest to solve.
+pub fn solving() -> Session {
+    quietly(greeting(), |session| session.handle_message(T0, message("challenge")))
+}
+
+/// A client's session past the welcome.
+pub fn client() -> Session {
+    quietly(greeting(), |session| session.handle_message(T0, message("welcome")))
+}
+
+/// Takes a step and throws away what the session says about it.
+pub fn quietly(mut session: Session, step: impl FnOnce(&mut Session)) -> Session {
+    step(&mut session);
+    drain(&mut session);
+    session
+}
