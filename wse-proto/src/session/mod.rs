@@ -247,14 +247,11 @@ impl Session {
         }
     }
 
-    /// Takes note that the connection has ended, or that the peer closes it; calls that wait fail.
+    /// Takes note that the connection has ended, or that the peer closes it; calls that wait fail,
+    /// and what was not yet polled for sending is thrown away.
     pub fn handle_closed(&mut self, close: &Close) {
-        self.phase = Phase::Closed;
+        self.end(close);
         self.outputs.clear();
-        for call in self.calls.drain() {
-            let outcome = Err(CallFailure::Disconnected(close.clone()));
-            self.events.push_back(Event::CallEnded { call, outcome });
-        }
     }
 
     /// Begins a call; send it under [`CallId::stamp`]. `timeout` counts from `now`; `None` waits for
@@ -278,11 +275,11 @@ impl Session {
         self.calls.len()
     }
 
-    /// Closes the connection. Calls that wait fail; what arrives from now on is dropped.
-    /// Does nothing on a session that is closed.
+    /// Closes the connection, behind what is still to be sent. Calls that wait fail; what arrives
+    /// from now on is dropped. Does nothing on a session that is closed.
     pub fn close(&mut self, close: Close) {
         if !self.is_closed() {
-            self.handle_closed(&close);
+            self.end(&close);
             self.outputs.push_back(Output::Close(close));
         }
     }
@@ -307,6 +304,14 @@ impl Session {
         match &self.phase {
             Phase::Server(greeting) => greeting.deadline(),
             _ => None,
+        }
+    }
+
+    fn end(&mut self, close: &Close) {
+        self.phase = Phase::Closed;
+        for call in self.calls.drain() {
+            let outcome = Err(CallFailure::Disconnected(close.clone()));
+            self.events.push_back(Event::CallEnded { call, outcome });
         }
     }
 

@@ -83,7 +83,8 @@ impl Session {
         }
     }
 
-    /// Lets the stranger in and sends the welcome, an encoded value. Events of messages that were held come after.
+    /// Lets the stranger in and sends the welcome, an encoded value. Messages that were held are
+    /// handled behind it: one that is not allowed there closes the connection, which joined all the same.
     ///
     /// # Errors
     ///
