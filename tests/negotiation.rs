@@ -173,6 +173,22 @@ fn variants_are_numbered_in_the_order_of_the_tuple() {
     assert_eq!((a().variants(), a().variant()), (1, 0));
 }
 
+/// A broadcast encodes once per variant: two protocols under one number would get each other's bytes.
+#[test]
+fn nested_choices_have_variants_of_their_own() {
+    let nested = Negotiated::new((Negotiated::new((a(), b())), c()));
+    assert_eq!(nested.subprotocols(), ["a", "b", "c"]);
+    assert_eq!(nested.variants(), 3);
+    for (variant, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let chosen = nested.select(&[name]).unwrap();
+        assert_eq!((chosen.name(), chosen.variant()), (name, variant));
+    }
+    let nested = Negotiated::new((c(), Negotiated::new((a(), b()))));
+    for (variant, name) in ["c", "a", "b"].into_iter().enumerate() {
+        assert_eq!(nested.select(&[name]).unwrap().variant(), variant);
+    }
+}
+
 #[test]
 fn tuples_of_two_to_eight() {
     let two = Negotiated::new((a(), b()));

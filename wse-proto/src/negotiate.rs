@@ -51,7 +51,7 @@ macro_rules! with_chosen {
 }
 
 macro_rules! negotiated {
-    ($n:literal; $($P:ident $i:tt),+) => {
+    ($($P:ident $i:tt),+) => {
         impl<$($P: Protocol),+> Protocol for Negotiated<($($P,)+)> {
             type Format = NegotiatedFormat<($($P::Format,)+)>;
 
@@ -96,10 +96,12 @@ macro_rules! negotiated {
                 None
             }
             fn variant(&self) -> usize {
-                self.chosen
+                // Members may choose among several themselves: each has its numbers behind those before it.
+                let before = [$(self.all.$i.variants()),+].into_iter().take(self.chosen).sum::<usize>();
+                before + with_chosen!(self, p => p.variant(), $($i)+)
             }
             fn variants(&self) -> usize {
-                $n
+                [$(self.all.$i.variants()),+].into_iter().sum()
             }
         }
 
@@ -135,10 +137,10 @@ macro_rules! negotiated {
     };
 }
 
-negotiated!(2; A 0, B 1);
-negotiated!(3; A 0, B 1, C 2);
-negotiated!(4; A 0, B 1, C 2, D 3);
-negotiated!(5; A 0, B 1, C 2, D 3, E 4);
-negotiated!(6; A 0, B 1, C 2, D 3, E 4, F 5);
-negotiated!(7; A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-negotiated!(8; A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+negotiated!(A 0, B 1);
+negotiated!(A 0, B 1, C 2);
+negotiated!(A 0, B 1, C 2, D 3);
+negotiated!(A 0, B 1, C 2, D 3, E 4);
+negotiated!(A 0, B 1, C 2, D 3, E 4, F 5);
+negotiated!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+negotiated!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
