@@ -85,5 +85,7 @@ proptest! {
         let backoff = Backoff::default();
         prop_assert_eq!(backoff.delay(attempt, 1.0 + off), backoff.delay(attempt, 1.0));
         prop_assert_eq!(backoff.delay(attempt, -off), Duration::ZERO);
+        prop_assert_eq!(backoff.delay(attempt, f64::INFINITY), backoff.delay(attempt, 1.0));
+        prop_assert_eq!(backoff.delay(attempt, f64::NAN), Duration::ZERO);
     }
 }

@@ -26,9 +26,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct Backoff {
     /// The longest first wait. Default: 1 s.
     pub base: Duration,
-    /// The longest wait at all. Default: 30 s.
+    /// The longest wait at all. Default: 30 s; more than a year counts as a year.
     pub cap: Duration,
-    /// After how many failed attempts in a row to give up. Default: never.
+    /// After how many failed attempts in a row to give up; whoever counts them compares. Default: never.
     pub attempts: Option<u32>,
 }
 
@@ -46,7 +46,7 @@ impl Backoff {
         self
     }
 
-    /// Sets the longest wait. Default: 30 s.
+    /// Sets the longest wait. Default: 30 s; more than a year counts as a year.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
         self.cap = cap;
@@ -61,10 +61,12 @@ impl Backoff {
     }
 
     /// The wait before attempt number `attempt`, counted from 0 after each success. `luck` is a
-    /// random number from 0 to 1: full jitter spreads the clients of a server that came back.
+    /// random number from 0 to 1: full jitter spreads the clients of a server that came back. Luck
+    /// beyond either end counts as that end, and none at all (NaN) as 0.
     pub fn delay(&self, attempt: u32, luck: f64) -> Duration {
         let longest = self.base.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        let luck = if luck.is_nan() { 0.0 } else { luck.clamp(0.0, 1.0) };
         // A year at most: `mul_f64` panics where it would overflow.
-        longest.min(self.cap).min(YEAR).mul_f64(luck.clamp(0.0, 1.0))
+        longest.min(self.cap).min(YEAR).mul_f64(luck)
     }
 }
