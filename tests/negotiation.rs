@@ -160,6 +160,14 @@ fn a_client_offers_all_and_speaks_what_the_server_selects() {
     assert_eq!(client.select(&[answer]).unwrap().name(), "c");
 }
 
+// RFC 6455 §4.1: the subprotocols a client offers MUST all be unique.
+#[test]
+fn no_name_is_offered_twice() {
+    let twice = Negotiated::new((a(), b(), Marked { name: "a", ..c() }));
+    assert_eq!(twice.subprotocols(), ["a", "b"]);
+    assert_eq!(twice.select(&["a"]).unwrap().variant(), 0);
+}
+
 #[test]
 fn variants_are_numbered_in_the_order_of_the_tuple() {
     let variants = three();

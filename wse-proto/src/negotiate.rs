@@ -1,5 +1,7 @@
 //! [`Negotiated`]: several protocols on one port, chosen per connection by subprotocol.
 
+use std::collections::HashSet;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::{
@@ -9,7 +11,9 @@ use crate::{
 /// Several protocols, one of which is chosen per connection by `Sec-WebSocket-Protocol`: the first of
 /// the tuple that the client offered. Handlers are written once; a value must be encodable by all.
 ///
-/// A client that uses it offers all of the tuple and speaks what the server selects.
+/// A client that uses it offers all of the tuple and speaks what the server selects. A protocol
+/// without a name takes every offer, so that it belongs at the end; of two with the same name the
+/// second is never chosen.
 ///
 /// ```
 /// # use wse_proto::{Negotiated, Protocol};
@@ -85,6 +89,9 @@ macro_rules! negotiated {
             fn subprotocols(&self) -> Vec<&'static str> {
                 let mut names = Vec::new();
                 $(names.extend(self.all.$i.subprotocols());)+
+                // RFC 6455 §4.1: the offered names MUST be unique.
+                let mut seen = HashSet::new();
+                names.retain(|name| seen.insert(*name));
                 names
             }
             fn select(&self, offered: &[&str]) -> Option<Self> {
