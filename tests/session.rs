@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use wse_proto::session::{Close, Event, Session, SessionLimits};
 use wse_proto::{
-    Body, CloseReason, CodecError, ErrorCode, Fault, Head, Hi, Message, Stamp, UsageError,
+    Body, CloseReason, CodecError, CodecErrorKind, ErrorCode, FLAG_NOTE, FLAG_RECEIPT, Fault, Head,
+    Hi, InternalTypes, Message, Stamp, UsageError,
 };
 
 use support::session::*;
@@ -423,6 +424,22 @@ fn a_pong_repeats_its_ping() {
         session.handle_message(T0, Message::raw(Head::Ping, "".into()));
         assert_eq!(drain(&mut session), Said::new(&["send ~wse:pong"], &[]));
     }
+}
+
+#[test]
+fn a_note_without_a_name_is_no_message() {
+    let read = |kind: &str, stamp: &str, flags| {
+        Head::from_parts(&InternalTypes::DEFAULT, kind.into(), Some(stamp.into()), flags)
+    };
+    let note = FLAG_NOTE | FLAG_RECEIPT;
+    for (kind, stamp, flags) in [("", "", 0), ("", "", note), ("", "s", note), ("", "s", FLAG_NOTE)]
+    {
+        let error = read(kind, stamp, flags).unwrap_err();
+        assert_eq!(error.kind(), CodecErrorKind::Shape, "{stamp:?} {flags}");
+    }
+    let receipt = Some("s".into());
+    assert_eq!(read("m", "s", note).unwrap(), Head::Message { name: "m".into(), receipt });
+    assert_eq!(read("m", "s", FLAG_NOTE).unwrap(), Head::message("m"));
 }
 
 #[test]

@@ -199,7 +199,8 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`CodecErrorKind::Shape`](crate::CodecErrorKind::Shape) when there is neither type nor stamp.
+    /// [`CodecErrorKind::Shape`](crate::CodecErrorKind::Shape) when there is no type, unless a stamp
+    /// makes it a call, of a procedure without a name.
     pub fn from_parts(
         types: &InternalTypes,
         kind: Text,
@@ -226,6 +227,7 @@ impl Head {
             k if k == types.reply => Self::Reply { stamp, receipt },
             k if k == types.fault => Self::Fault { stamp, receipt },
             k if k == types.receipt => Self::Receipt { stamp },
+            "" if flags & FLAG_NOTE != 0 => return Err(CodecError::shape("the type", "missing")),
             _ if flags & FLAG_NOTE != 0 => {
                 Self::Message { name: kind, receipt: receipt.then_some(stamp) }
             }
