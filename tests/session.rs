@@ -211,6 +211,22 @@ fn eight_messages_are_held_and_the_ninth_closes() {
     }
 }
 
+/// Without a greeting a client cannot know that it is waited for: an honest one may send at once.
+#[test]
+fn the_application_says_how_many_messages_are_held() {
+    for held in [0, 1, 100] {
+        let mut limits = SessionLimits::default();
+        limits.held = held;
+        let mut session = quietly(Session::server(false, None, limits), |_| ());
+        for _ in 0..held {
+            session.handle_message(T0, message("message"));
+        }
+        assert_eq!(drain(&mut session), Said::nothing(), "{held}");
+        session.handle_message(T0, message("message"));
+        assert_eq!(drain(&mut session), Said::violation(), "{held}");
+    }
+}
+
 #[test]
 fn a_second_greeting_behind_the_first_lets_nobody_change_who_it_is() {
     let mut session = validating();

@@ -146,11 +146,16 @@ pub enum Event {
 pub struct SessionLimits {
     /// Calls of ours that may wait for their answers at once. Default: 1,024.
     pub calls: usize,
+    /// Server: messages that are held while the application decides about a stranger; one more
+    /// closes the connection. With the size of a message it bounds what a stranger can make us keep.
+    /// Raise it for a protocol without greeting, whose clients cannot know that they must wait.
+    /// Default: 8.
+    pub held: usize,
 }
 
 impl Default for SessionLimits {
     fn default() -> Self {
-        Self { calls: 1024 }
+        Self { calls: 1024, held: 8 }
     }
 }
 

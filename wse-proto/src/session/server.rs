@@ -11,8 +11,8 @@
 //!   refuse(), or the deadline                   ► closed 1000 wse.not-authorized
 //! ```
 //!
-//! What arrives while the application decides is held, up to [`HELD`] messages, and handled once the
-//! connection is ready: a client may pipeline behind its greeting.
+//! What arrives while the application decides is held, up to [`SessionLimits::held`] messages, and handled
+//! once the connection is ready: a client may pipeline behind its greeting.
 
 use std::time::Duration;
 
@@ -22,13 +22,12 @@ use crate::{Body, CloseReason, ErrorCode, Head, Hi, Message, UsageError};
 
 use super::{Close, Event, Phase, Session, SessionLimits};
 
-/// How many messages of a stranger are held while the application decides.
-pub(super) const HELD: usize = 8;
-
 #[derive(Debug)]
 pub(super) struct Greeting {
     state: State,
     deadline: Option<Duration>,
+    /// How many messages are held at most.
+    limit: usize,
 }
 
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Session {
     /// an empty [`Hi`], and no welcome is sent. When `deadline` passes before the connection is accepted, it is closed.
     pub fn server(greeting: bool, deadline: Option<Duration>, limits: SessionLimits) -> Self {
         let state = if greeting { State::Stranger } else { validating(false) };
-        let phase = Phase::Server(Greeting { state, deadline });
+        let phase = Phase::Server(Greeting { state, deadline, limit: limits.held });
         let mut session = Self::new(phase, greeting, limits);
         if !greeting {
             session.events.push_back(Event::Greeted { hi: Hi::default() });
@@ -112,7 +111,7 @@ impl Session {
     }
 
     pub(super) fn server_greeting(&mut self, message: Message) {
-        let Phase::Server(Greeting { state, .. }) = &mut self.phase else { return };
+        let Phase::Server(Greeting { state, limit, .. }) = &mut self.phase else { return };
         match (&mut *state, message) {
             (State::Stranger, Message { head: Head::Hi, body: Body::Hi(hi) }) => {
                 *state = validating(false);
@@ -122,7 +121,7 @@ impl Session {
                 *state = validating(true);
                 self.events.push_back(Event::Answered { answer });
             }
-            (State::Validating { held, .. }, message) if held.len() < HELD => held.push(message),
+            (State::Validating { held, .. }, message) if held.len() < *limit => held.push(message),
             _ => self.violation(ErrorCode::ProtocolViolation, None),
         }
     }
