@@ -48,7 +48,7 @@ impl Message {
 /// # Errors
 ///
 /// Those of [`Protocol::unpack`] and of the format for a greeting. A fault whose payload cannot be
-/// read is still a failed call: it gets a code and an empty message.
+/// read is still a failed call: [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
 pub fn open<P: Protocol>(protocol: &P, message: Bytes) -> Result<Message, CodecError> {
     let Envelope { head, payload } = protocol.unpack(message)?;
     let body = match head {

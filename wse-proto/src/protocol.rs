@@ -125,8 +125,8 @@ pub trait Protocol: Clone + Send + Sync + 'static {
         const { &InternalTypes::DEFAULT }
     }
 
-    /// Whether a connection starts with a greeting. Default: yes. Without one a connection is ready
-    /// at once, and who it is comes from its HTTP request.
+    /// Whether a connection starts with a greeting. Default: yes. Without one a client is ready at
+    /// once, and who it is comes from its HTTP request.
     fn has_greeting(&self) -> bool {
         true
     }
@@ -161,7 +161,8 @@ pub trait Protocol: Clone + Send + Sync + 'static {
         (name.is_empty() || offered.contains(&name)).then(|| self.clone())
     }
 
-    /// Which of [`variants`](Self::variants) this is. Broadcasts encode once per variant in use.
+    /// Which of [`variants`](Self::variants) this is, counted from 0. Broadcasts encode once per
+    /// variant in use.
     fn variant(&self) -> usize {
         0
     }

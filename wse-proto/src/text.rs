@@ -39,6 +39,10 @@ impl Text {
 
     /// Checks that `bytes` are UTF-8 and keeps them: short ones are copied into the value,
     /// longer ones are kept by reference count.
+    ///
+    /// # Errors
+    ///
+    /// [`Utf8Error`] when they are not.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Utf8Error> {
         let text = std::str::from_utf8(&bytes)?;
         Ok(Self::inline(text).unwrap_or(Self(Repr::Shared(bytes))))

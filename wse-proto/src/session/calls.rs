@@ -10,7 +10,8 @@ use crate::{ErrorCode, Fault, Stamp, UsageError};
 use super::Close;
 
 /// A call of one session. Its stamp is a serial number: a peer can only answer calls of its own
-/// connection, so that there is nothing to guess.
+/// connection, so that there is nothing to guess. Other sessions count alike: after a reconnect the
+/// id of an old call means another one, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(u64);
 

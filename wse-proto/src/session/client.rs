@@ -28,6 +28,8 @@ pub(super) enum Greeting {
 impl Session {
     /// The client's side of a new connection: sends the greeting. Without one
     /// ([`Protocol::has_greeting`](crate::Protocol::has_greeting), `hi` is `None`) it is ready at once.
+    ///
+    /// It has no deadline of its own: a server that never welcomes is for the caller to give up on.
     pub fn client(hi: Option<Hi>, limits: SessionLimits) -> Self {
         match hi {
             Some(hi) => {

@@ -16,8 +16,9 @@
 //! After a handle or decide, poll outputs and events until both give `None`. Time is a `Duration`
 //! since any fixed moment of the caller's choice, the same one for the life of the session.
 //!
-//! Messages, replies and faults of the application never pass through the session: when
-//! [`check_ready`](Session::check_ready) allows it, pack them and send them.
+//! Messages, calls, replies and faults of the application never pass through the session: when
+//! [`check_ready`](Session::check_ready) allows it, pack them and send them. So it is the application
+//! that bounds how many calls of the peer run at once.
 
 mod calls;
 mod client;
@@ -259,8 +260,8 @@ impl Session {
         self.outputs.clear();
     }
 
-    /// Begins a call; send it under [`CallId::stamp`]. `timeout` counts from `now`; `None` waits for
-    /// ever. It ends with an [`Event::CallEnded`], or with [`Session::cancel`] without one.
+    /// Begins a call; send it under [`CallId::stamp`]. `timeout` counts from `now`; `None` waits until
+    /// the connection ends. It ends with an [`Event::CallEnded`], or with [`Session::cancel`] without one.
     ///
     /// # Errors
     ///
@@ -270,7 +271,7 @@ impl Session {
         self.calls.begin(timeout.map(|timeout| now.saturating_add(timeout)))
     }
 
-    /// Forgets a call; its answer, if it still comes, is dropped.
+    /// Forgets a call; its answer, if it still comes, is dropped. Does nothing when it has ended.
     pub fn cancel(&mut self, call: CallId) {
         self.calls.take(call);
     }
@@ -282,6 +283,9 @@ impl Session {
 
     /// Closes the connection, behind what is still to be sent. Calls that wait fail; what arrives
     /// from now on is dropped. Does nothing on a session that is closed.
+    ///
+    /// Code and reason are passed on as they are: 1005 and 1006 cannot be sent, and a close frame
+    /// holds 123 bytes of reason (RFC 6455 §5.5, §7.4.1). Whoever sends it sees to that.
     pub fn close(&mut self, close: Close) {
         if !self.is_closed() {
             self.end(&close);
@@ -299,7 +303,8 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    /// When [`handle_timeout`](Self::handle_timeout) is due next; `None` while nothing is waited for.
+    /// It may lie as far away as [`Duration::MAX`]: add it to a clock with a checked addition.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let deadlines = [self.greeting_deadline(), self.calls.next_deadline()];
         deadlines.into_iter().flatten().min()

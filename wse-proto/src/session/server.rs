@@ -46,7 +46,14 @@ impl Greeting {
 impl Session {
     /// The server's side of a new connection. Without a `greeting`
     /// ([`Protocol::has_greeting`](crate::Protocol::has_greeting)) the application is asked at once, with
-    /// an empty [`Hi`], and no welcome is sent. When `deadline` passes before the connection is accepted, it is closed.
+    /// an empty [`Hi`], and no welcome is sent.
+    ///
+    /// `deadline` is a moment, not a length of time: a connection that is not accepted when
+    /// [`handle_timeout`](Self::handle_timeout) reaches it is closed with 1000 `wse.not-authorized`.
+    /// `None` waits for ever, even for a stranger who never greets.
+    ///
+    /// What arrives while the application decides is held, up to [`SessionLimits::held`] messages,
+    /// and handled when it accepts.
     pub fn server(greeting: bool, deadline: Option<Duration>, limits: SessionLimits) -> Self {
         let state = if greeting { State::Stranger } else { validating(false) };
         let phase = Phase::Server(Greeting { state, deadline, limit: limits.held });
@@ -57,11 +64,13 @@ impl Session {
         session
     }
 
-    /// Asks a greeted stranger to solve this quest, an encoded value.
+    /// Asks a greeted stranger to solve this quest, an encoded value; once per connection. Anything
+    /// but the answer closes the connection, and so does what was already pipelined behind the greeting.
     ///
     /// # Errors
     ///
-    /// [`UsageError::NotAsked`] unless the last event was [`Event::Greeted`] and the connection is still there.
+    /// [`UsageError::NotAsked`] unless [`Event::Greeted`] waits for a decision: the connection may
+    /// have ended, or have no greeting and thus no challenge.
     pub fn challenge(&mut self, quest: Bytes) -> Result<(), UsageError> {
         let Phase::Server(Greeting { state, .. }) = &mut self.phase else {
             return Err(UsageError::NotAsked);
@@ -105,7 +114,8 @@ impl Session {
         Ok(())
     }
 
-    /// Closes the connection with 1000 `wse.not-authorized`. Does nothing when it has ended.
+    /// Closes the connection with 1000 `wse.not-authorized`, in whatever state it is. Does nothing
+    /// when it has ended.
     pub fn refuse(&mut self) {
         self.close(Close::normal(CloseReason::NotAuthorized));
     }

@@ -6,7 +6,7 @@ use crate::Text;
 
 /// Who is connected: users by id, each with its connections, oldest first, and a limit per user.
 ///
-/// `C` is whatever a connection is to its owner.
+/// `C` is whatever a connection is to its owner; its `id` must differ from those of all others.
 ///
 /// ```
 /// use wse_proto::session::Users;
