@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::routing::{any, get};
+use http::{HeaderMap, StatusCode, header};
 use tokio::net::TcpListener;
 use wse_codecs::{Cbor, JsonArray, Protobuf};
 use wse_proto::{Protocol, Speaks};
@@ -85,7 +86,7 @@ async fn run<P: Protocol + Speaks<Value>>(
         return std::future::pending().await;
     }
     // With paths it is an ordinary HTTP server, and each path a server of its own within it.
-    let mut app = axum::Router::new().route("/health", get(|| async { "ok" }));
+    let mut app = axum::Router::new().route("/health", get(health));
     for path in paths {
         let server = contract::server(protocol.clone(), options);
         app =
@@ -99,6 +100,10 @@ async fn run<P: Protocol + Speaks<Value>>(
     let listener = TcpListener::bind(addr).await?;
     println!("listening on ws://{}", listener.local_addr()?);
     Ok(axum::serve(listener, app).await?)
+}
+
+async fn health(headers: HeaderMap) -> Result<&'static str, StatusCode> {
+    if headers.contains_key(header::UPGRADE) { Err(StatusCode::NOT_FOUND) } else { Ok("ok") }
 }
 
 fn seconds(args: &mut lexopt::Parser) -> Result<Duration, Failure> {

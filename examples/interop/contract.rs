@@ -260,7 +260,7 @@ fn procedures<P: Protocol + Speaks<Value>>(server: &Server<P>, log: &Log) {
         Ok(map([
             ("cid", conn.user_id().into()),
             ("conn_id", conn.id().to_string().as_str().into()),
-            ("meta", conn.meta().unwrap_or_default()),
+            ("meta", meta(&conn)),
             ("identity", conn.identity().unwrap_or_default()),
         ]))
     });
@@ -318,7 +318,7 @@ fn events<P: Protocol + Speaks<Value>>(server: &Server<P>, log: &Log) {
     let log = log.clone();
     server.on_event(move |event| match event {
         ServerEvent::Joined(conn) => {
-            let meta: Value = conn.meta().unwrap_or_default();
+            let meta = meta(conn);
             log.record("joined", [("cid", conn.user_id().into()), ("meta", meta.clone())]);
             let Some(user) = this.get().map(|server| server.user(conn.user_id())) else { return };
             let greet = meta.get("greet");
@@ -332,7 +332,7 @@ fn events<P: Protocol + Speaks<Value>>(server: &Server<P>, log: &Log) {
         }
         ServerEvent::Connected(conn) => {
             log.record("connected", ids(conn));
-            let wanted = conn.meta::<Value>().unwrap_or_default().get("call_on_connect").clone();
+            let wanted = meta(conn).get("call_on_connect").clone();
             if !wanted.is_null() {
                 tokio::spawn(called(conn.clone(), wanted, log.clone()));
             }
@@ -360,6 +360,14 @@ async fn called<P: Protocol + Speaks<Value>>(conn: Conn<P>, wanted: Value, log: 
     let rp = wanted.get("rp").clone();
     for (key, value) in outcome {
         log.record("called", [("cid", conn.user_id().into()), ("rp", rp.clone()), (&key, value)]);
+    }
+}
+
+/// The greeting's meta; null counts as an empty map.
+fn meta<P: Protocol + Speaks<Value>>(conn: &Conn<P>) -> Value {
+    match conn.meta() {
+        Ok(Value::Null) | Err(_) => map([]),
+        Ok(meta) => meta,
     }
 }
 

@@ -44,6 +44,12 @@ impl InternalTypes {
         ping: "~wse:ping",
         pong: "~wse:pong",
     };
+
+    /// Whether `name` is one of them, and so none that an application may use.
+    pub fn contains(&self, name: &str) -> bool {
+        let Self { hi, challenge, welcome, reply, fault, receipt, ping, pong } = *self;
+        [hi, challenge, welcome, reply, fault, receipt, ping, pong].contains(&name)
+    }
 }
 
 impl Default for InternalTypes {

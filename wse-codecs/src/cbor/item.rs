@@ -59,6 +59,10 @@ impl<T: DeserializeOwned> Decode<T> for CborFormat {
 }
 
 impl Format for CborFormat {
+    fn empty_map(&self) -> Bytes {
+        Bytes::from_static(&[0xa0])
+    }
+
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
         put_head(major::MAP, 2, out);
         put_text("identity", out);

@@ -65,6 +65,10 @@ struct FaultMembers<'a> {
 }
 
 impl Format for Json {
+    fn empty_map(&self) -> Bytes {
+        Bytes::from_static(b"{}")
+    }
+
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
         out.extend_from_slice(b"{\"identity\":");
         put_value(&hi.identity, out);

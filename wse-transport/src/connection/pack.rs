@@ -23,6 +23,12 @@ pub(crate) fn message<P: Protocol, T: ?Sized>(
 where
     P::Format: Encode<T>,
 {
+    if let Head::Message { name, .. } | Head::Call { name, .. } = head
+        && (name.is_empty() || protocol.internal_types().contains(name))
+    {
+        // The peer would take it for something else and close the connection.
+        return Err(CodecError::value("the name", "empty, or reserved for the protocol itself"));
+    }
     packed(protocol, head, |out| protocol.format().encode(payload, out))
 }
 
