@@ -51,6 +51,7 @@ impl<P: Protocol> ServerBuilder<P> {
         F: Fn(Stranger<P>, Hello<I, M>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Accept<W>, Refuse>> + Send + 'static,
         P::Format: Decode<I> + Decode<M> + Encode<W>,
+        M: 'static,
         W: Send,
     {
         self.identify = Some(erase(identify));

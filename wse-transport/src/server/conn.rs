@@ -94,7 +94,7 @@ impl<P: Protocol> Conn<P> {
     /// # Errors
     ///
     /// [`CodecError`] when it is not an `M`.
-    pub fn meta<M>(&self) -> Result<M, CodecError>
+    pub fn meta<M: 'static>(&self) -> Result<M, CodecError>
     where
         P::Format: Decode<M>,
     {

@@ -95,7 +95,7 @@ impl<P: Protocol> fmt::Debug for Stranger<P> {
 pub struct Hello<I, M = ()> {
     /// Who it says it is. Nothing is proven yet.
     pub identity: I,
-    /// What else it tells. Absent counts as an empty map.
+    /// What else it tells. Absent counts as an empty map; `()` takes any and ignores it.
     pub meta: M,
 }
 
@@ -184,6 +184,7 @@ where
     F: Fn(Stranger<P>, Hello<I, M>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Accept<W>, Refuse>> + Send + 'static,
     P::Format: Decode<I> + Decode<M> + Encode<W>,
+    M: 'static,
     W: Send,
 {
     Arc::new(move |stranger: Stranger<P>, hi: &Hi| {
@@ -208,14 +209,21 @@ where
     })
 }
 
-/// Reads meta; absent counts as an empty map, or as null for a type that wants that.
-pub(super) fn meta<F, M>(format: &F, meta: &Bytes) -> Result<M, CodecError>
+/// Reads meta; absent counts as an empty map, or as null for a type that wants that. `()` stands for
+/// meta of any shape that nobody wants to know.
+pub(super) fn meta<F, M: 'static>(format: &F, meta: &Bytes) -> Result<M, CodecError>
 where
     F: Format + Decode<M>,
 {
-    if meta.is_empty() {
-        format.decode(&format.empty_map()).or_else(|error| format.decode(meta).map_err(|_| error))
-    } else {
-        format.decode(meta)
+    let mut ignored = None::<M>;
+    if let Some(unit) = (&mut ignored as &mut dyn Any).downcast_mut::<Option<()>>() {
+        *unit = Some(());
+    }
+    match ignored {
+        Some(unit) => Ok(unit),
+        None if meta.is_empty() => format
+            .decode(&format.empty_map())
+            .or_else(|error| format.decode(meta).map_err(|_| error)),
+        None => format.decode(meta),
     }
 }

@@ -1,0 +1,50 @@
+//! Inside an axum application: HTTP routes as usual, and a WebSocket route that a server takes over.
+//!
+//! ```text
+//! cargo run --example axum_mount -- 127.0.0.1:4200
+//! curl http://127.0.0.1:4200/
+//! ```
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use axum::routing::{any, get};
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use wse_codecs::{Cbor, JsonArray};
+use wse_proto::Negotiated;
+use wse_transport::{Accept, Hello, Server};
+
+type Chat = Server<Negotiated<(JsonArray, Cbor)>>;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let chat: Chat = Server::builder(Negotiated::new((JsonArray, Cbor)))
+        .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+        .procedure("shout", |_, text: String| async move { Ok(text.to_uppercase()) })
+        .build();
+
+    let app = Router::new()
+        .route(
+            "/",
+            get(|State(chat): State<Chat>| async move {
+                format!("{} users are connected to /chat\n", chat.users().len())
+            }),
+        )
+        .route("/chat", any(upgrade))
+        .with_state(chat);
+    let listener = TcpListener::bind(addr).await?;
+    println!("listening on ws://{}/chat", listener.local_addr()?);
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+async fn upgrade(
+    State(chat): State<Chat>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
+    chat.upgrade(request, Some(peer))
+}

@@ -1,0 +1,104 @@
+//! A chat on the command line: a server, and clients that reconnect.
+//!
+//! ```text
+//! cargo run --example chat -- serve 127.0.0.1:4200
+//! cargo run --example chat -- join ws://127.0.0.1:4200 ann
+//! ```
+
+use std::io::{self, BufRead};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use wse_codecs::JsonArray;
+use wse_transport::{Accept, Backoff, Client, Close, Hello, Refuse, Server, ServerEvent};
+
+#[derive(Serialize, Deserialize)]
+struct Said {
+    by: String,
+    text: String,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", addr] => serve(addr).await,
+        ["join", url, name] => join(url, name).await,
+        _ => Err("usage: chat serve HOST:PORT | chat join URL NAME".into()),
+    }
+}
+
+async fn serve(addr: &str) -> Result<(), Failure> {
+    let server = Server::builder(JsonArray)
+        .connections_per_user(3)
+        .identify(|_, hello: Hello<String>| async move {
+            if hello.identity.trim().is_empty() {
+                return Err(Refuse::with(Close::new(4022, "say who you are")));
+            }
+            Ok(Accept::user(hello.identity))
+        })
+        .build();
+
+    // Handlers get handles: this one tells everybody, the speaker's other devices included.
+    let room = server.clone();
+    server.on("say", move |conn, text: String| {
+        let sent = room.broadcast("said", &Said { by: conn.user_id().to_owned(), text });
+        async move { sent.map(drop) }
+    });
+    let room = server.clone();
+    server.procedure("who", move |_, (): ()| {
+        let mut names: Vec<String> = room.users().iter().map(|user| user.id().to_owned()).collect();
+        names.sort();
+        async move { Ok(names) }
+    });
+    let room = server.clone();
+    server.on_event(move |event| {
+        let (by, text) = match event {
+            ServerEvent::Joined(conn) => (conn.user_id(), "joined"),
+            ServerEvent::Left(user, _) => (user.as_str(), "left"),
+            _ => return,
+        };
+        let news = Said { by: by.to_owned(), text: format!("*{text}*") };
+        let _ = room.broadcast_except(by, "said", &news);
+    });
+
+    println!("listening on ws://{}", server.listen(addr).await?);
+    std::future::pending().await
+}
+
+async fn join(url: &str, name: &str) -> Result<(), Failure> {
+    let client = Client::builder(JsonArray, url)
+        .identity(name.to_owned())
+        .reconnect(Backoff::default())
+        .offline_queue(100)
+        .on("said", |_, Said { by, text }: Said| async move { println!("{by}: {text}") })
+        .connect()
+        .await?;
+    let names: Vec<String> = client.call("who", &()).await?;
+    println!("here: {}", names.join(", "));
+
+    let mut lines = lines();
+    while let Some(line) = lines.recv().await {
+        client.send("say", &line)?;
+    }
+    // Answers come behind what was sent before: when this one is here, all was said.
+    let _: Vec<String> = client.call("who", &()).await?;
+    client.close();
+    client.closed().await;
+    Ok(())
+}
+
+/// Standard input, read by a thread of its own.
+fn lines() -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
