@@ -338,7 +338,8 @@ async fn responses_are_verified() {
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
         "Sec-WebSocket-Protocol: a",
     ];
-    let table: Vec<(usize, &str, Result<Option<&str>, ResponseError>)> = vec![
+    type Row<'a> = (usize, &'a str, Result<Option<&'a str>, ResponseError>);
+    let table: Vec<Row<'_>> = vec![
         (99, "", Ok(Some("a"))),
         (0, "HTTP/1.1 101", Ok(Some("a"))),
         (4, "sec-websocket-protocol: b", Ok(Some("b"))),
