@@ -299,10 +299,11 @@ fn client_requests() {
 
 #[test]
 fn bad_client_requests() {
-    let new = |url| ClientRequest::new(url).map(drop).unwrap_err();
+    let new = |url: &str| ClientRequest::new(url).map(drop).unwrap_err();
     assert_eq!(new("wss://a"), RequestError::Scheme("wss".into()));
     assert_eq!(new("http://a"), RequestError::Scheme("http".into()));
     assert_eq!(new("ws://a/#b"), RequestError::Fragment);
+    assert_eq!(new(&format!("ws://a/{}", "x".repeat(70_000))), RequestError::Target);
     assert!(matches!(new("ws://"), RequestError::Url(_)));
     assert!(matches!(new("a"), RequestError::Url(_)));
 

@@ -294,6 +294,16 @@ async fn a_violation_is_reported_though_its_close_frame_cannot_be_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sending_a_close_does_not_wait_for_longer_than_the_timeout() {
+    let (mut server, _peer) = with_peer(Role::Server, Config::default(), 1);
+    let start = Instant::now();
+    let sent = server.send(Message::Close(None)).await;
+    assert!(matches!(sent, Err(Error::Io(_))));
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    assert!(server.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn both_sides_close_at_once() {
     let (one, other) = duplex(1024);
     let mut client = WebSocket::new(one, Role::Client, Config::default());

@@ -73,8 +73,7 @@ impl ClientRequest {
             target.push('?');
             target.push_str(query);
         }
-        let uri = Uri::try_from(target)
-            .map_err(|_| RequestError::Url(url::ParseError::RelativeUrlWithoutBase))?;
+        let uri = Uri::try_from(target).map_err(|_| RequestError::Target)?;
         Ok(Self {
             host,
             port: url.port().unwrap_or(80),

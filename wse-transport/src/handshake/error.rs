@@ -19,6 +19,8 @@ pub enum RequestError {
     NoHost,
     /// A URL with a fragment, which RFC 6455 §3 forbids.
     Fragment,
+    /// A URL whose path and query cannot stand in an HTTP request, being too long.
+    Target,
     /// A subprotocol that is not a token, or is there twice.
     Subprotocol(String),
     /// A header field that belongs to the handshake itself.
@@ -34,6 +36,7 @@ impl fmt::Display for RequestError {
             Self::Scheme(scheme) => write!(f, "caller gave a url with scheme {scheme:?}, not ws"),
             Self::NoHost => f.write_str("caller gave a url without a host"),
             Self::Fragment => f.write_str("caller gave a url with a fragment"),
+            Self::Target => f.write_str("caller gave a url with too long a path"),
             Self::Subprotocol(name) => {
                 write!(f, "caller gave a malformed or repeated subprotocol {name:?}")
             }

@@ -1,5 +1,5 @@
-//! Heads over a transport. Nothing here has a deadline of its own but the reading of a refusal's
-//! body: wrap the whole handshake in one.
+//! Heads over a transport. Nothing here has a deadline of its own but the reading around a refusal:
+//! wrap the whole handshake in one.
 
 use std::{io, time::Duration};
 
@@ -23,8 +23,8 @@ use super::{
 /// How much of a refusal's body is kept, in bytes.
 const MAX_BODY: usize = 4096;
 
-/// How long a refusal's body is waited for.
-const BODY_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a refusal's body is waited for, and a refused peer's end of the connection.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads a request's head. Bytes behind it are returned: they are the client's first frames.
 ///
@@ -88,18 +88,21 @@ pub async fn write_response<T: AsyncWrite + Unpin>(
     io.flush().await
 }
 
-/// Writes a refusal and shuts the write side down.
+/// Writes a refusal and shuts the write side down. Then it reads what still comes, for a second at
+/// most: closing a socket with unread bytes would reset it, and destroy the refusal on its way.
 ///
 /// # Errors
 ///
 /// Those of the transport. Not cancel safe.
-pub async fn write_rejection<T: AsyncWrite + Unpin>(
+pub async fn write_rejection<T: AsyncRead + AsyncWrite + Unpin>(
     io: &mut T,
     rejection: &Rejection,
 ) -> io::Result<()> {
     let (parts, body) = rejection.to_response().into_parts();
     io.write_all(&encode_response(&Response::from_parts(parts, ()), body)).await?;
-    io.shutdown().await
+    io.shutdown().await?;
+    let _ = timeout(PATIENCE, tokio::io::copy(io, &mut tokio::io::sink())).await;
+    Ok(())
 }
 
 /// The outer error is the transport's, the inner one the sender's.
@@ -130,7 +133,7 @@ async fn read_body<T: AsyncRead + Unpin>(
 ) -> Bytes {
     let length = single(response.headers(), header::CONTENT_LENGTH).ok().flatten();
     let wanted = length.and_then(|it| it.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);
-    let _ = timeout(BODY_PATIENCE, async {
+    let _ = timeout(PATIENCE, async {
         while body.len() < wanted {
             if !matches!(io.read_buf(&mut body).await, Ok(1..)) {
                 break;

@@ -205,8 +205,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         Ok(())
     }
 
+    /// Flushes for a caller, who must not wait for longer than the closing handshake may take.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.poll_deadline(cx).is_ready() {
+            self.advance(ClosingEvent::Timeout, None);
+        }
+        if self.closing == Closing::Ended && !self.framed.write_buffer().is_empty() {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()));
+        }
+        self.poll_write(cx)
+    }
+
     /// Writes all that is queued, and then the pong that waited for it.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             ready!(Sink::<Frame>::poll_flush(Pin::new(&mut self.framed), cx))?;
             self.urgent = false;

@@ -34,8 +34,8 @@ use super::{
 ///   is [`ABNORMAL`](super::CloseCode::ABNORMAL). A transport error is yielded once before it.
 /// - A violation is answered with its
 ///   [`close_code`](super::ProtocolError::close_code), yielded once as [`Error::Protocol`], and
-///   followed by `None`. Poll to the end: what the peer still sends has to be read for it to get
-///   the close frame.
+///   followed by `None`. The error comes when the close frame is written, or the close timeout
+///   over. Poll to the end: what the peer still sends has to be read for it to get that frame.
 ///
 /// `next()` is cancel safe: dropping its future loses no message.
 ///
@@ -200,7 +200,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll(Half::Sink, cx, Link::poll_write)
+        self.get_mut().poll(Half::Sink, cx, Link::poll_flush)
     }
 
     /// Carries the closing handshake out to the end.
