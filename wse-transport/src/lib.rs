@@ -1,4 +1,33 @@
-//! wse-transport
+//! How it travels: a hardened WebSocket (RFC 6455), and client and server endpoints that are generic
+//! over how their messages are written.
+//!
+//! - [`Server`] and [`Client`] are what an application needs; their builders document every option.
+//! - [`memory`] connects the two without sockets, for tests.
+//! - [`ws`] and [`handshake`] are the WebSocket by itself, from whole connections down to frames.
+//! - [`auth`] is challenge-response with a shared secret.
+//!
+//! ```
+//! use wse_codecs::JsonArray;
+//! use wse_transport::{Accept, Client, Hello, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder(JsonArray)
+//!     .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+//!     .procedure("greet", |conn, (): ()| async move { Ok(format!("hi, {}", conn.user_id())) })
+//!     .bind("127.0.0.1:0")
+//!     .await?;
+//!
+//! let client = Client::builder(JsonArray, server.url().unwrap())
+//!     .identity("ann".to_owned())
+//!     .connect()
+//!     .await?;
+//! let greeting: String = client.call("greet", &()).await?;
+//! assert_eq!(greeting, "hi, ann");
+//! # Ok(()) }
+//! ```
+//!
+//! Feature `hyper`: `Server::upgrade`, for mounting inside a hyper 1 or axum 0.8 server.
 
 #![forbid(unsafe_code)]
 
@@ -23,3 +52,8 @@ pub use server::{
 };
 pub use wse_proto::session::{Backoff, Close};
 pub use wse_proto::{CloseReason, ErrorCode, Fault};
+
+/// The code in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,0 +1,177 @@
+//! The examples run for real, as a newcomer would run them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn example(name: &str) -> Command {
+    // Test programs are in target/PROFILE/deps, examples beside it.
+    let mut path: PathBuf = std::env::current_exe().expect("this program has a path");
+    path.pop();
+    path.set_file_name("examples");
+    let mut command = Command::new(path.join(name));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs an example to its end; what it printed.
+fn run(name: &str) -> String {
+    finish(name, example(name).spawn().expect("the example is built: cargo build --examples"))
+}
+
+fn finish(name: &str, child: Child) -> String {
+    let id = child.id();
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    let output = finished.recv_timeout(PATIENCE);
+    let Output { status, stdout, stderr } =
+        output.unwrap_or_else(|_| panic!("{name} ({id}) hangs")).expect("it can be waited for");
+    let stdout = String::from_utf8(stdout).expect("text");
+    assert!(status.success(), "{name}: {status}\n{stdout}\n{}", String::from_utf8_lossy(&stderr));
+    stdout
+}
+
+/// A server that runs until the test ends.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(name: &str, args: &[&str]) -> Self {
+        let mut child =
+            example(name).args(args).spawn().expect("the example is built: cargo build --examples");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn quickstart_shows_every_part_for_every_codec() {
+    let printed = run("quickstart");
+    for codec in ["wse-default-json", "wse-cbor", "wse-protobuf"] {
+        let (_, part) = printed.split_once(&format!("== {codec} ==\n")).expect(codec);
+        let part = part.split("\n\n").next().unwrap_or_default();
+        for line in [
+            "mallory refused: 1000 wse.not-authorized",
+            "server  ann joined",
+            "phone   welcome: hi, ann",
+            "phone   5 + 3 = 8",
+            "phone   asked to be asked: you said \"fine\"",
+            "server  sent to 2 devices",
+            "desktop sync: for all your devices",
+            "phone   announcement: for everybody",
+            "phone   closed: 1000 wse.clients-concurrency",
+            "server  ann left: 1001 wse.by-server",
+        ] {
+            assert!(part.lines().any(|printed| printed == line), "{codec}: no {line:?} in\n{part}");
+        }
+    }
+}
+
+#[test]
+fn challenge_lets_in_who_knows_the_secret() {
+    let printed = run("challenge");
+    assert!(printed.contains("hmac: the right secret is let in\n"), "{printed}");
+    assert!(printed.contains("hmac: a guess is not: "), "{printed}");
+    assert!(printed.contains("own:  let in, Ready\n"), "{printed}");
+}
+
+#[test]
+fn custom_protocol_keeps_its_promise_of_few_lines() {
+    let printed = run("custom_protocol");
+    assert!(printed.contains("own envelope, JSON payloads: 5 + 3 = 8\n"), "{printed}");
+    assert!(printed.contains("own envelope, own payloads:  5 + 3 = 8\n"), "{printed}");
+    assert!(printed.contains("lines of code: "), "{printed}");
+}
+
+#[test]
+fn swap_codec_runs_one_function_with_each() {
+    let printed = run("swap_codec");
+    for codec in ["wse-default-json", "wse-cbor", "wse-protobuf"] {
+        assert!(printed.contains(&format!("{codec}: 3 teas are 6\n")), "{printed}");
+    }
+    assert!(printed.contains("5 teas are (10, 10)"), "{printed}");
+}
+
+#[test]
+fn chat_carries_what_one_says_to_the_other() {
+    let server = Serving::start("chat", &["serve", "127.0.0.1:0"]);
+    let mut ann = join(&server.url, "ann");
+    let mut bob = join(&server.url, "bob");
+    let mut heard = BufReader::new(ann.stdout.take().expect("piped"));
+    let mut say = bob.stdin.take().expect("piped");
+    writeln!(say, "good morning").expect("bob listens");
+    drop(say);
+    let wanted = "bob: good morning";
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = String::new();
+    while line.trim() != wanted {
+        line.clear();
+        let read = heard.read_line(&mut line).expect("ann prints");
+        assert!(read > 0 && Instant::now() < deadline, "ann never heard it");
+    }
+    assert!(finish("chat join bob", bob).contains("here: "));
+    drop(ann.stdin.take());
+    let mut rest = String::new();
+    heard.read_to_string(&mut rest).expect("ann prints");
+    assert!(ann.wait().expect("it can be waited for").success());
+}
+
+fn join(url: &str, name: &str) -> Child {
+    let mut command = example("chat");
+    command.args(["join", url, name]).stdin(Stdio::piped());
+    command.spawn().expect("the example is built: cargo build --examples")
+}
+
+#[tokio::test]
+async fn axum_mount_serves_pages_and_calls_on_one_port() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Serving::start("axum_mount", &["127.0.0.1:0"]);
+    let client = wse_transport::Client::builder(wse_codecs::Cbor, &server.url)
+        .identity("ann".to_owned())
+        .connect()
+        .await
+        .expect("let in");
+    let loud: String = client.call("shout", "quiet").await.expect("answered");
+    assert_eq!(loud, "QUIET");
+
+    let host = server.url.trim_start_matches("ws://").trim_end_matches("/chat");
+    let mut http = tokio::net::TcpStream::connect(host).await.expect("listening");
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    http.write_all(request.as_bytes()).await.expect("sent");
+    let mut page = String::new();
+    http.read_to_string(&mut page).await.expect("answered");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.ends_with("1 users are connected to /chat\n"), "{page}");
+}
+
+#[tokio::test]
+async fn echo_server_echoes_text_as_text_and_binary_as_binary() {
+    use futures::{SinkExt, StreamExt};
+    use wse_transport::ws::{self, Message};
+    let server = Serving::start("echo_server", &["--threads", "1", "--max-message", "100"]);
+    let (mut socket, _) = ws::connect(&server.url, ws::Config::default()).await.expect("upgraded");
+    for message in [Message::Text("héllo".into()), Message::Binary(vec![0, 255].into())] {
+        socket.send(message.clone()).await.expect("sent");
+        assert_eq!(socket.next().await.expect("echoed").expect("sound"), message);
+    }
+    socket.send(Message::Binary(vec![0; 101].into())).await.expect("sent");
+    match socket.next().await {
+        Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1009),
+        other => panic!("no close but {other:?}"),
+    }
+}
