@@ -8,11 +8,20 @@ import { TYPES } from './codecs.mjs'
 import { OPCODE, RawSocket, frame } from './raw.mjs'
 import { until, within } from './wait.mjs'
 
-/** The server under test. */
+/** The server under test. However the suite ends, its servers end too. */
 export class Server {
+  static #children = new Set()
+
+  static {
+    process.on('exit', () => this.#children.forEach((child) => child.kill('SIGKILL')))
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+  }
+
   static async start(path, flags) {
     const server = new Server()
     server.child = spawn(path, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
+    Server.#children.add(server.child)
+    server.child.once('exit', () => Server.#children.delete(server.child))
     server.stderr = ''
     server.child.stderr.on('data', (data) => (server.stderr = (server.stderr + data).slice(-4000)))
     server.exited = new Promise((resolve, reject) => {

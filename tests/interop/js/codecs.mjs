@@ -43,11 +43,19 @@ const custom = {
 // Without records and with sized maps the output is plain RFC 8949 that any decoder reads.
 const item = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false })
 
+// cbor-x reads every 64-bit integer as a BigInt; those that a number holds exactly become numbers.
+function plain(value) {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value
+  if (Array.isArray(value)) return value.map(plain)
+  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, plain(member)]))
+}
+
 const cbor = {
   name: 'wse-cbor',
   binary: true,
   pack: (message) => Buffer.from(item.encode(triple(message))),
-  unpack: (data) => triple(item.decode(data)),
+  unpack: (data) => triple(plain(item.decode(data))),
 }
 
 const root = new protobuf.Root()

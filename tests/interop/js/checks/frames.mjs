@@ -1,7 +1,7 @@
 // RFC 6455 below the messages: fragments, control frames, broken frames, sizes.
 
 import assert from 'node:assert/strict'
-import { assertEnd } from '../bench.mjs'
+import { assertEnd, VIOLATION } from '../bench.mjs'
 import { closing, frame, OPCODE } from '../raw.mjs'
 
 const MAX = 40_000
@@ -90,7 +90,7 @@ const bad = (kind) => ({
     }
   },
   'text that is not UTF-8': async (bench) => {
-    const codes = kind === text ? [1007] : [1007, 1003]
+    const codes = kind === text ? [1007] : [1007, 1003, VIOLATION]
     for (const bytes of [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0x61, 0xc3]]) {
       await broken(bench, [frame(text, Buffer.from(bytes))], codes)
     }

@@ -92,13 +92,6 @@ const cbor = () => ({
     const reply = await sent(bench, ['echo', [1, -1, 1000], 'st'])
     assert.ok(reply.includes(hex('83 01 20 1903e8')), reply.toString('hex'))
   },
-  'the sum of integers is an integer': async (bench) => {
-    const reply = await sent(bench, ['add', { a: 2, b: 3 }, 'st'])
-    assert.ok(
-      reply.equals(Buffer.concat([hex('83'), text('~wse:response'), hex('05'), text('st')])),
-      reply.toString('hex'),
-    )
-  },
   'short arrays are taken': async (bench) => {
     await counted(bench, Buffer.concat([hex('81'), text('count')]))
     await counted(bench, Buffer.concat([hex('82'), text('count'), hex('a0')]))
