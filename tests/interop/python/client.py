@@ -57,12 +57,19 @@ class Client:
     @classmethod
     async def open(cls, url: str, codec: Codec, offer: list[str] | None = None) -> Client:
         socket = await connect(
-            url, subprotocols=offer or [codec.name], proxy=None, max_size=None, open_timeout=PATIENCE, close_timeout=PATIENCE
+            url,
+            subprotocols=offer or [codec.name],
+            proxy=None,
+            max_size=None,
+            open_timeout=PATIENCE,
+            close_timeout=PATIENCE,
         )
         return cls(socket, codec)
 
     @classmethod
-    async def connect(cls, url: str, codec: Codec, meta: Any = None, solve: Callable[[Any], Any] | None = None) -> Client:
+    async def connect(
+        cls, url: str, codec: Codec, meta: Any = None, solve: Callable[[Any], Any] | None = None
+    ) -> Client:
         client = await cls.open(url, codec)
         await client.greet("valid-secret", meta, solve)
         return client
@@ -163,7 +170,7 @@ class Client:
         kind, payload, stamp = message
         if kind in (RESPONSE, FAULT):
             # A reply that belongs to no running call finds nothing here, and is not answered.
-            answer = self._calls.get(stamp)
+            answer = self._calls.get(stamp) if isinstance(stamp, str) else None
             if answer and not answer.done():
                 answer.set_result(payload) if kind == RESPONSE else answer.set_exception(CallFailed(payload))
         elif stamp:

@@ -1,6 +1,6 @@
 """Checks one of the server peers (js/server.mjs, python/server.py) with the Python client.
 
-    python peer_check.py --url ws://… --protocol P [--challenge]
+python peer_check.py --url ws://… --protocol P [--challenge]
 """
 
 from __future__ import annotations

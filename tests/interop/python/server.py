@@ -153,7 +153,9 @@ class Connection:
         except Exception as error:  # noqa: BLE001 (whatever a procedure fails with)
             origin = {"name": type(error).__name__, "message": str(error)}
             details = {"origin": origin, "rpc": rpc, "payload": payload}
-            return await self.pack(FAULT, {"code": "wse.server.rp.failed", "message": str(error), "details": details}, stamp)
+            return await self.pack(
+                FAULT, {"code": "wse.server.rp.failed", "message": str(error), "details": details}, stamp
+            )
         return await self.pack(RESPONSE, result, stamp)
 
 

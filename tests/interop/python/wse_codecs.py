@@ -145,7 +145,9 @@ def pack_body(kind: str, payload: Any) -> bytes:
     if payload is None:
         return b""
     if kind == HI:
-        return Hi(identity=pack_value(payload.get("identity")), meta=pack_value(payload.get("meta"))).SerializeToString()
+        return Hi(
+            identity=pack_value(payload.get("identity")), meta=pack_value(payload.get("meta"))
+        ).SerializeToString()
     if kind == FAULT:
         details = pack_value(payload.get("details"))
         fault = Fault(code=payload.get("code") or "", message=payload.get("message") or "", details=details)
