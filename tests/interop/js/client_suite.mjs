@@ -37,6 +37,9 @@ const { values } = parseArgs({
 const codec = codecNamed(values.protocol)
 if (!values.server) throw new Error('--server PATH is missing')
 
+// A check that fails leaves calls behind that nobody waits for any more.
+process.on('unhandledRejection', () => {})
+
 /** Runs the checks of a group on a server of its own; `[name, error or undefined]` for each. */
 async function runGroup({ title, flags = [], solve, checks }) {
   const wanted = Object.entries(checks)

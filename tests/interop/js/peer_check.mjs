@@ -31,7 +31,7 @@ const checks = {
   async violation() {
     const client = new Client(values.url, codec)
     await client.open()
-    client.send('count', { n: 1 })
+    client.send('count', { count: 1 })
     assert.deepEqual(await client.end(), { code: 1000, reason: 'wse.protocol-error' })
   },
   async eviction() {
@@ -95,8 +95,8 @@ const checks = {
   },
   async 'count and announce'() {
     const [one, two] = [await connect(), await connect()]
-    one.send('count', { n: 41 })
-    assert.deepEqual(await one.take('count'), { n: 42 })
+    one.send('count', { count: 41 })
+    assert.deepEqual(await one.take('count'), { count: 42 })
     one.send('announce', { news: 1 })
     assert.deepEqual([await one.take('announce'), await two.take('announce')], [{ news: 1 }, { news: 1 }])
     assert.ok((await one.call('announce', null)) >= 2)

@@ -6,7 +6,7 @@
 // Prints `listening on ws://127.0.0.1:PORT` and runs until it is killed. The identity is "valid-secret", the
 // quest {"a":1,"b":2}, its answer 3. A user has one connection; cid is meta.user_id, else user-N.
 //
-// channel    count {n} -> count {n: n+1}     announce x -> announce x to every connection
+// channel    count {count:n} -> count {count:n+1}     announce x -> announce x to every connection
 // procedure  add {a,b}   echo x   nothing    slow {ms} -> 1 after that time
 //            throw x     fails: code wse.server.rp.failed, message "Vanilla error", details {origin,rpc,payload}
 //            throw-wse   fails: code test-err-code, details {fun:1,rpc,payload}
@@ -41,7 +41,7 @@ const broadcast = (type, payload) => {
 }
 
 const channel = {
-  count: (connection, payload) => connection.send('count', { n: (Number(payload?.n) || 0) + 1 }),
+  count: (connection, payload) => connection.send('count', { count: (Number(payload?.count) || 0) + 1 }),
   announce: (_, payload) => broadcast('announce', payload),
 }
 

@@ -124,8 +124,8 @@ async def kick_and_vanish() -> None:
 
 async def count_and_announce() -> None:
     one, two = await connect(), await connect()
-    await one.send("count", {"n": 41})
-    assert await one.take("count") == {"n": 42}
+    await one.send("count", {"count": 41})
+    assert await one.take("count") == {"count": 42}
     await one.send("announce", {"news": 1})
     assert [await one.take("announce"), await two.take("announce")] == [{"news": 1}] * 2
 

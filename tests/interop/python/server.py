@@ -160,8 +160,8 @@ class Connection:
 
 
 async def count(connection: Connection, payload: Any) -> None:
-    n = payload.get("n") if isinstance(payload, dict) else None
-    await connection.pack("count", {"n": n + 1 if isinstance(n, int | float) else 1})
+    n = payload.get("count") if isinstance(payload, dict) else None
+    await connection.pack("count", {"count": n + 1 if isinstance(n, int | float) else 1})
 
 
 async def announce(connection: Connection, payload: Any) -> int:

@@ -107,7 +107,7 @@ const metaKeys = () => ({
         return client
       }),
     )
-    talks.send('count', { n: 1 })
+    talks.send('count', { count: 1 })
     await sleep(30)
     talks.close()
     closes.close(1000, 'never mind')
@@ -120,7 +120,7 @@ const metaKeys = () => ({
     const cid = bench.user()
     const client = await bench.stranger()
     client.send(TYPES.hi, { identity: 'valid-secret', meta: { user_id: cid, auth_delay: 100 } })
-    client.send('count', { n: 1 })
+    client.send('count', { count: 1 })
     assert.deepEqual(await client.take(TYPES.welcome), WELCOME)
     assert.equal(await client.call('add', { a: 1, b: 2 }), 3)
     assert.equal((await bench.events(cid)).filter((event) => event.event === 'joined').length, 1)

@@ -160,8 +160,8 @@ const concurrency = {
     let done = false
     const slow = client.call('slow', { ms: 300 }).then((value) => ((done = true), value))
     assert.equal(await client.call('add', { a: 1, b: 2 }), 3)
-    client.send('count', { n: 1 })
-    assert.deepEqual(await client.take('count'), { n: 2 })
+    client.send('count', { count: 1 })
+    assert.deepEqual(await client.take('count'), { count: 2 })
     assert.ok(!done, 'the slow call was answered first')
     assert.equal(await slow, 1)
   },

@@ -68,7 +68,12 @@ const checks = {
   },
   'any other message during the challenge ends it': async (bench) => {
     const hi = [TYPES.hi, { identity: 'valid-secret', meta: {} }, null]
-    for (const message of [['count', { n: 1 }, null], ['add', { a: 1, b: 2 }, 'stamp'], [TYPES.welcome, 3, null], hi]) {
+    for (const message of [
+      ['count', { count: 1 }, null],
+      ['add', { a: 1, b: 2 }, 'stamp'],
+      [TYPES.welcome, 3, null],
+      hi,
+    ]) {
       const cid = bench.user()
       const client = await challenged(bench, cid)
       client.raw(bench.codec.pack(message))

@@ -8,22 +8,22 @@ const checks = {
   'count counts on': async (bench) => {
     const client = await bench.client()
     for (const n of [0, 41, -1]) {
-      client.send('count', { n })
-      assert.deepEqual(await client.take('count'), { n: n + 1 })
+      client.send('count', { count: n })
+      assert.deepEqual(await client.take('count'), { count: n + 1 })
     }
   },
   'count starts at 0 without a number': async (bench) => {
     const client = await bench.client()
-    for (const payload of [{}, { n: 'x' }, { n: null }, null, 'text', [1]]) {
+    for (const payload of [{}, { count: 'x' }, { count: null }, null, 'text', [1]]) {
       client.send('count', payload)
-      assert.deepEqual(await client.take('count'), { n: 1 }, JSON.stringify(payload))
+      assert.deepEqual(await client.take('count'), { count: 1 }, JSON.stringify(payload))
     }
   },
   'a hundred messages are all answered, to the sender alone': async (bench) => {
     const [client, other] = [await bench.client(), await bench.client()]
-    for (let n = 0; n < 100; n += 1) client.send('count', { n })
+    for (let n = 0; n < 100; n += 1) client.send('count', { count: n })
     const numbers = []
-    while (numbers.length < 100) numbers.push((await client.take('count')).n)
+    while (numbers.length < 100) numbers.push((await client.take('count')).count)
     assert.deepEqual(
       numbers.sort((a, b) => a - b),
       Array.from({ length: 100 }, (_, n) => n + 1),
@@ -77,7 +77,7 @@ const checks = {
     const client = await bench.client()
     client.send('add', { a: 1, b: 2 })
     await bench.event({ event: 'ignored', cid: client.cid, type: 'add' })
-    await assert.rejects(client.call('count', { n: 1 }), { code: 'wse.server.rp.not-registered' })
+    await assert.rejects(client.call('count', { count: 1 }), { code: 'wse.server.rp.not-registered' })
     assert.equal(client.count('count'), 0)
   },
   'hey on a single device': async (bench) => {

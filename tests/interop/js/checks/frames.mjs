@@ -30,24 +30,24 @@ const violation =
 const good = (kind) => ({
   'fragments make one message, with a ping between': async (bench) => {
     const raw = await bench.rawClient()
-    const packed = Buffer.from(bench.codec.pack(['count', { n: 1 }, null]))
+    const packed = Buffer.from(bench.codec.pack(['count', { count: 1 }, null]))
     raw.write(frame(kind, packed.subarray(0, 3), { fin: false }))
     raw.write(frame(ping, 'are you there'))
     assert.equal((await raw.next(pong)).payload.toString(), 'are you there')
     for (const byte of packed.subarray(3)) raw.write(frame(continuation, [byte], { fin: false }))
     raw.write(frame(continuation, ''))
     const answer = await raw.next(kind, (payload) => bench.codec.unpack(payload)[0] === 'count')
-    assert.deepEqual(bench.codec.unpack(answer.payload)[1], { n: 2 })
+    assert.deepEqual(bench.codec.unpack(answer.payload)[1], { count: 2 })
   },
   'bytes may trickle in one by one': async (bench) => {
     const raw = await bench.rawClient()
     raw.socket.setNoDelay(true)
-    for (const byte of bench.frameOf(['count', { n: 2 }, null])) {
+    for (const byte of bench.frameOf(['count', { count: 2 }, null])) {
       raw.write(Buffer.from([byte]))
       await new Promise(setImmediate)
     }
     const answer = await raw.next(kind, (payload) => bench.codec.unpack(payload)[0] === 'count')
-    assert.deepEqual(bench.codec.unpack(answer.payload)[1], { n: 3 })
+    assert.deepEqual(bench.codec.unpack(answer.payload)[1], { count: 3 })
   },
   'pings are answered, pongs are not': async (bench) => {
     const raw = await bench.rawClient()

@@ -72,7 +72,7 @@ const messages = (codec, input) => ({
   'frames of the other kind': async (bench) => {
     for (const data of input.otherKind) {
       const { client, alive } = await tolerates(bench, data, [VIOLATION, 1003], { binary: !codec.binary })
-      if (alive) assert.deepEqual(client.received.at(-2), ['count', { n: 1 }, null])
+      if (alive) assert.deepEqual(client.received.at(-2), ['count', { count: 1 }, null])
     }
   },
   'a type that is no text': async (bench) => {
@@ -122,7 +122,7 @@ const greetings = (codec, input) => ({
     for (const type of others) {
       await strangerFails(
         bench,
-        [codec.pack([type, type === TYPES.fault ? { code: 'x' } : { n: 1 }, null])],
+        [codec.pack([type, type === TYPES.fault ? { code: 'x' } : { count: 1 }, null])],
         [VIOLATION],
       )
       await strangerFails(bench, [codec.pack([type, null, 'stamp'])], [VIOLATION])

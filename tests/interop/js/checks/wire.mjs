@@ -26,7 +26,7 @@ async function echoed(bench, message) {
 async function counted(bench, message) {
   const client = await bench.client()
   client.raw(message)
-  assert.deepEqual(await client.take('count'), { n: 1 })
+  assert.deepEqual(await client.take('count'), { count: 1 })
 }
 
 /** What the server sends, as it is on the wire. */
@@ -56,7 +56,7 @@ const json = (wrap) => ({
       [['echo', { a: 1 }, 'st'], '["~wse:response",{"a":1},"st"]'],
       [['nothing', null, 'st'], '["~wse:response",null,"st"]'],
       [['hey', null, null], '["both",null,null]'],
-      [['count', { n: 1 }, null], '["count",{"n":2},null]'],
+      [['count', { count: 1 }, null], '["count",{"count":2},null]'],
     ]
     for (const [message, expected] of messages) assert.equal((await sent(bench, message)).toString(), wrap + expected)
   },

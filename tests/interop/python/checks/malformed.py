@@ -32,7 +32,7 @@ def written(bench: Bench, *messages: Any) -> list[Input]:
 
 def undecodable(bench: Bench) -> list[Input]:
     return {
-        "json": ["x", "", "[", '["count",{"n":1}', '["count"],', "{'a':1}", '["\\x"]'],
+        "json": ["x", "", "[", '["count",{"count":1}', '["count"],', "{'a':1}", '["\\x"]'],
         "custom": ["CUSTOM:x", "CUSTOM:", "", '["count"]', 'CUSTOM["count"]', 'custom:["count"]'],
         "cbor": [b"", b"\x83", b"\x83\x65coun", b"\xff", b"\x1f", b"\x9a\xff\xff\xff\xff", b"\x81\x62\xc3\x28"],
         "protobuf": [b"\xff", b"\x0a", b"\x0a\x05a", b"\x0a\xff\xff\xff\xff\x0f", b"\x0f", b"\x0a\x02\xc3\x28"],
@@ -90,7 +90,7 @@ async def _(bench: Bench) -> None:
 async def _(bench: Bench) -> None:
     pack = bench.codec.pack
     others = [
-        pack("count", {"n": 1}, None),
+        pack("count", {"count": 1}, None),
         pack("add", None, "s"),
         pack("~wse:welcome", None, None),
         pack(RESPONSE, 1, "s"),
@@ -150,7 +150,7 @@ async def _(bench: Bench) -> None:
     else:
         other = data.decode() if bench.protocol == "protobuf" else '["count"]'
     if client := await outcome(bench, other, VIOLATION, 1003):
-        same(await client.take("count"), {"n": 1})
+        same(await client.take("count"), {"count": 1})
 
 
 @malformed.check("types and stamps that are no text, and longer arrays")
@@ -253,7 +253,7 @@ async def _(bench: Bench) -> None:
 async def _(bench: Bench) -> None:
     raw = await bench.raw_client(bench.user())
     kind = BINARY if bench.codec.binary else TEXT
-    data = _bytes(bench.codec.pack("count", {"n": 1}, None))
+    data = _bytes(bench.codec.pack("count", {"count": 1}, None))
     pieces = frame(kind, data[:2], fin=False) + frame(CONTINUATION, data[2:5], fin=False) + frame(PING, b"p")
     for byte in pieces + frame(CONTINUATION, data[5:]):
         raw.write(bytes([byte]))

@@ -103,9 +103,9 @@ async def _(bench: Bench) -> None:
 @one.check("count")
 async def _(bench: Bench) -> None:
     client = await bench.client()
-    for payload, n in ({"n": 41}, 42), ({"n": -1}, 0), ({}, 1), ({"n": "x"}, 1), (None, 1):
+    for payload, n in ({"count": 41}, 42), ({"count": -1}, 0), ({}, 1), ({"count": "x"}, 1), (None, 1):
         await client.send("count", payload)
-        same(await client.take("count"), {"n": n})
+        same(await client.take("count"), {"count": n})
 
 
 @one.check("record shows any payload unchanged, another type is ignored")
