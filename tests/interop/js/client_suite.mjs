@@ -25,7 +25,7 @@ const TOPICS = [
   'malformed',
 ]
 const PATIENCE = 15_000
-const AT_ONCE = 5
+const AT_ONCE = 4
 
 const { values } = parseArgs({
   options: {

@@ -5,7 +5,7 @@ import { Client } from '../client.mjs'
 import { TYPES } from '../codecs.mjs'
 import { sleep } from '../wait.mjs'
 
-const LIMIT = 400
+const LIMIT = 700
 
 const checks = {
   'the client answers': async (bench) => {

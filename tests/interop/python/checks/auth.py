@@ -79,11 +79,11 @@ async def _(bench: Bench) -> None:
     cids = [bench.user(), bench.user()]
     clients = [await bench.stranger() for _ in cids]
     for client, cid in zip(clients, cids, strict=True):
-        await client.send(HI, {"identity": "valid-secret", "meta": {"user_id": cid, "auth_delay": 120}})
+        await client.send(HI, {"identity": "valid-secret", "meta": {"user_id": cid, "auth_delay": 400}})
     await asyncio.sleep(0.03)
     clients[0].vanish()
     await clients[1].close(1000, "never mind")
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)
     for cid in cids:
         await bench.nobody(cid)
 
@@ -172,7 +172,7 @@ async def _(bench: Bench) -> None:
         await bench.served()
 
 
-deadline = Group("auth-timeout", "--auth-timeout", "0.25")
+deadline = Group("auth-timeout", "--auth-timeout", "0.5")
 
 
 @deadline.check("who does not greet in time is refused, who did stays")

@@ -10,7 +10,7 @@ from bench import Bench, Group, ended, fault_of, same
 from client import SILENT, CallFailed, Client
 
 FAILED = "wse.server.rp.failed"
-LIMIT = 0.4
+LIMIT = 0.7
 
 calls = Group("calls")
 
