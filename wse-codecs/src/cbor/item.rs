@@ -167,7 +167,7 @@ pub(super) fn text(
 pub(super) fn put_head(major: u8, argument: u64, out: &mut BytesMut) {
     let first = major << 5;
     match argument {
-        0..24 => out.put_u8(first | argument as u8),
+        0..24 => out.extend_from_slice(&[first | argument as u8]),
         24..=0xff => out.extend_from_slice(&[first | 24, argument as u8]),
         0x100..=0xffff => {
             out.put_u8(first | 25);

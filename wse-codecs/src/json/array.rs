@@ -2,7 +2,7 @@
 
 use std::num::ParseIntError;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
 
 use super::{Json, scan, text::put_string};
@@ -113,37 +113,37 @@ impl Protocol for JsonArray {
 
 /// Writes what comes before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
-    out.put_u8(b'[');
+    out.extend_from_slice(b"[");
     put_string(head.kind(types), out);
-    out.put_u8(b',');
+    out.extend_from_slice(b",");
 }
 
 /// Writes what comes behind the payload.
 fn close(head: &Head, out: &mut BytesMut) {
-    out.put_u8(b',');
+    out.extend_from_slice(b",");
     match head.stamp() {
         None => out.extend_from_slice(b"null"),
         Some(Stamp::Text(text)) => put_string(text, out),
         Some(stamp @ Stamp::Int(_)) => out.extend_from_slice(stamp.to_text().as_bytes()),
     }
     match head.flags() {
-        0 => out.put_u8(b']'),
+        0 => out.extend_from_slice(b"]"),
         flags => {
-            out.put_u8(b',');
+            out.extend_from_slice(b",");
             // A text of its digits, kept inside the value.
             let Stamp::Text(flags) = Stamp::from(u64::from(flags)) else { return };
             out.extend_from_slice(flags.as_bytes());
-            out.put_u8(b']');
+            out.extend_from_slice(b"]");
         }
     }
 }
 
 /// The text of a string element. A slice of the message unless it has escapes.
 fn string(message: &Bytes, element: &str, place: &'static str) -> Result<Text, CodecError> {
-    if element.contains('\\') {
-        return serde_json::from_str::<String>(element)
+    match element.get(1..element.len().saturating_sub(1)) {
+        Some(plain) if !plain.as_bytes().contains(&b'\\') => Ok(Text::slice_of(message, plain)),
+        _ => serde_json::from_str::<String>(element)
             .map(Text::from)
-            .map_err(|e| CodecError::malformed(place, "a broken escape").with_source(e));
+            .map_err(|e| CodecError::malformed(place, "a broken escape").with_source(e)),
     }
-    Ok(Text::slice_of(message, element.trim_matches('"')))
 }

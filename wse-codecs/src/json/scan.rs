@@ -10,7 +10,36 @@ use wse_proto::CodecError;
 
 use crate::MAX_DEPTH;
 
-const PLACE: &str = "the JSON text";
+/// What is wrong with a text. Small, because every step of the scan returns it.
+#[derive(Clone, Copy)]
+pub(super) enum Flaw {
+    CutOff,
+    Character,
+    Escape,
+    Control,
+    Word,
+    Behind,
+    TooDeep,
+    NotArray,
+    Empty,
+}
+
+impl From<Flaw> for CodecError {
+    fn from(flaw: Flaw) -> Self {
+        const PLACE: &str = "the JSON text";
+        match flaw {
+            Flaw::CutOff => Self::malformed(PLACE, "cut off"),
+            Flaw::Character => Self::malformed(PLACE, "an unexpected character"),
+            Flaw::Escape => Self::malformed(PLACE, "a broken escape"),
+            Flaw::Control => Self::malformed(PLACE, "a bare control character"),
+            Flaw::Word => Self::malformed(PLACE, "an unknown word"),
+            Flaw::Behind => Self::malformed(PLACE, "something behind its end"),
+            Flaw::TooDeep => Self::limit(PLACE, "nested too deep"),
+            Flaw::NotArray => Self::shape(PLACE, "not an array"),
+            Flaw::Empty => Self::shape(PLACE, "an empty array"),
+        }
+    }
+}
 
 /// Where the first four elements of the array that `text` is lie; missing ones are empty.
 ///
@@ -18,17 +47,17 @@ const PLACE: &str = "the JSON text";
 ///
 /// Malformed when `text` is not JSON, also after the fourth element; shape when it is not an array
 /// or an empty one.
-pub(super) fn elements(text: &str) -> Result<[Range<usize>; 4], CodecError> {
+pub(super) fn elements(text: &str) -> Result<[Range<usize>; 4], Flaw> {
     let bytes = text.as_bytes();
     let start = space(bytes, 0);
     if bytes.get(start) != Some(&b'[') {
         end(bytes, value(bytes, start)?)?;
-        return Err(CodecError::shape(PLACE, "not an array"));
+        return Err(Flaw::NotArray);
     }
     let mut at = space(bytes, start + 1);
     if bytes.get(at) == Some(&b']') {
         end(bytes, at + 1)?;
-        return Err(CodecError::shape(PLACE, "an empty array"));
+        return Err(Flaw::Empty);
     }
     let mut elements = [const { 0..0 }; 4];
     let mut index = 0;
@@ -50,86 +79,89 @@ pub(super) fn elements(text: &str) -> Result<[Range<usize>; 4], CodecError> {
 }
 
 /// Where the value that starts at `at`, an element of the envelope, ends.
-fn value(bytes: &[u8], mut at: usize) -> Result<usize, CodecError> {
+fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
     // The innermost container is the lowest bit: 1 for an object, 0 for an array.
     let mut open: u128 = 0;
     // The envelope is one level.
     let mut depth = 1;
+    // Whether the next is a key.
+    let mut key = false;
     loop {
-        // A value starts here.
-        at = match bytes.get(at) {
-            Some(b'"') => string(bytes, at)?,
-            Some(b'0'..=b'9' | b'-') => number(bytes, at)?,
-            Some(b't') => literal(bytes, at, b"true")?,
-            Some(b'f') => literal(bytes, at, b"false")?,
-            Some(b'n') => literal(bytes, at, b"null")?,
-            Some(b'{' | b'[') if depth == MAX_DEPTH => {
-                return Err(CodecError::limit(PLACE, "nested too deep"));
-            }
-            Some(b'{') => {
-                let inner = space(bytes, at + 1);
-                if bytes.get(inner) == Some(&b'}') {
-                    inner + 1
-                } else {
-                    at = key(bytes, inner)?;
-                    open = open << 1 | 1;
-                    depth += 1;
-                    continue;
+        // A key or value starts here. There is one place only that reads strings, so that what
+        // that needs stays in registers.
+        let first = byte(bytes, at);
+        if first == b'"' {
+            at = string(bytes, at)?;
+            if key {
+                at = space(bytes, at);
+                if byte(bytes, at) != b':' {
+                    return Err(unexpected(bytes, at));
                 }
+                at = space(bytes, at + 1);
+                key = false;
+                continue;
             }
-            Some(b'[') => {
-                let inner = space(bytes, at + 1);
-                if bytes.get(inner) == Some(&b']') {
-                    inner + 1
-                } else {
-                    at = inner;
-                    open <<= 1;
-                    depth += 1;
-                    continue;
-                }
+        } else if key {
+            return Err(unexpected(bytes, at));
+        } else if let b'{' | b'[' = first {
+            if depth == MAX_DEPTH {
+                return Err(Flaw::TooDeep);
             }
-            _ => return Err(unexpected(bytes, at)),
-        };
+            at = space(bytes, at + 1);
+            let object = first == b'{';
+            if byte(bytes, at) != closing(object) {
+                open = open << 1 | u128::from(object);
+                depth += 1;
+                key = object;
+                continue;
+            }
+            at += 1;
+        } else {
+            at = match first {
+                b'0'..=b'9' | b'-' => number(bytes, at)?,
+                b't' => literal(bytes, at, b"true")?,
+                b'f' => literal(bytes, at, b"false")?,
+                b'n' => literal(bytes, at, b"null")?,
+                _ => return Err(unexpected(bytes, at)),
+            };
+        }
         // A value has ended here, and maybe what it lies in.
         loop {
             if depth == 1 {
                 return Ok(at);
             }
             at = space(bytes, at);
-            match (open & 1, bytes.get(at)) {
-                (1, Some(b',')) => {
-                    at = key(bytes, space(bytes, at + 1))?;
-                    break;
-                }
-                (0, Some(b',')) => {
-                    at = space(bytes, at + 1);
-                    break;
-                }
-                (1, Some(b'}')) | (0, Some(b']')) => {
-                    at += 1;
-                    open >>= 1;
-                    depth -= 1;
-                }
-                _ => return Err(unexpected(bytes, at)),
+            let object = open & 1 == 1;
+            let next = byte(bytes, at);
+            if next == b',' {
+                at = space(bytes, at + 1);
+                key = object;
+                break;
             }
+            if next != closing(object) {
+                return Err(unexpected(bytes, at));
+            }
+            at += 1;
+            open >>= 1;
+            depth -= 1;
         }
     }
 }
 
-/// Where the value of the member begins whose key begins at `at`.
-fn key(bytes: &[u8], at: usize) -> Result<usize, CodecError> {
-    if bytes.get(at) != Some(&b'"') {
-        return Err(unexpected(bytes, at));
-    }
-    let colon = space(bytes, string(bytes, at)?);
-    if bytes.get(colon) != Some(&b':') {
-        return Err(unexpected(bytes, colon));
-    }
-    Ok(space(bytes, colon + 1))
+/// The byte at `at`; behind the end, one that may be nowhere in JSON.
+#[inline]
+fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+#[inline]
+fn closing(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
 }
 
 /// The end of the string whose opening quote is at `at`.
-fn string(bytes: &[u8], at: usize) -> Result<usize, CodecError> {
+#[inline(always)]
+fn string(bytes: &[u8], at: usize) -> Result<usize, Flaw> {
     let mut at = at + 1;
     loop {
         at = plain(bytes, at);
@@ -139,27 +171,34 @@ fn string(bytes: &[u8], at: usize) -> Result<usize, CodecError> {
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
                 Some(b'u') => match bytes.get(at + 2..at + 6) {
                     Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => at += 6,
-                    _ => return Err(CodecError::malformed(PLACE, "a broken escape")),
+                    _ => return Err(Flaw::Escape),
                 },
-                _ => return Err(CodecError::malformed(PLACE, "a broken escape")),
+                _ => return Err(Flaw::Escape),
             },
-            Some(_) => return Err(CodecError::malformed(PLACE, "a bare control character")),
+            Some(_) => return Err(Flaw::Control),
             None => return Err(unexpected(bytes, at)),
         }
     }
 }
 
+/// Eight bytes at a time: in the word of their flaws, the lowest that is marked truly is one.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// The first quote, backslash or control character from `at` on.
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES << 7;
-    // Eight bytes at a time; the lowest marked byte is always a true find.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| chunk.try_into().ok()) {
-        let word = u64::from_le_bytes(chunk);
-        let found = zeros(word ^ (ONES * b'"' as u64))
+#[inline]
+pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    while let Some(word) = word(bytes, at) {
+        let found = (zeros(word ^ (ONES * b'"' as u64))
             | zeros(word ^ (ONES * b'\\' as u64))
-            | word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+            | word.wrapping_sub(ONES * 0x20) & !word)
+            & HIGHS;
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
@@ -172,56 +211,51 @@ fn plain(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The end of the number that starts at `at`: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
-fn number(bytes: &[u8], mut at: usize) -> Result<usize, CodecError> {
-    at += usize::from(bytes[at] == b'-');
-    at = match bytes.get(at) {
-        Some(b'0') => at + 1,
-        _ => digits(bytes, at)?,
-    };
-    if bytes.get(at) == Some(&b'.') {
+#[inline]
+fn number(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
+    at += usize::from(byte(bytes, at) == b'-');
+    at = if byte(bytes, at) == b'0' { at + 1 } else { digits(bytes, at)? };
+    if byte(bytes, at) == b'.' {
         at = digits(bytes, at + 1)?;
     }
-    if let Some(b'e' | b'E') = bytes.get(at) {
-        let sign = matches!(bytes.get(at + 1), Some(b'+' | b'-'));
+    if let b'e' | b'E' = byte(bytes, at) {
+        let sign = matches!(byte(bytes, at + 1), b'+' | b'-');
         at = digits(bytes, at + 1 + usize::from(sign))?;
     }
     Ok(at)
 }
 
-fn digits(bytes: &[u8], start: usize) -> Result<usize, CodecError> {
+#[inline]
+fn digits(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
     let mut at = start;
-    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+    while byte(bytes, at).is_ascii_digit() {
         at += 1;
     }
     if at == start { Err(unexpected(bytes, at)) } else { Ok(at) }
 }
 
-fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, CodecError> {
+fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Flaw> {
     let end = at + word.len();
-    if bytes.get(at..end) == Some(word) {
-        Ok(end)
-    } else {
-        Err(CodecError::malformed(PLACE, "an unknown word"))
-    }
+    if bytes.get(at..end) == Some(word) { Ok(end) } else { Err(Flaw::Word) }
 }
 
+#[inline]
 fn space(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+    while let b' ' | b'\n' | b'\r' | b'\t' = byte(bytes, at) {
         at += 1;
     }
     at
 }
 
 /// Nothing but space may be left.
-fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
+fn end(bytes: &[u8], at: usize) -> Result<(), Flaw> {
     match bytes.get(space(bytes, at)) {
         None => Ok(()),
-        Some(_) => Err(CodecError::malformed(PLACE, "something behind its end")),
+        Some(_) => Err(Flaw::Behind),
     }
 }
 
 #[cold]
-fn unexpected(bytes: &[u8], at: usize) -> CodecError {
-    let what = if at < bytes.len() { "an unexpected character" } else { "cut off" };
-    CodecError::malformed(PLACE, what)
+fn unexpected(bytes: &[u8], at: usize) -> Flaw {
+    if at < bytes.len() { Flaw::Character } else { Flaw::CutOff }
 }

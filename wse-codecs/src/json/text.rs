@@ -1,7 +1,8 @@
 //! [`Json`]: payloads that serde reads and writes as JSON.
 
+use super::scan;
 use crate::sink::Sink;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -74,7 +75,7 @@ impl Format for Json {
         put_value(&hi.identity, out);
         out.extend_from_slice(b",\"meta\":");
         put_value(&hi.meta, out);
-        out.put_u8(b'}');
+        out.extend_from_slice(b"}");
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
@@ -94,7 +95,7 @@ impl Format for Json {
             out.extend_from_slice(b",\"details\":");
             out.extend_from_slice(&fault.details);
         }
-        out.put_u8(b'}');
+        out.extend_from_slice(b"}");
     }
 
     fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError> {
@@ -132,7 +133,13 @@ fn put_value(value: &[u8], out: &mut BytesMut) {
 
 /// Writes a JSON string.
 pub(super) fn put_string(text: &str, out: &mut BytesMut) {
-    // A str has a JSON form and a buffer that grows takes it all: this cannot fail.
-    let written = serde_json::to_writer(Sink::new(out), text);
-    debug_assert!(written.is_ok(), "{written:?}");
+    if scan::plain(text.as_bytes(), 0) == text.len() {
+        out.extend_from_slice(b"\"");
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(b"\"");
+    } else {
+        // A str has a JSON form and a buffer that grows takes it all: this cannot fail.
+        let written = serde_json::to_writer(Sink::new(out), text);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! [`Protobuf`]: the envelope as a protobuf message.
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Envelope, Head, Opcode, Protocol, Stamp, Text};
+use wse_proto::{CodecError, Envelope, Head, Opcode, Protocol, Stamp};
 
 use super::Prost;
 use super::wire::{self, put_bytes, put_bytes_with, put_uint32};
@@ -103,7 +103,10 @@ impl Protocol for Protobuf {
 
 /// Writes what comes behind the payload.
 fn close(head: &Head, out: &mut BytesMut) {
-    let stamp = head.stamp().map(Stamp::to_text).unwrap_or(Text::EMPTY);
-    put_bytes(STAMP, stamp.as_bytes(), out);
+    match head.stamp() {
+        None => {}
+        Some(Stamp::Text(text)) => put_bytes(STAMP, text.as_bytes(), out),
+        Some(int @ Stamp::Int(_)) => put_bytes(STAMP, int.to_text().as_bytes(), out),
+    }
     put_uint32(FLAGS, head.flags(), out);
 }

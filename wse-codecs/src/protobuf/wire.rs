@@ -159,16 +159,16 @@ pub(super) fn varint_len(value: u64) -> usize {
 
 pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
     while value >= 0x80 {
-        out.put_u8(value as u8 | 0x80);
+        out.extend_from_slice(&[value as u8 | 0x80]);
         value >>= 7;
     }
-    out.put_u8(value as u8);
+    out.extend_from_slice(&[value as u8]);
 }
 
 /// Writes a `string` or `bytes` field. As proto3 has it, an empty one is left out.
 pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut BytesMut) {
     if !bytes.is_empty() {
-        out.put_u8(number << 3 | LENGTH as u8);
+        out.extend_from_slice(&[number << 3 | LENGTH as u8]);
         put_varint(bytes.len() as u64, out);
         out.extend_from_slice(bytes);
     }
@@ -213,7 +213,7 @@ pub(super) fn put_bytes_with(
 /// Writes a `uint32` field; 0 is left out.
 pub(super) fn put_uint32(number: u8, value: u32, out: &mut BytesMut) {
     if value != 0 {
-        out.put_u8(number << 3 | VARINT as u8);
+        out.extend_from_slice(&[number << 3 | VARINT as u8]);
         put_varint(value.into(), out);
     }
 }
