@@ -62,9 +62,16 @@ impl<'de> Reader<'de> {
             return Ok(Piece::Lent(self.bytes.get(content).unwrap_or_default()));
         }
         let mut joined = Vec::new();
+        let mut utf8 = Ok("");
         self.at = scan::chunks(self.bytes, head, |chunk| {
-            joined.extend_from_slice(self.bytes.get(chunk).unwrap_or_default());
+            let chunk = self.bytes.get(chunk).unwrap_or_default();
+            if head.major == major::TEXT && utf8.is_ok() {
+                // RFC 8949 §3.2.3: each chunk is UTF-8 by itself.
+                utf8 = std::str::from_utf8(chunk);
+            }
+            joined.extend_from_slice(chunk);
         })?;
+        utf8?;
         Ok(Piece::Joined(joined))
     }
 
