@@ -5,7 +5,10 @@ use std::num::ParseIntError;
 use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
 
-use super::{Json, scan, text::put_string};
+use super::{
+    Json, scan,
+    text::{put_integer, put_string},
+};
 use crate::part::part;
 
 /// The messages of the JavaScript package wse: subprotocol `wse-default-json`, text frames.
@@ -124,18 +127,13 @@ fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => out.extend_from_slice(b"null"),
         Some(Stamp::Text(text)) => put_string(text, out),
-        Some(stamp @ Stamp::Int(_)) => out.extend_from_slice(stamp.to_text().as_bytes()),
+        Some(Stamp::Int(int)) => put_integer(*int, out),
     }
-    match head.flags() {
-        0 => out.extend_from_slice(b"]"),
-        flags => {
-            out.extend_from_slice(b",");
-            // A text of its digits, kept inside the value.
-            let Stamp::Text(flags) = Stamp::from(u64::from(flags)) else { return };
-            out.extend_from_slice(flags.as_bytes());
-            out.extend_from_slice(b"]");
-        }
+    if head.flags() != 0 {
+        out.extend_from_slice(b",");
+        put_integer(head.flags().into(), out);
     }
+    out.extend_from_slice(b"]");
 }
 
 /// The text of a string element. A slice of the message unless it has escapes.

@@ -2,6 +2,8 @@
 
 use super::scan;
 use crate::sink::Sink;
+use std::fmt::Write;
+
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,8 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 /// ```
 ///
 /// An empty payload is read as `null`. NaN and infinities are written as `null`, as
-/// `JSON.stringify` does; a whole `f64` keeps its fraction (`1.0`), which reads the same.
+/// `JSON.stringify` does; a whole `f64` keeps its fraction (`1.0`), which reads the same. Floats
+/// come back as they were, to the last bit.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -142,4 +145,11 @@ pub(super) fn put_string(text: &str, out: &mut BytesMut) {
         let written = serde_json::to_writer(Sink::new(out), text);
         debug_assert!(written.is_ok(), "{written:?}");
     }
+}
+
+/// Writes a JSON integer.
+pub(super) fn put_integer(int: i64, out: &mut BytesMut) {
+    // An integer can be displayed and a buffer that grows takes it all: this cannot fail.
+    let written = write!(out, "{int}");
+    debug_assert!(written.is_ok(), "{written:?}");
 }

@@ -1,5 +1,7 @@
 //! [`Protobuf`]: the envelope as a protobuf message.
 
+use std::fmt::Write;
+
 use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Head, Opcode, Protocol, Stamp};
 
@@ -106,7 +108,14 @@ fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => {}
         Some(Stamp::Text(text)) => put_bytes(STAMP, text.as_bytes(), out),
-        Some(int @ Stamp::Int(_)) => put_bytes(STAMP, int.to_text().as_bytes(), out),
+        Some(Stamp::Int(int)) => {
+            // An integer can be displayed and a buffer that grows takes it all: this cannot fail.
+            let written = put_bytes_with(STAMP, out, |out| {
+                write!(out, "{int}")
+                    .map_err(|e| CodecError::value("the stamp", "cannot be shown").with_source(e))
+            });
+            debug_assert!(written.is_ok(), "{written:?}");
+        }
     }
     put_uint32(FLAGS, head.flags(), out);
 }

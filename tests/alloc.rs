@@ -1,0 +1,87 @@
+//! Unpacking allocates nothing, and neither does packing into a buffer that has the room.
+
+#![allow(unsafe_code)] // a counting allocator cannot be written without
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use bytes::BytesMut;
+use wse_codecs::{Cbor, JsonArray, Protobuf};
+use wse_proto::{Encode, Head, Protocol, Stamp};
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is the one that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: as above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `run` allocates on this thread.
+fn allocations<R>(run: impl FnOnce() -> R) -> (usize, R) {
+    let before = COUNT.get();
+    let result = run();
+    (COUNT.get() - before, result)
+}
+
+fn check<P: Protocol, T>(protocol: &P, value: &T)
+where
+    P::Format: Encode<T>,
+{
+    let format = protocol.format();
+    let long = "a name and a stamp that are too long to be kept inside of a text".repeat(2);
+    for head in [
+        Head::message("hello"),
+        Head::call(&long, Stamp::from(long.as_str())),
+        Head::Call { name: "add".into(), stamp: Stamp::from("s1"), receipt: true },
+        Head::reply(Stamp::Int(4711)),
+        Head::Welcome,
+    ] {
+        let mut out = BytesMut::with_capacity(1 << 16);
+        let (packing, ()) = allocations(|| {
+            protocol.pack_with(&head, &mut out, |out| format.encode(value, out)).unwrap();
+        });
+        assert_eq!(packing, 0, "packing {head:?} by {}", protocol.name());
+
+        // As a transport does: the message is cut out of a buffer that goes on.
+        let message = out.split().freeze();
+        let (unpacking, envelope) = allocations(|| protocol.unpack(message));
+        assert_eq!(unpacking, 0, "unpacking {head:?} by {}", protocol.name());
+        assert!(!envelope.unwrap().payload.is_empty());
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    let (count, text) = allocations(|| String::from("x"));
+    assert_eq!((count, text.as_str()), (1, "x"));
+}
+
+#[test]
+fn unpacking_and_packing_in_place_allocate_nothing() {
+    let value: Vec<Vec<Vec<String>>> = vec![vec![vec!["a\"b".repeat(300); 3]; 3]; 3];
+    check(&JsonArray, &value);
+    check(&Cbor, &value);
+    check(&Protobuf, &"text".repeat(1000));
+}
