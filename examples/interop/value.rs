@@ -19,6 +19,8 @@ pub enum Value {
     Null,
     Bool(bool),
     Int(i64),
+    /// Beyond `Int`.
+    Big(u64),
     Float(f64),
     Text(String),
     Bytes(Vec<u8>),
@@ -45,6 +47,7 @@ impl Value {
     pub fn number(&self) -> Option<f64> {
         match *self {
             Self::Int(int) => Some(int as f64),
+            Self::Big(int) => Some(int as f64),
             Self::Float(float) => Some(float),
             _ => None,
         }
@@ -106,6 +109,7 @@ impl Serialize for Value {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(bool) => serializer.serialize_bool(*bool),
             Self::Int(int) => serializer.serialize_i64(*int),
+            Self::Big(int) => serializer.serialize_u64(*int),
             Self::Float(float) => serializer.serialize_f64(*float),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Bytes(bytes) => serializer.serialize_bytes(bytes),
@@ -145,7 +149,7 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Int(int))
     }
     fn visit_u64<E>(self, int: u64) -> Result<Value, E> {
-        Ok(i64::try_from(int).map_or(Value::Float(int as f64), Value::Int))
+        Ok(i64::try_from(int).map_or(Value::Big(int), Value::Int))
     }
     fn visit_f64<E>(self, float: f64) -> Result<Value, E> {
         Ok(Value::Float(float))
@@ -203,6 +207,7 @@ fn to_proto(value: &Value) -> prost_types::Value {
         Value::Null => Kind::NullValue(0),
         Value::Bool(bool) => Kind::BoolValue(*bool),
         Value::Int(int) => Kind::NumberValue(*int as f64),
+        Value::Big(int) => Kind::NumberValue(*int as f64),
         Value::Float(float) => Kind::NumberValue(*float),
         Value::Text(text) => Kind::StringValue(text.clone()),
         Value::Bytes(bytes) => Kind::StringValue(String::from_utf8_lossy(bytes).into_owned()),

@@ -22,6 +22,7 @@ pub(super) struct Guest<P: Protocol> {
     running: Running,
     /// Waits for the welcome, or for why there is none.
     welcomed: Option<oneshot::Sender<Result<Bytes, ConnectError>>>,
+    ready: bool,
     /// Waits for the end.
     ended: Option<oneshot::Sender<Close>>,
     solving: Option<BoxFuture<'static, Result<Bytes, Fault>>>,
@@ -37,6 +38,7 @@ impl<P: Protocol> Guest<P> {
             shared,
             running: Running::default(),
             welcomed: Some(welcomed),
+            ready: false,
             ended: Some(ended),
             solving: None,
         }
@@ -81,6 +83,7 @@ impl<P: Protocol> Side<P> for Guest<P> {
             },
             Event::Ready { welcome } => {
                 // Before any message behind the welcome is handled: handlers may answer at once.
+                self.ready = true;
                 self.shared.ready(Arc::clone(link), welcome.clone());
                 if let Some(welcomed) = self.welcomed.take() {
                     let _ = welcomed.send(Ok(welcome));
@@ -137,6 +140,9 @@ impl<P: Protocol> Side<P> for Guest<P> {
     fn departed(&mut self, _link: &Arc<Link<P>>, close: &Close) {
         self.solving = None;
         self.fail(ConnectError::Refused(close.clone()));
+        if self.ready {
+            self.shared.ended(close);
+        }
         if let Some(ended) = self.ended.take() {
             let _ = ended.send(close.clone());
         }

@@ -43,6 +43,7 @@ impl Waiting {
 
 pub(super) async fn manage<P: Protocol>(
     shared: Arc<Shared<P>>,
+    number: u64,
     mut target: Target<P>,
     mut commands: mpsc::UnboundedReceiver<Command<P>>,
     done: Done,
@@ -64,7 +65,6 @@ pub(super) async fn manage<P: Protocol>(
                     Ended::Jumped(to, done) => {
                         target = to;
                         waiting = Waiting(Some(done));
-                        shared.set_status(Status::Reconnecting);
                         continue;
                     }
                     Ended::Lost(close) => {
@@ -113,7 +113,7 @@ pub(super) async fn manage<P: Protocol>(
             () = tokio::time::sleep(after) => {}
         }
     }
-    shared.stop();
+    shared.stop(number);
 }
 
 /// How long to wait before the next attempt; `None` to give up.
@@ -171,22 +171,23 @@ async fn live<P: Protocol>(
     let woken = tokio::select! {
         biased;
         close = &mut ended => {
-            let close = close.unwrap_or(Close::VANISHED);
-            shared.ended(&close);
-            return Ended::Lost(close);
+            return Ended::Lost(close.unwrap_or(Close::VANISHED));
         }
         woken = next(shared, commands) => woken,
     };
     let (close, then) = match woken {
-        Woken::Close(close) => (close, Ended::Closed),
+        Woken::Close(close) => {
+            shared.leave(Status::Offline);
+            (close, Ended::Closed)
+        }
         Woken::Jump(target, done) => {
+            shared.leave(Status::Reconnecting);
             (Close::new(4000, CloseReason::Jump), Ended::Jumped(target, done))
         }
     };
-    link.close(close.clone());
+    link.close(close);
     // Departs when the closing handshake begins; the rest is the connection's own affair.
-    let close = ended.await.unwrap_or(close);
-    shared.ended(&close);
+    let _ = ended.await;
     then
 }
 

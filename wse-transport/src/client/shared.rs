@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wse_proto::session::{Backoff, Close, SessionLimits};
+use wse_proto::session::{Backoff, Close, SessionLimits, reconnects};
 use wse_proto::{Encode, ErrorCode, Head, Protocol, Text};
 
 use super::Client;
@@ -73,6 +73,10 @@ struct State<P: Protocol> {
     protocol: P,
     welcome: Bytes,
     last_close: Option<Close>,
+    /// Where the end of the connection leads, when we are the ones to end it.
+    leaving: Option<Status>,
+    /// Counts the managers, so that an old one leaves a new one alone.
+    managers: u64,
 }
 
 impl<P: Protocol> Shared<P> {
@@ -89,6 +93,8 @@ impl<P: Protocol> Shared<P> {
             protocol: settings.protocol.clone(),
             welcome: Bytes::new(),
             last_close: None,
+            leaving: None,
+            managers: 0,
         };
         Self {
             settings,
@@ -113,10 +119,12 @@ impl<P: Protocol> Shared<P> {
         let (done, connected) = oneshot::channel();
         state.commands = Some(sender);
         state.last_close = None;
-        let target = state.target.clone();
+        state.leaving = None;
+        state.managers += 1;
+        let (target, number) = (state.target.clone(), state.managers);
         drop(state);
         self.set_status(Status::Connecting);
-        self.tasks.spawn(manage(Arc::clone(self), target, commands, done));
+        self.tasks.spawn(manage(Arc::clone(self), number, target, commands, done));
         Ok(connected)
     }
 
@@ -195,22 +203,38 @@ impl<P: Protocol> Shared<P> {
         let _ = self.events.send(ClientEvent::Ready(welcome));
     }
 
-    /// The connection has ended.
+    /// The connection is about to be ended by us.
+    pub(super) fn leave(&self, to: Status) {
+        self.state().leaving = Some(to);
+    }
+
+    /// The connection has ended: whoever is told of it finds the status changed.
     pub(super) fn ended(&self, close: &Close) {
+        let again = self.settings.reconnect.is_some() && reconnects(close.code);
         let mut state = self.state();
+        let next = match state.leaving.take() {
+            Some(status) => status,
+            None if again => Status::Reconnecting,
+            None => Status::Offline,
+        };
         state.link = None;
         state.last_close = Some(close.clone());
+        if next == Status::Offline {
+            state.rest();
+        }
         drop(state);
+        self.set_status(next);
         let _ = self.events.send(ClientEvent::Closed(close.clone()));
     }
 
-    /// The manager stops: nothing is sent any more.
-    pub(super) fn stop(&self) {
+    /// This manager stops: nothing is sent any more, unless another has begun.
+    pub(super) fn stop(&self, manager: u64) {
         let mut state = self.state();
-        state.commands = None;
-        state.waiting.clear();
-        drop(state);
-        self.set_status(Status::Offline);
+        if state.managers == manager {
+            state.rest();
+            drop(state);
+            self.set_status(Status::Offline);
+        }
     }
 
     pub(super) fn error(&self, code: ErrorCode, name: Option<Text>, message: String) {
@@ -238,10 +262,18 @@ impl<P: Protocol> Shared<P> {
     }
 
     pub(super) fn set_status(&self, status: Status) {
-        self.status.send_replace(status);
+        self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
     }
 
     fn state(&self) -> MutexGuard<'_, State<P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P: Protocol> State<P> {
+    /// Nobody connects any more.
+    fn rest(&mut self) {
+        self.commands = None;
+        self.waiting.clear();
     }
 }

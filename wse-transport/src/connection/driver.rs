@@ -250,6 +250,7 @@ where
                 self.link.ended(close);
             }
             self.side.departed(&self.link, close);
+            self.link.release();
         }
     }
 }
@@ -258,6 +259,7 @@ impl<P: Protocol, T, S> Drop for Driver<P, T, S> {
     /// A task that is cancelled fails what waits for its connection.
     fn drop(&mut self) {
         self.link.ended(&Close::VANISHED);
+        self.link.release();
     }
 }
 

@@ -39,6 +39,8 @@ struct State {
     events: VecDeque<Event>,
     closing: Option<Close>,
     calls: HashMap<CallId, oneshot::Sender<Outcome>>,
+    /// Calls that the end of the connection has failed. They are told once everybody else knows of it.
+    failed: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     /// The driver is at work and looks at `dirty` before it rests: no need to wake it.
     driving: bool,
     dirty: bool,
@@ -53,6 +55,7 @@ impl<P: Protocol> Link<P> {
             events: VecDeque::new(),
             closing: None,
             calls: HashMap::new(),
+            failed: Vec::new(),
             driving: false,
             dirty: false,
         };
@@ -256,6 +259,14 @@ impl<P: Protocol> Link<P> {
         self.room.notify_waiters();
     }
 
+    /// Tells the calls that the end has failed.
+    pub(super) fn release(&self) {
+        let failed = std::mem::take(&mut self.lock().failed);
+        for (waiting, outcome) in failed {
+            let _ = waiting.send(outcome);
+        }
+    }
+
     fn with<R>(&self, run: impl FnOnce(&mut State, Duration) -> R) -> R {
         let mut state = self.lock();
         let result = run(&mut state, self.clock.now());
@@ -282,7 +293,11 @@ impl<P: Protocol> Link<P> {
             match event {
                 Event::CallEnded { call, outcome } => {
                     if let Some(waiting) = state.calls.remove(&call) {
-                        let _ = waiting.send(outcome);
+                        if state.session.is_closed() {
+                            state.failed.push((waiting, outcome));
+                        } else {
+                            let _ = waiting.send(outcome);
+                        }
                     }
                 }
                 event => state.events.push_back(event),
