@@ -1,0 +1,97 @@
+//! One message to many connections: a broadcast, which encodes once and shares the bytes, beside a loop
+//! that sends to each. Both are measured until every client has handled it.
+//!
+//! `cargo bench --bench broadcast`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use wse_codecs::JsonArray;
+use wse_transport::{Accept, Client, Conn, Hello, Server, memory};
+
+/// A server with so many connections in memory, and what counts the messages that arrived.
+struct Room {
+    server: Server<JsonArray>,
+    conns: Vec<Conn<JsonArray>>,
+    _clients: Vec<Client<JsonArray>>,
+    arrived: Arc<(AtomicUsize, Notify)>,
+}
+
+impl Room {
+    async fn open(size: usize) -> Self {
+        let server = Server::builder(JsonArray)
+            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+            .build();
+        let arrived = Arc::new((AtomicUsize::new(0), Notify::new()));
+        let mut clients = Vec::new();
+        for i in 0..size {
+            let count = Arc::clone(&arrived);
+            let client = Client::builder(JsonArray, memory::URL)
+                .connector(memory::connector(&server))
+                .identity(format!("user-{i}"))
+                .on("news", move |_, _: Vec<String>| {
+                    if count.0.fetch_add(1, Ordering::AcqRel) + 1 == size {
+                        count.1.notify_one();
+                    }
+                    async {}
+                });
+            clients.push(client.connect().await.expect("let in"));
+        }
+        let conns = server.users().iter().flat_map(|user| user.connections()).collect();
+        Self { server, conns, _clients: clients, arrived }
+    }
+
+    /// How long `send` takes until everybody has got it, so many times.
+    async fn time(&self, times: u64, send: impl Fn(&Self)) -> Duration {
+        let start = Instant::now();
+        for _ in 0..times {
+            self.arrived.0.store(0, Ordering::Release);
+            send(self);
+            self.arrived.1.notified().await;
+        }
+        start.elapsed()
+    }
+}
+
+fn broadcast(c: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    // Some 10 KiB of JSON.
+    let news: Vec<String> =
+        (0..200).map(|i| format!("line {i} of what is new, in so many words")).collect();
+    let mut group = c.benchmark_group("broadcast");
+    for size in [10, 100, 1000] {
+        let room = runtime.block_on(Room::open(size));
+        group.throughput(Throughput::Elements(size as u64));
+        group.bench_function(BenchmarkId::new("encoded once", size), |b| {
+            b.iter_custom(|times| {
+                runtime.block_on(room.time(times, |room| {
+                    room.server.broadcast("news", &news).expect("encoded");
+                }))
+            });
+        });
+        group.bench_function(BenchmarkId::new("sent to each", size), |b| {
+            b.iter_custom(|times| {
+                runtime.block_on(room.time(times, |room| {
+                    for conn in &room.conns {
+                        conn.send("news", &news).expect("sent");
+                    }
+                }))
+            });
+        });
+    }
+    group.finish();
+}
+
+fn quick() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(10)
+}
+
+criterion_group! { name = benches; config = quick(); targets = broadcast }
+criterion_main!(benches);
