@@ -200,7 +200,14 @@ pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
             | word.wrapping_sub(ONES * 0x20) & !word)
             & HIGHS;
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            // Counted by branches, not by `trailing_zeros`: a predicted branch lets the scan run
+            // ahead, while a count has to be waited for, and every next step hangs on it.
+            let mut found = found;
+            while found & 0x80 == 0 {
+                found >>= 8;
+                at += 1;
+            }
+            return at;
         }
         at += 8;
     }
