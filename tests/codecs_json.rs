@@ -183,6 +183,23 @@ fn what_is_no_json_is_malformed_wherever_it_is() {
     assert_eq!(not_utf8.unwrap_err().kind(), CodecErrorKind::Malformed);
 }
 
+/// Strings are read eight bytes at a time: each byte must be seen at each place.
+#[test]
+fn every_character_is_judged_wherever_it_is_in_a_string() {
+    for place in 0..20 {
+        for character in (0..=0xff).map(char::from) {
+            let value = format!("\"{}{character}{}\"", "-".repeat(place), "-".repeat(19 - place));
+            let text = format!("[\"t\",{{{value}:{value}}}]");
+            let ours = unpack(&text).map_err(|error| error.kind());
+            if serde_json::from_str::<serde_json::Value>(&text).is_ok() {
+                assert_eq!(ours.unwrap().payload.len(), text.len() - 6, "{text}");
+            } else {
+                assert_eq!(ours.unwrap_err(), CodecErrorKind::Malformed, "{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_json_but_no_envelope_is_of_the_wrong_shape() {
     for text in [
