@@ -2,13 +2,18 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt, future::poll_immediate};
 use support::ws::*;
 use tokio::{
-    io::duplex,
+    io::{DuplexStream, duplex},
+    task::yield_now,
     time::{Instant, advance, timeout},
 };
 use wse_transport::ws::{
@@ -301,6 +306,40 @@ async fn sending_a_close_does_not_wait_for_longer_than_the_timeout() {
     assert!(matches!(sent, Err(Error::Io(_))));
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert!(server.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_violation_after_our_close_is_only_the_end() {
+    let (mut server, mut peer) = self::server(Config::default());
+    server.close(None);
+    peer.send_bytes(&[0xff, 0xff]).await;
+    assert_eq!(peer_frames(&mut peer, &mut server).await, [Frame::new(Opcode::Close, "")]);
+}
+
+/// What the peer gets until the end, while the server finds nothing to report.
+async fn peer_frames(peer: &mut Peer, server: &mut WebSocket<DuplexStream>) -> Vec<Frame> {
+    assert!(server.next().await.is_none());
+    let mut frames = Vec::new();
+    while let Some(frame) = peer.recv().await {
+        frames.push(frame);
+    }
+    frames
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_wakes_a_task_that_reads() {
+    let (server, mut peer) = self::server(Config::default());
+    let shared = Arc::new(Mutex::new(server));
+    let reader = Arc::clone(&shared);
+    let reader = tokio::spawn(poll_fn(move |cx| reader.lock().unwrap().poll_next_unpin(cx)));
+    yield_now().await;
+    shared.lock().unwrap().close(None);
+    let start = Instant::now();
+    assert_eq!(peer.recv().await, Some(Frame::new(Opcode::Close, "")));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // and starts the deadline
+    assert!(reader.await.unwrap().is_none());
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
 }
 
 #[tokio::test(start_paused = true)]
