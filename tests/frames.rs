@@ -210,3 +210,25 @@ fn the_encoder_refuses_malformed_control_frames() {
     assert!(matches!(encode(open), Err(Error::Usage(UsageError::ControlFragmented))));
     assert!(out.is_empty());
 }
+
+#[test]
+fn reads_grow_while_they_fill_the_buffer_and_shrink_again() {
+    let mut codec = codec(Role::Client, Limits::default());
+    let mut buffer = BytesMut::with_capacity(8 * 1024);
+    // what a transport offers, in empty frames, and room for the next read after each
+    let mut read = |bytes: usize| {
+        let room = buffer.capacity() - buffer.len();
+        for _ in 0..room.min(bytes) / 2 {
+            buffer.extend_from_slice(&[0x82, 0x00]);
+        }
+        while codec.decode(&mut buffer).unwrap().is_some() {}
+        buffer.capacity() - buffer.len()
+    };
+    let rooms: Vec<usize> = (0..6).map(|_| read(usize::MAX)).collect();
+    assert_eq!(rooms.first(), Some(&(16 * 1024)));
+    assert_eq!(rooms.last(), Some(&(64 * 1024)));
+    for _ in 0..1000 {
+        read(1000);
+    }
+    assert!(read(1000) <= 8 * 1024);
+}

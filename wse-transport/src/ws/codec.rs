@@ -14,7 +14,8 @@ use super::{
     utf8::Utf8Validator,
 };
 
-/// How much is asked of the transport at once while nothing big is under way, in bytes.
+/// How much is asked of the transport at once to begin with, in bytes. It doubles, up to
+/// [`READ_AHEAD`], while reads fill the buffer, and halves when they leave most of it empty.
 const READ_CHUNK: usize = 8 * 1024;
 
 /// With less room than this at the end of the read buffer, it is renewed.
@@ -46,8 +47,10 @@ pub struct Codec {
     masks: Option<Box<dyn FnMut() -> [u8; 4] + Send + Sync>>,
     reading: Reading,
     message: Option<Fragments>,
-    /// Whether the read buffer was grown for a big frame, and should be given back.
-    oversized: bool,
+    /// How much to ask of the transport at once, in bytes.
+    chunk: usize,
+    /// Whether the read buffer has a size that is right no more.
+    renew: bool,
 }
 
 /// Where in a frame the decoder stands.
@@ -74,7 +77,14 @@ impl Codec {
     /// The server's side: sends without masks.
     #[must_use]
     pub fn server(limits: Limits) -> Self {
-        Self { limits, masks: None, reading: Reading::Header, message: None, oversized: false }
+        Self {
+            limits,
+            masks: None,
+            reading: Reading::Header,
+            message: None,
+            chunk: READ_CHUNK,
+            renew: false,
+        }
     }
 
     /// The client's side. `masks` is called once per frame sent; what it returns must be
@@ -158,25 +168,36 @@ impl Codec {
 
     /// Makes room for the next read, according to what is under way.
     fn reserve(&mut self, src: &mut BytesMut) {
+        let room = src.capacity() - src.len();
+        if room == 0 && self.chunk < READ_AHEAD {
+            self.chunk *= 2;
+            self.renew = true;
+        } else if room > self.chunk / 4 * 3 && self.chunk > READ_CHUNK {
+            self.chunk /= 2;
+            self.renew = true;
+        }
         match self.reading {
             Reading::Header => {
-                if self.oversized && src.len() <= READ_CHUNK {
+                if self.renew && src.len() <= READ_CHUNK {
                     // Else an idle connection would keep the memory of its largest message.
-                    let mut fresh = BytesMut::with_capacity(READ_CHUNK + src.len());
+                    let mut fresh = BytesMut::with_capacity(self.chunk + src.len());
                     fresh.extend_from_slice(src);
                     *src = fresh;
-                    self.oversized = false;
-                } else if src.capacity() - src.len() < READ_MIN {
-                    src.reserve(READ_CHUNK.saturating_sub(src.len()).max(READ_MIN));
+                    self.renew = false;
+                } else if room < READ_MIN {
+                    src.reserve(self.chunk.saturating_sub(src.len()).max(READ_MIN));
                 }
             }
             Reading::Payload { len, .. } => {
                 let missing = len - src.len();
-                let room = src.capacity() - src.len();
                 if room < missing.min(READ_MIN) {
                     let ahead = missing.min(READ_AHEAD.max(src.len()));
-                    self.oversized |= src.len() + ahead > READ_AHEAD;
-                    src.reserve(ahead);
+                    if src.len() + ahead > READ_AHEAD {
+                        self.chunk = READ_CHUNK;
+                        self.renew = true;
+                    }
+                    // Room for the next frame too, so that it comes with the same read.
+                    src.reserve(ahead.max(self.chunk));
                 }
             }
         }
