@@ -212,26 +212,27 @@ impl Head {
             Stamp::Int(int) => *int != 0,
         });
         let receipt = flags & FLAG_RECEIPT != 0;
-        let Some(stamp) = stamp else {
-            return Ok(match kind.as_str() {
-                "" => return Err(CodecError::shape("the type", "neither type nor stamp")),
-                k if k == types.hi => Self::Hi,
-                k if k == types.challenge => Self::Challenge,
-                k if k == types.welcome => Self::Welcome,
-                k if k == types.ping => Self::Ping,
-                k if k == types.pong => Self::Pong,
-                _ => Self::Message { name: kind, receipt: None },
-            });
-        };
-        Ok(match kind.as_str() {
-            k if k == types.reply => Self::Reply { stamp, receipt },
-            k if k == types.fault => Self::Fault { stamp, receipt },
-            k if k == types.receipt => Self::Receipt { stamp },
-            "" if flags & FLAG_NOTE != 0 => return Err(CodecError::shape("the type", "missing")),
-            _ if flags & FLAG_NOTE != 0 => {
+        let is = |name: &str| kind == *name;
+        Ok(match stamp {
+            None if kind.is_empty() => {
+                return Err(CodecError::shape("the type", "neither type nor stamp"));
+            }
+            None if is(types.hi) => Self::Hi,
+            None if is(types.challenge) => Self::Challenge,
+            None if is(types.welcome) => Self::Welcome,
+            None if is(types.ping) => Self::Ping,
+            None if is(types.pong) => Self::Pong,
+            None => Self::Message { name: kind, receipt: None },
+            Some(stamp) if is(types.reply) => Self::Reply { stamp, receipt },
+            Some(stamp) if is(types.fault) => Self::Fault { stamp, receipt },
+            Some(stamp) if is(types.receipt) => Self::Receipt { stamp },
+            Some(_) if flags & FLAG_NOTE != 0 && kind.is_empty() => {
+                return Err(CodecError::shape("the type", "missing"));
+            }
+            Some(stamp) if flags & FLAG_NOTE != 0 => {
                 Self::Message { name: kind, receipt: receipt.then_some(stamp) }
             }
-            _ => Self::Call { name: kind, stamp, receipt },
+            Some(stamp) => Self::Call { name: kind, stamp, receipt },
         })
     }
 }

@@ -1,7 +1,20 @@
 //! What is said between real-time messaging peers: protocols, envelopes and sessions.
 //!
 //! This crate has no sockets, no clock, no randomness and no serialization; its only dependency is
-//! `bytes`. It never reads the time and never draws a number: both are arguments.
+//! `bytes`. It never reads the time and never draws a number: both are arguments. Read it in the order a
+//! message travels:
+//!
+//! ```text
+//! Bytes ─► protocol.rs   Protocol::unpack: head and payload, slices of the message
+//!          envelope.rs   Envelope { Head, payload }; the (type, stamp, flags) convention
+//!          message.rs    open: the session's own payloads read; the way back is seal
+//!          session/      handle_message ─► Event, Output
+//!          format.rs     Decode<T>: the payload as the application's type; the way back is Encode<T>
+//! ```
+//!
+//! - A wire format of your own implements [`Protocol`], and [`Format`] if its payloads are new too.
+//! - [`session::Session`] is the conversation of one connection, to be driven over any WebSocket.
+//! - [`Negotiated`] makes several protocols one.
 
 #![forbid(unsafe_code)]
 

@@ -8,12 +8,22 @@ use bytes::Bytes;
 use crate::Text;
 
 /// The payload of a greeting: values that are already encoded in the connection's format.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Hi {
     /// Who the client says it is.
     pub identity: Bytes,
     /// What else it tells about itself; empty when absent.
     pub meta: Bytes,
+}
+
+/// Without the identity, which may be a secret.
+impl fmt::Debug for Hi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hi")
+            .field("identity", &format_args!("{} bytes", self.identity.len()))
+            .field("meta", &self.meta)
+            .finish()
+    }
 }
 
 macro_rules! texts {

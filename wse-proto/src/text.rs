@@ -72,12 +72,26 @@ impl Text {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        let bytes = match &self.0 {
+        // Checked when it was made. Names are short: checking again is cheaper than `unsafe` is worth.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The bytes of the text; cheaper than [`as_str`](Self::as_str).
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
             Repr::Inline { len, buf } => &buf[..usize::from(*len)],
             Repr::Shared(bytes) => bytes,
-        };
-        // Checked when it was made. Names are short: checking again is cheaper than `unsafe` is worth.
-        std::str::from_utf8(bytes).unwrap_or_default()
+        }
+    }
+
+    /// The length in bytes.
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether it is the empty text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -133,7 +147,7 @@ impl From<&Self> for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -141,13 +155,13 @@ impl Eq for Text {}
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -159,7 +173,7 @@ impl PartialOrd for Text {
 
 impl Ord for Text {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_str().cmp(other.as_str())
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 

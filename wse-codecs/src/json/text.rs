@@ -46,7 +46,10 @@ impl<T: Serialize + ?Sized> Encode<T> for Json {
 impl<T: DeserializeOwned> Decode<T> for Json {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         let payload: &[u8] = if payload.is_empty() { b"null" } else { payload };
-        serde_json::from_slice(payload).map_err(|e| {
+        // All at once is faster than string by string, which `from_slice` would do.
+        let text = std::str::from_utf8(payload)
+            .map_err(|e| CodecError::malformed("the payload", "not UTF-8").with_source(e))?;
+        serde_json::from_str(text).map_err(|e| {
             CodecError::value("the payload", "not what its reader wants").with_source(e)
         })
     }
