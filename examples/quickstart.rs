@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use wse_codecs::{Cbor, JsonArray, Protobuf};
 use wse_proto::{Protocol, Speaks};
@@ -113,9 +114,10 @@ where
         println!("phone   closed: {close}");
     }
 
+    // Events are a stream, too.
+    let mut events = server.events();
     desktop.close();
-    desktop.closed().await;
-    settle(&tablet).await?;
+    while !matches!(events.next().await, None | Some(ServerEvent::Disconnected(..))) {}
     server.shutdown(Duration::from_secs(5)).await;
     if let Some(close) = tablet.closed().await {
         println!("tablet  closed: {close}\n");

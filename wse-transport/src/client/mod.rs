@@ -280,10 +280,13 @@ impl<P: Protocol> Client<P> {
         self.shared.command(Command::Close(close));
     }
 
-    /// Waits until the client is idle or offline, and tells how its last connection ended. Cancel safe.
+    /// Waits until the client is idle or offline and its sockets are done with, closing handshakes
+    /// included, and tells how its last connection ended. Cancel safe.
     pub async fn closed(&self) -> Option<Close> {
         let mut status = self.shared.status.subscribe();
         let _ = status.wait_for(|status| matches!(status, Status::Idle | Status::Offline)).await;
+        let mut sockets = self.shared.sockets.subscribe();
+        let _ = sockets.wait_for(|sockets| *sockets == 0).await;
         self.shared.last_close()
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Shared<P: Protocol> {
     pub(super) router: Router<P, Client<P>>,
     pub(super) tasks: Tasks,
     pub(super) status: watch::Sender<Status>,
+    /// Connections whose sockets are not done with, closing ones included.
+    pub(super) sockets: watch::Sender<usize>,
     pub(super) events: broadcast::Sender<ClientEvent>,
     /// Told when the application has dropped its last handle, and how handlers get theirs.
     pub(super) gone: OnceLock<(CancellationToken, Weak<DropGuard>)>,
@@ -101,6 +103,7 @@ impl<P: Protocol> Shared<P> {
             router,
             tasks: Tasks::default(),
             status: watch::Sender::new(Status::Idle),
+            sockets: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             gone: OnceLock::new(),
             state: Mutex::new(state),
