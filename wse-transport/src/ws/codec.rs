@@ -15,8 +15,12 @@ use super::{
 };
 
 /// How much is asked of the transport at once to begin with, in bytes. It doubles, up to
-/// [`READ_AHEAD`], while reads fill the buffer, and halves when they leave most of it empty.
+/// [`READ_AHEAD`], while reads fill the buffer, and halves when [`PATIENCE`] of them have left
+/// most of it empty.
 const READ_CHUNK: usize = 8 * 1024;
+
+/// How many small reads it takes until less is asked for.
+const PATIENCE: u8 = 16;
 
 /// With less room than this at the end of the read buffer, it is renewed.
 const READ_MIN: usize = 2 * 1024;
@@ -49,6 +53,8 @@ pub struct Codec {
     message: Option<Fragments>,
     /// How much to ask of the transport at once, in bytes.
     chunk: usize,
+    /// Reads that left most of the buffer empty, since one filled it.
+    small_reads: u8,
     /// Whether the read buffer has a size that is right no more.
     renew: bool,
 }
@@ -83,6 +89,7 @@ impl Codec {
             reading: Reading::Header,
             message: None,
             chunk: READ_CHUNK,
+            small_reads: 0,
             renew: false,
         }
     }
@@ -169,12 +176,19 @@ impl Codec {
     /// Makes room for the next read, according to what is under way.
     fn reserve(&mut self, src: &mut BytesMut) {
         let room = src.capacity() - src.len();
-        if room == 0 && self.chunk < READ_AHEAD {
-            self.chunk *= 2;
-            self.renew = true;
+        if room == 0 {
+            self.small_reads = 0;
+            if self.chunk < READ_AHEAD {
+                self.chunk *= 2;
+                self.renew = true;
+            }
         } else if room > self.chunk / 4 * 3 && self.chunk > READ_CHUNK {
-            self.chunk /= 2;
-            self.renew = true;
+            self.small_reads += 1;
+            if self.small_reads == PATIENCE {
+                self.small_reads = 0;
+                self.chunk /= 2;
+                self.renew = true;
+            }
         }
         match self.reading {
             Reading::Header => {
