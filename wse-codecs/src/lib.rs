@@ -24,8 +24,10 @@ mod json;
 mod part;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+#[cfg(any(feature = "json", feature = "cbor", feature = "protobuf"))]
+mod put;
 #[cfg(any(feature = "json", feature = "cbor"))]
-mod sink;
+mod scratch;
 
 #[cfg(feature = "cbor")]
 pub use cbor::{Cbor, CborFormat};

@@ -170,6 +170,14 @@ impl Head {
         }
     }
 
+    /// The bytes of [`kind`](Self::kind); cheaper for a protocol that writes bytes.
+    pub fn kind_bytes<'a>(&'a self, types: &'a InternalTypes) -> &'a [u8] {
+        match self {
+            Self::Message { name, .. } | Self::Call { name, .. } => name.as_bytes(),
+            _ => self.kind(types).as_bytes(),
+        }
+    }
+
     /// The `stamp` element of the convention.
     pub fn stamp(&self) -> Option<&Stamp> {
         match self {

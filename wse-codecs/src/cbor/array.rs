@@ -106,14 +106,14 @@ impl Protocol for Cbor {
 /// Writes what comes before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     put_head(major::ARRAY, if head.flags() == 0 { 3 } else { 4 }, out);
-    put_text(head.kind(types), out);
+    put_text(head.kind_bytes(types), out);
 }
 
 /// Writes what comes behind the payload.
 fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => out.extend_from_slice(&[NULL]),
-        Some(Stamp::Text(text)) => put_text(text, out),
+        Some(Stamp::Text(text)) => put_text(text.as_bytes(), out),
         // RFC 8949 §3.1: the argument of a negative integer is -1 - n, its bits inverted.
         Some(Stamp::Int(int)) if *int < 0 => put_head(major::NEGATIVE, !*int as u64, out),
         Some(Stamp::Int(int)) => put_head(major::UNSIGNED, *int as u64, out),

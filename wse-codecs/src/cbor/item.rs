@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::sink::Sink;
+use crate::put::put_around;
+use crate::scratch::through;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,7 +44,7 @@ pub struct CborFormat;
 
 impl<T: Serialize + ?Sized> Encode<T> for CborFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        ciborium::into_writer(value, Sink::new(out))
+        through(out, |out| ciborium::into_writer(value, out))
             .map_err(|e| CodecError::value("the payload", "no form in CBOR").with_source(e))
     }
 }
@@ -65,9 +66,9 @@ impl Format for CborFormat {
 
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
         put_head(major::MAP, 2, out);
-        put_text("identity", out);
+        put_text(b"identity", out);
         put_item(&hi.identity, out);
-        put_text("meta", out);
+        put_text(b"meta", out);
         put_item(&hi.meta, out);
     }
 
@@ -83,14 +84,14 @@ impl Format for CborFormat {
         let message = fault.message.as_ref();
         let count = 1 + u64::from(message.is_some()) + u64::from(!fault.details.is_empty());
         put_head(major::MAP, count, out);
-        put_text("code", out);
-        put_text(fault.code.as_str(), out);
+        put_text(b"code", out);
+        put_text(fault.code.as_str().as_bytes(), out);
         if let Some(message) = message {
-            put_text("message", out);
-            put_text(message, out);
+            put_text(b"message", out);
+            put_text(message.as_bytes(), out);
         }
         if !fault.details.is_empty() {
-            put_text("details", out);
+            put_text(b"details", out);
             out.extend_from_slice(&fault.details);
         }
     }
@@ -184,9 +185,15 @@ pub(super) fn put_head(major: u8, argument: u64, out: &mut BytesMut) {
     }
 }
 
-pub(super) fn put_text(text: &str, out: &mut BytesMut) {
-    put_head(major::TEXT, text.len() as u64, out);
-    out.extend_from_slice(text.as_bytes());
+/// Writes a text whose bytes are known to be UTF-8.
+pub(super) fn put_text(text: &[u8], out: &mut BytesMut) {
+    match u8::try_from(text.len()) {
+        Ok(len @ 0..24) => put_around([major::TEXT << 5 | len], text, [], out),
+        _ => {
+            put_head(major::TEXT, text.len() as u64, out);
+            out.extend_from_slice(text);
+        }
+    }
 }
 
 /// Writes an encoded item, null for an absent one.

@@ -10,6 +10,7 @@ use super::{
     text::{put_integer, put_string},
 };
 use crate::part::part;
+use crate::put::put_around;
 
 /// The messages of the JavaScript package wse: subprotocol `wse-default-json`, text frames.
 ///
@@ -116,18 +117,31 @@ impl Protocol for JsonArray {
 
 /// Writes what comes before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
-    out.extend_from_slice(b"[");
-    put_string(head.kind(types), out);
-    out.extend_from_slice(b",");
+    let kind = head.kind_bytes(types);
+    if scan::plain(kind, 0) == kind.len() {
+        put_around(*b"[\"", kind, *b"\",", out);
+    } else {
+        out.extend_from_slice(b"[");
+        put_string(head.kind(types), out);
+        out.extend_from_slice(b",");
+    }
 }
 
 /// Writes what comes behind the payload.
 fn close(head: &Head, out: &mut BytesMut) {
-    out.extend_from_slice(b",");
     match head.stamp() {
-        None => out.extend_from_slice(b"null"),
-        Some(Stamp::Text(text)) => put_string(text, out),
-        Some(Stamp::Int(int)) => put_integer(*int, out),
+        None => out.extend_from_slice(b",null"),
+        Some(Stamp::Text(text)) if scan::plain(text.as_bytes(), 0) == text.len() => {
+            put_around(*b",\"", text.as_bytes(), *b"\"", out);
+        }
+        Some(Stamp::Text(text)) => {
+            out.extend_from_slice(b",");
+            put_string(text, out);
+        }
+        Some(Stamp::Int(int)) => {
+            out.extend_from_slice(b",");
+            put_integer(*int, out);
+        }
     }
     if head.flags() != 0 {
         out.extend_from_slice(b",");

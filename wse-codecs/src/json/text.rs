@@ -1,7 +1,7 @@
 //! [`Json`]: payloads that serde reads and writes as JSON.
 
 use super::scan;
-use crate::sink::Sink;
+use crate::scratch::through;
 use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
@@ -38,7 +38,7 @@ pub struct Json;
 
 impl<T: Serialize + ?Sized> Encode<T> for Json {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        serde_json::to_writer(Sink::new(out), value)
+        through(out, |out| serde_json::to_writer(out, value))
             .map_err(|e| CodecError::value("the payload", "no form in JSON").with_source(e))
     }
 }
@@ -145,7 +145,7 @@ pub(super) fn put_string(text: &str, out: &mut BytesMut) {
         out.extend_from_slice(b"\"");
     } else {
         // A str has a JSON form and a buffer that grows takes it all: this cannot fail.
-        let written = serde_json::to_writer(Sink::new(out), text);
+        let written = through(out, |out| serde_json::to_writer(out, text));
         debug_assert!(written.is_ok(), "{written:?}");
     }
 }

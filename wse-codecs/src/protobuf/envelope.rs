@@ -61,7 +61,7 @@ impl Protocol for Protobuf {
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
-        put_bytes(TYPE, head.kind(self.internal_types()).as_bytes(), out);
+        put_bytes(TYPE, head.kind_bytes(self.internal_types()), out);
         put_bytes(PAYLOAD, payload, out);
         close(head, out);
     }
@@ -71,7 +71,7 @@ impl Protocol for Protobuf {
         F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
     {
         let start = out.len();
-        put_bytes(TYPE, head.kind(self.internal_types()).as_bytes(), out);
+        put_bytes(TYPE, head.kind_bytes(self.internal_types()), out);
         if let Err(error) = put_bytes_with(PAYLOAD, out, write) {
             out.truncate(start);
             return Err(error);

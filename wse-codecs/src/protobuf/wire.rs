@@ -11,6 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wse_proto::{CodecError, Text};
 
 use crate::MAX_DEPTH;
+use crate::put::put_around;
 
 const PLACE: &str = "the protobuf message";
 
@@ -167,8 +168,11 @@ pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
 
 /// Writes a `string` or `bytes` field. As proto3 has it, an empty one is left out.
 pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut BytesMut) {
-    if !bytes.is_empty() {
-        out.extend_from_slice(&[number << 3 | LENGTH as u8]);
+    let key = number << 3 | LENGTH as u8;
+    if let Ok(len @ 1..0x80) = u8::try_from(bytes.len()) {
+        put_around([key, len], bytes, [], out);
+    } else if !bytes.is_empty() {
+        out.extend_from_slice(&[key]);
         put_varint(bytes.len() as u64, out);
         out.extend_from_slice(bytes);
     }
