@@ -59,6 +59,9 @@ where
         Head::Welcome,
     ] {
         let mut out = BytesMut::with_capacity(1 << 16);
+        // The thread's own buffer grows once.
+        protocol.pack_with(&head, &mut out, |out| format.encode(value, out)).unwrap();
+        out.clear();
         let (packing, ()) = allocations(|| {
             protocol.pack_with(&head, &mut out, |out| format.encode(value, out)).unwrap();
         });
