@@ -1,5 +1,6 @@
 //! What the tests share. Each test program uses only a part of it.
 #![allow(dead_code)]
 
+pub mod endpoints;
 pub mod session;
 pub mod ws;

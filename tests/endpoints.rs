@@ -1,0 +1,601 @@
+//! What a server and a client do for each other: the greeting, messages, calls and handlers.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use support::endpoints::*;
+use tokio::sync::Notify;
+use wse_proto::{CodecError, ErrorCode, Fault};
+use wse_transport::{
+    Accept, CallError, Close, CloseReason, ConnectError, Hello, Refuse, SendError, Server, Status,
+};
+
+over_every_protocol! {
+    the_greeting_tells_who_and_the_welcome_comes_back
+    a_stranger_is_refused
+    an_identity_of_a_wrong_type_is_refused
+    a_server_without_identify_refuses_everybody
+    a_client_without_identity_does_not_greet
+    absent_meta_is_an_empty_map
+    a_connection_keeps_the_state_it_was_accepted_with
+    messages_go_both_ways_in_order
+    a_callback_may_send_behind_the_welcome
+    calls_go_both_ways
+    a_handler_calls_back_over_its_own_connection
+    many_calls_at_once_are_answered_out_of_order
+    a_slow_handler_holds_up_nobody
+    a_failing_message_handler_is_an_error_event
+    a_fault_carries_what_the_procedure_put_into_it
+    an_unknown_procedure_is_a_fault
+    a_payload_of_a_wrong_type_harms_only_itself
+    an_answer_of_a_wrong_type_is_an_error_of_the_caller
+    handlers_come_and_go_at_run_time
+    what_nobody_handles_is_unhandled
+    names_of_the_protocol_itself_cannot_be_used
+    a_call_times_out
+    a_dropped_call_leaves_nothing_behind
+    a_call_fails_at_once_when_its_connection_ends
+}
+
+async fn the_greeting_tells_who_and_the_welcome_comes_back<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = Server::builder(protocol.clone())
+        .identify(move |stranger, hello: Hello<String, Meta>| {
+            seen.add(format!("{} on {}", hello.identity, hello.meta.device));
+            seen.add(stranger.request().uri().path());
+            async move { Ok(Accept::user("ann").welcome(note("hi, ann"))) }
+        })
+        .build();
+    let ann = device(&protocol, &server, "ann", "phone").await;
+    assert_eq!(log.lines(), ["secret of ann on phone", "/"]);
+    assert_eq!(ann.welcome::<Note>().unwrap(), note("hi, ann"));
+    assert_eq!(ann.status(), Status::Ready);
+
+    let conn = server.user("ann").connections().remove(0);
+    assert_eq!(conn.user_id(), "ann");
+    assert_eq!(conn.identity::<String>().unwrap(), "secret of ann");
+    assert_eq!(conn.meta::<Meta>().unwrap(), Meta { device: "phone".to_owned() });
+    assert_eq!(conn.peer_addr(), None);
+    assert_eq!(conn.protocol().name(), protocol.name());
+}
+
+async fn a_stranger_is_refused<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log.events(server(&protocol)).build();
+    let mallory = client(&protocol, &server, "mallory").identity("a guess".to_owned()).build();
+    match mallory.connect().await {
+        Err(ConnectError::Refused(close)) => {
+            assert_eq!(close, Close::normal(CloseReason::NotAuthorized));
+            assert_eq!(close.to_string(), "1000 wse.not-authorized");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(mallory.closed().await, None);
+    assert_eq!(mallory.status(), Status::Offline);
+    assert_eq!(log.lines(), [""; 0]);
+    assert!(server.users().is_empty());
+}
+
+async fn an_identity_of_a_wrong_type_is_refused<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log.events(server(&protocol)).build();
+    let wrong = client(&protocol, &server, "ann").identity(Add { a: 5, b: 3 }).connect().await;
+    match wrong {
+        Err(ConnectError::Refused(close)) => assert_eq!(close.reason, CloseReason::NotAuthorized),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(log.lines(), [""; 0]);
+}
+
+async fn a_server_without_identify_refuses_everybody<P: Talk>(protocol: P) {
+    let server = Server::builder(protocol.clone()).build();
+    match client(&protocol, &server, "ann").connect().await {
+        Err(ConnectError::Refused(close)) => assert_eq!(close.reason, CloseReason::NotAuthorized),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_client_without_identity_does_not_greet<P: Talk>(protocol: P) {
+    let server = server(&protocol).build();
+    let nobody = wse_transport::Client::builder(protocol, wse_transport::memory::URL)
+        .connector(wse_transport::memory::connector(&server))
+        .connect()
+        .await;
+    assert!(matches!(nobody, Err(ConnectError::NoIdentity)), "{nobody:?}");
+}
+
+async fn absent_meta_is_an_empty_map<P: Talk>(protocol: P) {
+    let server = server(&protocol).build();
+    let _ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let conn = server.user("ann").connections().remove(0);
+    assert_eq!(conn.meta::<Meta>().unwrap(), Meta::default());
+}
+
+async fn a_connection_keeps_the_state_it_was_accepted_with<P: Talk>(protocol: P) {
+    struct Role(String);
+    let server = Server::builder(protocol.clone())
+        .identify(|_, hello: Hello<String, Meta>| async move {
+            let role = Role(format!("{} of {}", hello.meta.device, hello.identity));
+            Ok(Accept::user("ann").state(role).state(7_u8))
+        })
+        .connections_per_user(2)
+        .procedure("role", |conn, ()| async move {
+            let role = conn.state::<Role>().ok_or(Fault::new("no role"))?;
+            assert_eq!(conn.state::<u8>().as_deref(), Some(&7));
+            assert!(conn.state::<u16>().is_none());
+            Ok(role.0.clone())
+        })
+        .build();
+    let phone = device(&protocol, &server, "ann", "phone").await;
+    let desk = device(&protocol, &server, "ann", "desk").await;
+    let role: String = phone.call("role", &()).await.unwrap();
+    assert_eq!(role, "phone of secret of ann");
+    let role: String = desk.call("role", &()).await.unwrap();
+    assert_eq!(role, "desk of secret of ann");
+}
+
+async fn messages_go_both_ways_in_order<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let (there, back) = (log.clone(), log.clone());
+    let server = server(&protocol)
+        .on("count", move |conn, n: i64| {
+            there.add(format!("there {n}"));
+            async move { conn.send("count", &n) }
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann")
+        .on("count", move |_, n: i64| {
+            back.add(format!("back {n}"));
+            async {}
+        })
+        .connect()
+        .await
+        .unwrap();
+    for n in 0..500 {
+        ann.send("count", &n).unwrap();
+    }
+    adds(&ann).await.unwrap();
+    let lines = log.lines();
+    for way in ["there", "back"] {
+        let seen: Vec<_> = lines.iter().filter(|line| line.starts_with(way)).collect();
+        let sent: Vec<_> = (0..500).map(|n| format!("{way} {n}")).collect();
+        assert!(seen.into_iter().eq(&sent), "{way}: {lines:?}");
+    }
+}
+
+async fn a_callback_may_send_behind_the_welcome<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let seen = log.clone();
+    let ready = log.clone();
+    let server = server(&protocol)
+        .on("first", move |conn, n: i64| {
+            seen.add(format!("{} says {n}", conn.user_id()));
+            async {}
+        })
+        .connected(move |conn| {
+            ready.add("connected");
+            conn.send("hello", &1).unwrap();
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").build();
+    let greetings = log.clone();
+    ann.on("hello", move |ann, n: i64| {
+        greetings.add("welcomed");
+        async move { ann.send("first", &n) }
+    });
+    ann.connect().await.unwrap();
+    adds(&ann).await.unwrap();
+    assert_eq!(log.lines(), ["connected", "welcomed", "ann says 1"]);
+}
+
+async fn calls_go_both_ways<P: Talk>(protocol: P) {
+    let server = server(&protocol).build();
+    let ann = client(&protocol, &server, "ann")
+        .procedure("shout", |_, Note { text }: Note| async move { Ok(note(text.to_uppercase())) })
+        .connect()
+        .await
+        .unwrap();
+    let sum: i64 = ann.call("add", &Add { a: 5, b: 3 }).await.unwrap();
+    assert_eq!(sum, 8);
+    let conn = server.user("ann").connections().remove(0);
+    let answer: Note = conn.call("shout", &note("hello")).await.unwrap();
+    assert_eq!(answer, note("HELLO"));
+}
+
+async fn a_handler_calls_back_over_its_own_connection<P: Talk>(protocol: P) {
+    let server = server(&protocol)
+        .procedure("ask me", |conn, question: Note| async move {
+            let answer: Note = conn.call("answer", &question).await?;
+            Ok(note(format!("you said {}", answer.text)))
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann")
+        .procedure("answer", |ann, Note { text }: Note| async move {
+            // And once more the other way, while both calls wait.
+            let sum: i64 = ann.call("add", &Add { a: 20, b: 22 }).await?;
+            Ok(note(format!("{text} {sum}")))
+        })
+        .connect()
+        .await
+        .unwrap();
+    let told: Note = ann.call("ask me", &note("how many?")).await.unwrap();
+    assert_eq!(told, note("you said how many? 42"));
+}
+
+async fn many_calls_at_once_are_answered_out_of_order<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = server(&protocol)
+        .procedure("wait", |_, n: i64| async move {
+            tokio::time::sleep(ms(1000 - n.unsigned_abs())).await;
+            Ok(n)
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let calls = (0..300).map(|n| {
+        let (ann, log) = (ann.clone(), log.clone());
+        async move {
+            assert_eq!(ann.call::<_, i64>("wait", &n).await.unwrap(), n);
+            log.add(n.to_string());
+        }
+    });
+    let (_, took) = timed(join_all(calls)).await;
+    assert!(took <= ms(1001), "{took:?}");
+    let backwards: Vec<_> = (0..300).rev().map(|n| n.to_string()).collect();
+    assert_eq!(log.lines(), backwards);
+}
+
+async fn a_slow_handler_holds_up_nobody<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let (go, seen) = (Arc::new(Notify::new()), log.clone());
+    let gate = Arc::clone(&go);
+    let server = server(&protocol)
+        .procedure("slow", move |_, n: i64| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.notified().await;
+                Ok(n)
+            }
+        })
+        .on("note", move |_, Note { text }: Note| {
+            seen.add(text);
+            async {}
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let slow = tokio::spawn({
+        let ann = ann.clone();
+        async move { ann.call::<_, i64>("slow", &7).await }
+    });
+    settle().await;
+    ann.send("note", &note("meanwhile")).unwrap();
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+    assert_eq!(log.lines(), ["meanwhile"]);
+    assert!(!slow.is_finished());
+    go.notify_one();
+    assert_eq!(slow.await.unwrap().unwrap(), 7);
+}
+
+async fn a_failing_message_handler_is_an_error_event<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log
+        .events(server(&protocol))
+        .on("plain", |_, n: i64| async move { n.to_string().parse::<u8>().map(drop) })
+        .on("chosen", |_, ()| async { Err::<(), _>(Fault::new("my-app.no")) })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    log.take();
+    ann.send("plain", &-1).unwrap();
+    ann.send("chosen", &()).unwrap();
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+    let expected = ["error ann plain wse.server.rp.failed", "error ann chosen my-app.no"];
+    assert_eq!(log.lines(), expected);
+}
+
+async fn a_fault_carries_what_the_procedure_put_into_it<P: Talk>(protocol: P) {
+    let server = server(&protocol)
+        .procedure("fail", |conn, n: i64| async move {
+            let details = conn.encode(&Add { a: n, b: 1 })?;
+            Err::<(), _>(Fault::new("my-app.no").message("not today").details(details))
+        })
+        .procedure("plain", |_, text: String| async move { Ok(text.parse::<i64>()?) })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    match ann.call::<_, ()>("fail", &41).await {
+        Err(CallError::Fault(fault)) => {
+            assert_eq!(fault.code, ErrorCode::from("my-app.no"));
+            assert_eq!(fault.message.as_deref(), Some("not today"));
+            assert_eq!(ann.decode::<Add>(&fault.details).unwrap(), Add { a: 41, b: 1 });
+        }
+        other => panic!("{other:?}"),
+    }
+    match ann.call::<_, i64>("plain", &"x".to_owned()).await {
+        Err(CallError::Fault(fault)) => {
+            assert_eq!(fault.code, ErrorCode::Failed);
+            assert_eq!(fault.message.as_deref(), Some("invalid digit found in string"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn an_unknown_procedure_is_a_fault<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log.events(server(&protocol)).build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    log.take();
+    let there = ann.call::<_, ()>("nothing", &()).await;
+    let back = server.user("ann").connections()[0].call::<_, ()>("nothing", &()).await;
+    for outcome in [there, back] {
+        match outcome {
+            Err(CallError::Fault(fault)) => assert_eq!(fault.code, ErrorCode::NotRegistered),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(log.lines(), [""; 0]);
+}
+
+async fn a_payload_of_a_wrong_type_harms_only_itself<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let ran = log.clone();
+    let server = log
+        .events(server(&protocol))
+        .on("note", move |_, _: Note| {
+            ran.add("the handler ran");
+            async {}
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    log.take();
+    ann.send("note", &4711_i64).unwrap();
+    match ann.call::<_, i64>("add", &note("five")).await {
+        Err(CallError::Fault(fault)) => assert_eq!(fault.code, ErrorCode::Failed),
+        other => panic!("{other:?}"),
+    }
+    let expected =
+        ["error ann note wse.server.msg-processing-error", "error ann add wse.server.rp.failed"];
+    assert_eq!(log.lines(), expected);
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn an_answer_of_a_wrong_type_is_an_error_of_the_caller<P: Talk>(protocol: P) {
+    let server = server(&protocol).build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let wrong = ann.call::<_, Note>("add", &Add { a: 1, b: 2 }).await;
+    assert!(matches!(wrong, Err(CallError::Decode(_))), "{wrong:?}");
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn handlers_come_and_go_at_run_time<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = server(&protocol).build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let conn = server.user("ann").connections().remove(0);
+
+    let seen = log.clone();
+    server.on("note", move |_, Note { text }: Note| {
+        seen.add(format!("server {text}"));
+        async {}
+    });
+    let seen = log.clone();
+    ann.on("note", move |_, Note { text }: Note| {
+        seen.add(format!("client {text}"));
+        async {}
+    });
+    server.procedure("twice", |_, n: i64| async move { Ok(2 * n) });
+    ann.procedure("thrice", |_, n: i64| async move { Ok(3 * n) });
+    ann.send("note", &note("1")).unwrap();
+    assert_eq!(ann.call::<_, i64>("twice", &7).await.unwrap(), 14);
+    conn.send("note", &note("2")).unwrap();
+    assert_eq!(conn.call::<_, i64>("thrice", &7).await.unwrap(), 21);
+    assert_eq!(log.take(), ["server 1", "client 2"]);
+
+    // A later handler takes an earlier one's place.
+    server.procedure("twice", |_, n: i64| async move { Ok(-2 * n) });
+    assert_eq!(ann.call::<_, i64>("twice", &7).await.unwrap(), -14);
+
+    assert!(server.off("note") && ann.off("note"));
+    assert!(!server.off("note") && !ann.off("note"));
+    assert!(server.remove_procedure("twice") && ann.remove_procedure("thrice"));
+    assert!(!server.remove_procedure("twice") && !ann.remove_procedure("thrice"));
+    ann.send("note", &note("3")).unwrap();
+    conn.send("note", &note("4")).unwrap();
+    let gone = [
+        ann.call::<_, i64>("twice", &7).await.unwrap_err(),
+        conn.call::<_, i64>("thrice", &7).await.unwrap_err(),
+    ];
+    assert!(gone.iter().all(|error| error.code() == ErrorCode::NotRegistered), "{gone:?}");
+    assert_eq!(log.take(), [""; 0]);
+}
+
+async fn what_nobody_handles_is_unhandled<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let (there, back) = (log.clone(), log.clone());
+    let server = server(&protocol)
+        .unhandled(move |conn, message| {
+            let text = conn.decode::<Note>(&message.payload).unwrap().text;
+            there.add(format!("{} {} {text}", conn.user_id(), message.name));
+            async {}
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    ann.unhandled(move |ann, message| {
+        let back = back.clone();
+        async move {
+            let Note { text } = ann.decode(&message.payload)?;
+            back.add(format!("client {} {text}", message.name));
+            Ok::<_, CodecError>(())
+        }
+    });
+    ann.send("who", &note("1")).unwrap();
+    adds(&ann).await.unwrap();
+    server.user("ann").send("where", &note("2")).unwrap();
+    adds(&ann).await.unwrap();
+    assert_eq!(log.lines(), ["ann who 1", "client where 2"]);
+}
+
+async fn names_of_the_protocol_itself_cannot_be_used<P: Talk>(protocol: P) {
+    let server = server(&protocol).build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let conn = server.user("ann").connections().remove(0);
+    for name in ["", "~wse:hi", "~wse:welcome", "~wse:response"] {
+        assert!(matches!(ann.send(name, &()), Err(SendError::Encode(_))), "{name:?}");
+        assert!(matches!(conn.send(name, &()), Err(SendError::Encode(_))), "{name:?}");
+        let call = ann.call::<_, ()>(name, &()).await;
+        assert!(matches!(call, Err(CallError::Encode(_))), "{name:?}: {call:?}");
+        assert!(server.broadcast(name, &()).is_err(), "{name:?}");
+    }
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn a_call_times_out<P: Talk>(protocol: P) {
+    let server = server(&protocol)
+        .procedure("slow", |_, seconds: i64| async move {
+            tokio::time::sleep(secs(seconds.unsigned_abs())).await;
+            Ok(seconds)
+        })
+        .call_timeout(secs(5))
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    ann.procedure("never", |_, ()| std::future::pending::<Result<(), Fault>>());
+
+    let (outcome, took) = timed(ann.call::<_, i64>("slow", &21)).await;
+    assert!(matches!(outcome, Err(CallError::Timeout)), "{outcome:?}");
+    assert_eq!(outcome.unwrap_err().code().as_str(), "wse.client.rp.timeout");
+    assert_eq!(took.as_secs(), 20);
+    let (outcome, took) = timed(ann.call_within::<_, i64>(Some(ms(300)), "slow", &1)).await;
+    assert!(matches!(outcome, Err(CallError::Timeout)), "{outcome:?}");
+    assert_eq!(took.as_millis() / 10, 30);
+    let (outcome, took) = timed(ann.call_within::<_, i64>(None, "slow", &3600)).await;
+    assert_eq!(outcome.unwrap(), 3600);
+    assert_eq!(took.as_secs(), 3600);
+
+    let conn = server.user("ann").connections().remove(0);
+    let (outcome, took) = timed(conn.call::<_, ()>("never", &())).await;
+    assert!(matches!(outcome, Err(CallError::Timeout)), "{outcome:?}");
+    assert_eq!(took.as_secs(), 5);
+    // The late answers went nowhere.
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn a_dropped_call_leaves_nothing_behind<P: Talk>(protocol: P) {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&answered);
+    let server = server(&protocol)
+        .procedure("slow", move |_, n: i64| {
+            let count = Arc::clone(&count);
+            async move {
+                tokio::time::sleep(secs(1)).await;
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok(n)
+            }
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").max_calls(2).connect().await.unwrap();
+    for n in 0..20 {
+        let dropped = tokio::time::timeout(ms(10), ann.call::<_, i64>("slow", &n)).await;
+        assert!(dropped.is_err());
+    }
+    // Only those that still wait count.
+    let (first, second) = (ann.call::<_, i64>("slow", &1), ann.call::<_, i64>("slow", &2));
+    let third = async {
+        tokio::task::yield_now().await;
+        ann.call::<_, i64>("slow", &3).await
+    };
+    let (first, second, third) = tokio::join!(first, second, third);
+    assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
+    assert!(matches!(third, Err(CallError::TooManyCalls)), "{third:?}");
+    settle().await;
+    assert_eq!(answered.load(Ordering::Relaxed), 22);
+}
+
+async fn a_call_fails_at_once_when_its_connection_ends<P: Talk>(protocol: P) {
+    let server = server(&protocol)
+        .procedure("never", |_, ()| std::future::pending::<Result<(), Fault>>())
+        .build();
+    let never = |ann: &wse_transport::Client<P>| {
+        ann.procedure("never", |_, ()| std::future::pending::<Result<(), Fault>>());
+    };
+
+    // The server ends it.
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    never(&ann);
+    let conn = server.user("ann").connections().remove(0);
+    let end = async {
+        settle().await;
+        conn.close(Close::new(4001, "maintenance"));
+    };
+    let ((there, back, ()), took) =
+        timed(async { tokio::join!(ann.call("never", &()), conn.call("never", &()), end) }).await;
+    assert_eq!(disconnected::<()>(there), Close::new(4001, "maintenance"));
+    assert_eq!(disconnected::<()>(back), Close::new(4001, "maintenance"));
+    assert!(took < ms(10), "{took:?}");
+
+    // The client ends it.
+    let bob = client(&protocol, &server, "bob").connect().await.unwrap();
+    never(&bob);
+    let conn = server.user("bob").connections().remove(0);
+    let end = async {
+        settle().await;
+        bob.close();
+    };
+    let (there, back, ()) = tokio::join!(bob.call("never", &()), conn.call("never", &()), end);
+    assert_eq!(disconnected::<()>(there), Close::normal(CloseReason::ByClient));
+    assert_eq!(disconnected::<()>(back), Close::normal(CloseReason::ByClient));
+
+    // Nothing is sent on what has ended.
+    assert!(matches!(bob.call::<_, ()>("never", &()).await, Err(CallError::NotReady)));
+    assert!(matches!(conn.call::<_, ()>("never", &()).await, Err(CallError::NotReady)));
+    assert!(matches!(conn.send("note", &()), Err(SendError::NotReady)));
+    assert!(!conn.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_messages_are_handled_behind_the_welcome() {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = Server::builder(wse_codecs::JsonArray)
+        .identify(|_, hello: Hello<String>| async move {
+            tokio::time::sleep(secs(1)).await;
+            if hello.identity.is_empty() {
+                return Err(Refuse::not_authorized());
+            }
+            Ok(Accept::user(hello.identity))
+        })
+        .on("note", move |conn, text: String| {
+            seen.add(format!("{} {text}", conn.user_id()));
+            async {}
+        })
+        .build();
+    let mut raw = Raw::stranger(&server).await;
+    raw.say(r#"["~wse:hi",{"identity":"ann"}]"#).await;
+    for n in 0..8 {
+        raw.say(&format!(r#"["note","{n}"]"#)).await;
+    }
+    assert_eq!(log.lines(), [""; 0]);
+    assert_eq!(raw.hear().await, r#"["~wse:welcome",null,null]"#);
+    settle().await;
+    let expected: Vec<_> = (0..8).map(|n| format!("ann {n}")).collect();
+    assert_eq!(log.lines(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_client_can_be_watched() {
+    let protocol = wse_codecs::JsonArray;
+    let server = server(&protocol).build();
+    let ann = client(&protocol, &server, "ann").build();
+    let mut statuses = ann.statuses();
+    let next = async |statuses: &mut (dyn futures::Stream<Item = Status> + Send + Unpin)| {
+        statuses.next().await.unwrap()
+    };
+    assert_eq!(next(&mut statuses).await, Status::Idle);
+    ann.connect().await.unwrap();
+    assert_eq!(next(&mut statuses).await, Status::Ready);
+    ann.close();
+    assert_eq!(next(&mut statuses).await, Status::Offline);
+    drop(ann);
+    assert_eq!(statuses.next().await, None);
+}
