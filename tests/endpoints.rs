@@ -22,12 +22,15 @@ over_every_protocol! {
     a_client_without_identity_does_not_greet
     absent_meta_is_an_empty_map
     a_connection_keeps_the_state_it_was_accepted_with
+    an_identify_that_panics_lets_nobody_in
     messages_go_both_ways_in_order
     a_callback_may_send_behind_the_welcome
     calls_go_both_ways
     a_handler_calls_back_over_its_own_connection
     many_calls_at_once_are_answered_out_of_order
     a_slow_handler_holds_up_nobody
+    a_panicking_procedure_is_a_fault
+    a_panicking_message_handler_is_an_error_event
     a_failing_message_handler_is_an_error_event
     a_fault_carries_what_the_procedure_put_into_it
     an_unknown_procedure_is_a_fault
@@ -137,6 +140,35 @@ async fn a_connection_keeps_the_state_it_was_accepted_with<P: Talk>(protocol: P)
     assert_eq!(role, "phone of secret of ann");
     let role: String = desk.call("role", &()).await.unwrap();
     assert_eq!(role, "desk of secret of ann");
+}
+
+async fn an_identify_that_panics_lets_nobody_in<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = Server::builder(protocol.clone())
+        .identify(|_, hello: Hello<String, Meta>| {
+            assert_ne!(hello.meta.device, "early", "panics before it is awaited");
+            async move {
+                tokio::task::yield_now().await;
+                assert_ne!(hello.meta.device, "late", "panics when it is awaited");
+                Ok(Accept::user("ann"))
+            }
+        })
+        .build();
+    let server = {
+        let log = log.clone();
+        server.on_event(move |event| log.add(line(event)));
+        server
+    };
+    for when in ["early", "late"] {
+        let meta = Meta { device: when.to_owned() };
+        match client(&protocol, &server, "ann").meta(meta).connect().await {
+            // Our own failure, and not a verdict: the client may try again.
+            Err(ConnectError::Refused(close)) => assert_eq!(close.code, 1011, "{when}"),
+            other => panic!("{when}: {other:?}"),
+        }
+        assert_eq!(log.take(), ["error nobody - wse.server.rp.failed"], "{when}");
+    }
+    device(&protocol, &server, "ann", "never").await;
 }
 
 async fn messages_go_both_ways_in_order<P: Talk>(protocol: P) {
@@ -278,6 +310,65 @@ async fn a_slow_handler_holds_up_nobody<P: Talk>(protocol: P) {
     assert!(!slow.is_finished());
     go.notify_one();
     assert_eq!(slow.await.unwrap().unwrap(), 7);
+}
+
+async fn a_panicking_procedure_is_a_fault<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log
+        .events(server(&protocol))
+        .procedure("later", |_, n: i64| async move {
+            tokio::task::yield_now().await;
+            if n > 0 { panic!("secret: {n}") } else { Ok(n) }
+        })
+        .procedure("at once", |_, n: i64| {
+            assert!(n < 0, "secret: {n}");
+            async move { Ok(n) }
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    log.take();
+    for name in ["later", "at once"] {
+        match ann.call::<_, i64>(name, &1).await {
+            Err(CallError::Fault(fault)) => {
+                assert_eq!(fault.code, ErrorCode::Failed, "{name}");
+                assert!(!fault.to_string().contains("secret"), "{fault}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(log.take(), [format!("error ann {name} wse.server.rp.failed")]);
+    }
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn a_panicking_message_handler_is_an_error_event<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log
+        .events(server(&protocol))
+        .on("later", |_, n: i64| async move {
+            tokio::task::yield_now().await;
+            assert!(n < 0, "later");
+        })
+        .on("at once", |_, n: i64| {
+            assert!(n < 0, "at once");
+            async {}
+        })
+        .unhandled(|_, message| {
+            assert_ne!(message.name, "nobody's", "at once");
+            async {}
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    log.take();
+    ann.send("later", &1).unwrap();
+    ann.send("at once", &1).unwrap();
+    ann.send("nobody's", &1).unwrap();
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+    settle().await;
+    let mut lines = log.take();
+    lines.sort();
+    let expected = ["at once", "later", "nobody's"]
+        .map(|name| format!("error ann {name} wse.server.rp.failed"));
+    assert_eq!(lines, expected);
 }
 
 async fn a_failing_message_handler_is_an_error_event<P: Talk>(protocol: P) {

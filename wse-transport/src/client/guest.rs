@@ -1,5 +1,6 @@
 //! [`Guest`]: the client's side of one connection, from greeting to end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -79,7 +80,13 @@ impl<P: Protocol> Side<P> for Guest<P> {
     fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Challenged { quest } => match &self.shared.settings.solver {
-                Some(solve) => self.solving = Some(solve(link.format().clone(), &quest)),
+                Some(solve) => {
+                    let format = link.format().clone();
+                    match catch_unwind(AssertUnwindSafe(|| solve(format, &quest))) {
+                        Ok(solving) => self.solving = Some(solving),
+                        Err(_) => self.give_up(link, panicked()),
+                    }
+                }
                 None => self.give_up(link, ConnectError::NoSolver),
             },
             Event::Ready { welcome } => {
@@ -114,15 +121,17 @@ impl<P: Protocol> Side<P> for Guest<P> {
     }
 
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
-        if let Some(solving) = &mut self.solving
-            && let Poll::Ready(answer) = solving.poll_unpin(cx)
-        {
-            self.solving = None;
-            match answer {
-                // The server may have gone meanwhile.
-                Ok(answer) => drop(link.session(|session, _| session.answer(answer))),
-                Err(fault) => self.give_up(link, ConnectError::Credentials(fault)),
-            }
+        let Some(solving) = &mut self.solving else { return };
+        let answer = match catch_unwind(AssertUnwindSafe(|| solving.poll_unpin(cx))) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(answer)) => answer.map_err(ConnectError::Credentials),
+            Err(_) => Err(panicked()),
+        };
+        self.solving = None;
+        match answer {
+            // The server may have gone meanwhile.
+            Ok(answer) => drop(link.session(|session, _| session.answer(answer))),
+            Err(error) => self.give_up(link, error),
         }
     }
 
@@ -154,4 +163,8 @@ impl<P: Protocol> Drop for Guest<P> {
     fn drop(&mut self) {
         self.shared.sockets.send_modify(|sockets| *sockets -= 1);
     }
+}
+
+fn panicked() -> ConnectError {
+    ConnectError::Credentials(Fault::failed("the solver panicked"))
 }

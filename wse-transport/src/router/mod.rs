@@ -6,6 +6,7 @@ mod handler;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Context;
 
@@ -130,13 +131,14 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
     ) {
         let Scope { link, connection, running, tasks, failed } = scope;
         let started = match find(&self.messages, &name) {
-            Some(handler) => handler(connection, link, &payload),
+            Some(handler) => start(|| handler(connection, link, &payload)),
             None => {
                 let unhandled = self.unhandled.read().unwrap_or_else(PoisonError::into_inner);
                 match unhandled.clone() {
                     Some(handler) => {
                         drop(unhandled);
-                        Ok(handler(connection, Unhandled { name: name.clone(), payload }))
+                        let message = Unhandled { name: name.clone(), payload };
+                        start(|| Ok(handler(connection, message)))
                     }
                     None => {
                         tracing::debug!(%name, "no handler for this message");
@@ -155,14 +157,8 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                     }
                 });
             }
-            // The peer's application meant another type: its connection is none the worse for it.
-            Err(error) => {
-                failed(Failed {
-                    code: ErrorCode::MessageProcessing,
-                    name,
-                    fault: undecodable(&error),
-                });
-            }
+            // Also when the peer's application meant another type, its connection is none the worse for it.
+            Err(NotStarted { code, fault }) => failed(Failed { code, name, fault }),
         }
     }
 
@@ -187,7 +183,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                 failed(Failed { code: ErrorCode::Failed, name, fault });
             }
         };
-        match handler(connection, link, &stamp, &payload) {
+        match start(|| handler(connection, link, &stamp, &payload)) {
             Ok(future) => {
                 let link = Arc::clone(link);
                 running.run(tasks, cx, future, move |outcome| {
@@ -197,7 +193,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                     }
                 });
             }
-            Err(error) => refuse(stamp, name, undecodable(&error)),
+            Err(NotStarted { fault, .. }) => refuse(stamp, name, fault),
         }
     }
 }
@@ -208,6 +204,24 @@ impl<P: Protocol, C> fmt::Debug for Router<P, C> {
             .field("messages", &keys(&self.messages))
             .field("procedures", &keys(&self.procedures))
             .finish_non_exhaustive()
+    }
+}
+
+/// Why there is nothing to run.
+struct NotStarted {
+    code: ErrorCode,
+    fault: Fault,
+}
+
+/// Decodes the payload and calls the handler. Either may panic, like the future that comes of it: the
+/// task of the connection must not end with it.
+fn start(handler: impl FnOnce() -> Result<Handling, CodecError>) -> Result<Handling, NotStarted> {
+    match catch_unwind(AssertUnwindSafe(handler)) {
+        Ok(started) => started.map_err(|error| NotStarted {
+            code: ErrorCode::MessageProcessing,
+            fault: undecodable(&error),
+        }),
+        Err(_) => Err(NotStarted { code: ErrorCode::Failed, fault: panicked() }),
     }
 }
 

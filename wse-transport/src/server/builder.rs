@@ -45,7 +45,8 @@ impl<P: Protocol> ServerBuilder<P> {
     /// [`auth_timeout`](Self::auth_timeout), and ask: [`Stranger::challenge`]. When the client goes meanwhile, or breaks the
     /// protocol, the decision is dropped where it waits and nobody joins.
     ///
-    /// Without it everybody is refused. A greeting that is not of the types asked for is refused.
+    /// Without it everybody is refused. A greeting that is not of the types asked for is refused. A
+    /// panic is an error event and closes the connection with 1011.
     pub fn identify<I, M, W, F, Fut>(mut self, identify: F) -> Self
     where
         F: Fn(Stranger<P>, Hello<I, M>) -> Fut + Send + Sync + 'static,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
@@ -78,8 +79,17 @@ impl<P: Protocol> Host<P> {
             link.session(|session, _| session.refuse());
             return;
         };
-        let deciding = identify(stranger, &hi);
-        self.phase = Phase::Deciding { deciding, hi, answer };
+        match catch_unwind(AssertUnwindSafe(|| identify(stranger, &hi))) {
+            Ok(deciding) => self.phase = Phase::Deciding { deciding, hi, answer },
+            Err(_) => self.undecided(link),
+        }
+    }
+
+    /// `identify` panicked. That is no verdict: the client may try again.
+    fn undecided(&mut self, link: &Arc<Link<P>>) {
+        self.phase = Phase::Gone;
+        self.error(ErrorCode::Failed, "`identify` panicked".to_owned());
+        link.close(Close::new(1011, CloseReason::None));
     }
 
     fn decided(&mut self, link: &Arc<Link<P>>, hi: Hi, verdict: Result<Accepted, Refuse>) {
@@ -170,11 +180,16 @@ impl<P: Protocol> Side<P> for Host<P> {
             self.stop = None;
             link.close(Close::new(1001, CloseReason::ByServer));
         }
-        if let Phase::Deciding { deciding, .. } = &mut self.phase
-            && let Poll::Ready(verdict) = deciding.poll_unpin(cx)
-            && let Phase::Deciding { hi, .. } = std::mem::replace(&mut self.phase, Phase::Gone)
-        {
-            self.decided(link, hi, verdict);
+        let Phase::Deciding { deciding, .. } = &mut self.phase else { return };
+        match catch_unwind(AssertUnwindSafe(|| deciding.poll_unpin(cx))) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(verdict)) => {
+                if let Phase::Deciding { hi, .. } = std::mem::replace(&mut self.phase, Phase::Gone)
+                {
+                    self.decided(link, hi, verdict);
+                }
+            }
+            Err(_) => self.undecided(link),
         }
     }
 
