@@ -673,6 +673,32 @@ async fn pipelined_messages_are_handled_behind_the_welcome() {
     assert_eq!(log.lines(), expected);
 }
 
+/// What was held behind the greeting is not served once a handler has closed the connection.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_closed_is_not_served_any_more() {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = Server::builder(wse_codecs::JsonArray)
+        .identify(|_, hello: Hello<String>| async move {
+            tokio::time::sleep(secs(1)).await;
+            Ok(Accept::user(hello.identity))
+        })
+        .on("drop me", |conn, ()| async move { conn.close(Close::new(4001, "dropped")) })
+        .procedure("pay", move |_, ()| {
+            seen.add("paid");
+            async { Ok(()) }
+        })
+        .build();
+    let mut raw = Raw::stranger(&server).await;
+    raw.say(r#"["~wse:hi",{"identity":"ann"}]"#).await;
+    raw.say(r#"["drop me"]"#).await;
+    raw.say(r#"["pay",null,"1"]"#).await;
+    assert_eq!(raw.hear().await, r#"["~wse:welcome",null,null]"#);
+    assert_eq!(raw.hear().await, "close 4001 dropped");
+    assert_eq!(raw.hear().await, "end");
+    assert_eq!(log.lines(), [""; 0]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_status_of_a_client_can_be_watched() {
     let protocol = wse_codecs::JsonArray;

@@ -178,9 +178,17 @@ impl<P: Protocol> Link<P> {
         self.format.decode(&payload).map_err(CallError::Decode)
     }
 
-    /// Ends the session; the closing handshake follows what is already queued.
+    /// Ends the session; the closing handshake follows what is already queued. What arrived and is
+    /// not handled yet never is: a connection that is being closed is not served.
     pub(crate) fn close(&self, close: Close) {
-        self.with(|state, _| state.session.close(close));
+        self.with(|state, _| {
+            if !state.session.is_closed() {
+                state.session.close(close);
+                state
+                    .events
+                    .retain(|event| !matches!(event, Event::Message { .. } | Event::Call { .. }));
+            }
+        });
     }
 
     /// Runs a decision or a handler of the session, then does what it wants done.
