@@ -21,6 +21,7 @@ over_every_protocol! {
     a_server_without_identify_refuses_everybody
     a_client_without_identity_does_not_greet
     absent_meta_is_an_empty_map
+    a_server_that_asks_for_no_meta_needs_none
     a_connection_keeps_the_state_it_was_accepted_with
     an_identify_that_panics_lets_nobody_in
     messages_go_both_ways_in_order
@@ -117,6 +118,14 @@ async fn absent_meta_is_an_empty_map<P: Talk>(protocol: P) {
     let _ann = client(&protocol, &server, "ann").connect().await.unwrap();
     let conn = server.user("ann").connections().remove(0);
     assert_eq!(conn.meta::<Meta>().unwrap(), Meta::default());
+}
+
+async fn a_server_that_asks_for_no_meta_needs_none<P: Talk>(protocol: P) {
+    let server = Server::builder(protocol.clone())
+        .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+        .build();
+    client(&protocol, &server, "ann").connect().await.unwrap();
+    client(&protocol, &server, "ann").meta(()).connect().await.unwrap();
 }
 
 async fn a_connection_keeps_the_state_it_was_accepted_with<P: Talk>(protocol: P) {

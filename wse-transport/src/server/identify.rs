@@ -209,8 +209,8 @@ where
     })
 }
 
-/// Reads meta; absent counts as an empty map, or as null for a type that wants that. `()` stands for
-/// meta of any shape that nobody wants to know.
+/// Reads meta. Absent and an empty map are the same: what a client says that has none. A type that
+/// wants null takes both too, and `()` stands for meta of any shape that nobody wants to know.
 pub(super) fn meta<F, M: 'static>(format: &F, meta: &Bytes) -> Result<M, CodecError>
 where
     F: Format + Decode<M>,
@@ -219,11 +219,12 @@ where
     if let Some(unit) = (&mut ignored as &mut dyn Any).downcast_mut::<Option<()>>() {
         *unit = Some(());
     }
+    let empty = format.empty_map();
     match ignored {
         Some(unit) => Ok(unit),
-        None if meta.is_empty() => format
-            .decode(&format.empty_map())
-            .or_else(|error| format.decode(meta).map_err(|_| error)),
+        None if meta.is_empty() || *meta == empty => {
+            format.decode(&empty).or_else(|error| format.decode(&Bytes::new()).map_err(|_| error))
+        }
         None => format.decode(meta),
     }
 }
