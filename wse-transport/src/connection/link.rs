@@ -120,7 +120,7 @@ impl<P: Protocol> Link<P> {
             let room = self.room.notified();
             {
                 let state = self.lock();
-                if state.session.is_closed() || !state.outbox.is_full() {
+                if state.session.is_closed() || state.outbox.has_room() {
                     return;
                 }
             }
@@ -220,12 +220,19 @@ impl<P: Protocol> Link<P> {
 
     pub(super) fn next_message(&self) -> Option<ws::Message> {
         let mut state = self.lock();
-        let was_full = state.outbox.is_full();
+        let had_room = state.outbox.has_room();
         let message = state.outbox.pop();
-        if was_full && !state.outbox.is_full() {
+        if !had_room && state.outbox.has_room() {
             self.room.notify_waiters();
         }
         message
+    }
+
+    /// Nothing can be written any more.
+    pub(super) fn discard_outbox(&self) {
+        let mut state = self.lock();
+        state.outbox.clear();
+        self.room.notify_waiters();
     }
 
     /// The close to begin, if any, and whether all that comes before it is written.

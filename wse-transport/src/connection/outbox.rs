@@ -87,6 +87,7 @@ pub(crate) struct Outbox {
     limits: SendQueue,
     queue: VecDeque<(Class, ws::Message)>,
     bytes: usize,
+    /// Since when it is full, or has refused something: until the peer reads on.
     full_since: Option<Duration>,
 }
 
@@ -119,6 +120,10 @@ impl Outbox {
         }
         self.bytes += len;
         self.queue.push_back((class, message));
+        if self.is_full() {
+            // Nobody need try to send more: a peer whose calls we do not read any more does not.
+            self.full_since.get_or_insert(now);
+        }
         Ok(())
     }
 
@@ -144,6 +149,11 @@ impl Outbox {
         self.queue.len() >= self.limits.messages || self.bytes >= self.limits.bytes
     }
 
+    /// Whether it is worth trying to send: it is not full, and what was refused may fit by now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.full_since.is_none()
+    }
+
     /// When the peer is too slow to be kept.
     pub(crate) fn give_up_at(&self) -> Option<Duration> {
         match self.limits.slow_peer {
@@ -167,6 +177,7 @@ impl Outbox {
             }
             keep
         });
+        self.full_since = None;
     }
 }
 
@@ -205,12 +216,12 @@ mod tests {
     fn a_full_queue_refuses_and_the_clock_runs_until_there_is_room() {
         let after = Duration::from_secs(10);
         let mut outbox = outbox(SlowPeer::Close { after });
-        assert_eq!(outbox.give_up_at(), None);
-        let at = Duration::from_secs(5);
-        assert_eq!(outbox.push(at, Class::Message, message(3)), Err(Full));
-        assert_eq!(outbox.push(at * 2, Class::Call, message(3)), Err(Full));
-        assert_eq!(outbox.push(at, Class::Answer, message(3)), Ok(()));
-        assert_eq!(outbox.give_up_at(), Some(at + after));
+        let later = Duration::from_secs(5);
+        assert_eq!(outbox.push(later, Class::Message, message(3)), Err(Full));
+        assert_eq!(outbox.push(later * 2, Class::Call, message(3)), Err(Full));
+        assert_eq!(outbox.push(later, Class::Answer, message(3)), Ok(()));
+        assert_eq!(outbox.give_up_at(), Some(NOW + after));
+        assert!(!outbox.has_room());
         outbox.pop();
         assert!(outbox.is_full());
         outbox.pop();
@@ -238,5 +249,19 @@ mod tests {
         let mut outbox = Outbox::new(SendQueue::default().bytes(5));
         assert_eq!(outbox.push(NOW, Class::Message, message(1)), Ok(()));
         assert_eq!(outbox.push(NOW, Class::Message, message(2)), Err(Full));
+    }
+
+    #[test]
+    fn there_is_no_room_for_what_was_refused_until_something_is_written() {
+        let mut outbox = Outbox::new(SendQueue::default().bytes(25));
+        for n in 0..2 {
+            outbox.push(NOW, Class::Message, message(n)).unwrap();
+        }
+        assert!(!outbox.is_full() && outbox.has_room());
+        assert_eq!(outbox.push(NOW, Class::Message, message(2)), Err(Full));
+        assert!(!outbox.is_full() && !outbox.has_room());
+        outbox.pop();
+        assert!(outbox.has_room());
+        assert_eq!(outbox.push(NOW, Class::Message, message(2)), Ok(()));
     }
 }
