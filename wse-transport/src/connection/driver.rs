@@ -16,7 +16,7 @@ use wse_proto::{Protocol, open};
 use super::link::Link;
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
-/// Messages handled in one go before other tasks get their turn.
+/// Messages handled, or rounds gone without one, before other tasks get their turn.
 const BUDGET: usize = 64;
 
 /// What differs between the server's and the client's end of a connection.
@@ -60,7 +60,9 @@ pub(crate) async fn drive<P, T, S>(
         config,
         ready: false,
         departed: false,
+        broken: false,
         closing: Closing::No,
+        deadline: None,
         sleep: None,
     };
     poll_fn(|cx| driver.poll(cx)).await;
@@ -73,15 +75,19 @@ struct Driver<P: Protocol, T, S> {
     config: DriverConfig,
     ready: bool,
     departed: bool,
+    /// Nothing can be written any more. What the peer said until then is still read: its close frame.
+    broken: bool,
     closing: Closing,
+    /// When a close of ours must be over, with all that is queued before it.
+    deadline: Option<Duration>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closing {
     No,
-    /// We close; what is queued goes first, until the deadline.
-    Flushing(Duration),
+    /// We close; what is queued goes first.
+    Flushing,
     /// A close frame was sent or received; the WebSocket does the rest.
     Handshake,
 }
@@ -90,6 +96,8 @@ enum Closing {
 enum Read {
     Message,
     Nothing,
+    /// It was not looked at: too much is under way, or waits to be written.
+    HeldBack,
     End,
 }
 
@@ -107,11 +115,10 @@ where
             self.events(cx);
             self.raise_limits();
             let read = self.read(cx);
-            if matches!(read, Read::Message) {
-                budget -= 1;
-                if budget > 0 {
-                    continue;
-                }
+            // Rounds count too: those who send from other threads could keep us here for ever.
+            budget -= 1;
+            if matches!(read, Read::Message) && budget > 0 {
+                continue;
             }
             self.events(cx);
             if let Read::End = read {
@@ -119,6 +126,7 @@ where
                 self.link.leave();
                 return Poll::Ready(());
             }
+            let was_broken = self.broken;
             self.write(cx);
             if self.begin_close(cx).is_ready() || self.timeouts(cx).is_ready() {
                 self.link.leave();
@@ -129,7 +137,9 @@ where
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if rest {
+            // The socket wakes us only after it was looked at.
+            let read_on = matches!(read, Read::HeldBack) && !self.holds_back();
+            if rest && !read_on && self.broken == was_broken {
                 return Poll::Pending;
             }
         }
@@ -149,12 +159,18 @@ where
         }
     }
 
+    /// Whether the peer has to wait. Not when the end has begun: it must be seen.
+    fn holds_back(&self) -> bool {
+        let open = self.closing == Closing::No && !self.broken && self.socket.closing().is_open();
+        open && (self.side.is_busy() || self.link.is_full())
+    }
+
     fn read(&mut self, cx: &mut Context<'_>) -> Read {
-        let open = self.closing == Closing::No;
-        if open && (self.side.is_busy() || self.link.is_full()) {
-            return Read::Nothing;
+        if self.holds_back() {
+            return Read::HeldBack;
         }
         match Pin::new(&mut self.socket).poll_next(cx) {
+            Poll::Pending if self.broken => return Read::End,
             Poll::Pending => return Read::Nothing,
             Poll::Ready(None) => return Read::End,
             Poll::Ready(Some(Ok(message))) => match message {
@@ -176,6 +192,10 @@ where
     }
 
     fn message(&mut self, bytes: Bytes) {
+        if self.broken {
+            // It could not be answered.
+            return;
+        }
         match open(self.link.protocol(), bytes) {
             Ok(message) => self.link.session(|session, now| session.handle_message(now, message)),
             Err(error) => self.link.session(|session, _| session.handle_undecodable(error)),
@@ -183,46 +203,58 @@ where
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {
-        if self.closing != Closing::Handshake {
-            while let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(cx) {
+        if let Err(ws::Error::Io(error)) = self.try_write(cx)
+            && !self.broken
+        {
+            tracing::debug!(%error, "nothing can be written any more");
+            self.broken = true;
+        }
+        if self.broken {
+            self.link.discard_outbox();
+        }
+    }
+
+    fn try_write(&mut self, cx: &mut Context<'_>) -> Result<(), ws::Error> {
+        let mut socket = Pin::new(&mut self.socket);
+        if self.closing != Closing::Handshake && !self.broken {
+            while socket.as_mut().poll_ready(cx)?.is_ready() {
                 let Some(message) = self.link.next_message() else { break };
-                // An error shows again, with its cause, when the socket is read.
-                let _ = Pin::new(&mut self.socket).start_send(message);
+                socket.as_mut().start_send(message)?;
             }
         }
-        let _ = Pin::new(&mut self.socket).poll_flush(cx);
+        let _ = socket.poll_flush(cx)?;
+        Ok(())
     }
 
     /// Starts the closing handshake once what was queued before it is written.
     fn begin_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some((close, flushed)) = self.link.closing() else { return Poll::Pending };
         if self.closing == Closing::No {
-            let deadline = self.link.clock.now().saturating_add(self.config.close_timeout);
-            self.closing = Closing::Flushing(deadline);
+            self.deadline = Some(self.link.clock.now().saturating_add(self.config.close_timeout));
+            self.closing = Closing::Flushing;
             self.depart(&close);
         }
-        if let Closing::Flushing(deadline) = self.closing {
-            if flushed {
-                self.closing = Closing::Handshake;
-                let frame = CloseFrame::new(CloseCode::from(close.code), close.reason.to_string());
-                self.socket.close(Some(frame));
-                // Its end must be noticed: go round once more.
-                cx.waker().wake_by_ref();
-            } else if deadline <= self.link.clock.now() {
-                return Poll::Ready(());
-            }
+        if self.closing == Closing::Flushing && flushed {
+            self.closing = Closing::Handshake;
+            let frame = CloseFrame::new(CloseCode::from(close.code), close.reason.to_string());
+            self.socket.close(Some(frame));
+            // Its end must be noticed: go round once more.
+            cx.waker().wake_by_ref();
         }
-        Poll::Pending
+        self.expired()
+    }
+
+    fn expired(&self) -> Poll<()> {
+        match self.deadline {
+            Some(deadline) if deadline <= self.link.clock.now() => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
     }
 
     /// Does what is due and sees to being woken when the next thing is.
     fn timeouts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let flushing = match self.closing {
-                Closing::Flushing(deadline) => Some(deadline),
-                _ => None,
-            };
-            let due = self.link.handle_timeout().into_iter().chain(flushing).min();
+            let due = self.link.handle_timeout().into_iter().chain(self.deadline).min();
             let Some(at) = due.and_then(|due| self.link.clock.at(due)) else {
                 return Poll::Pending;
             };
@@ -238,7 +270,7 @@ where
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if flushing.is_some_and(|deadline| deadline <= self.link.clock.now()) {
+            if self.expired().is_ready() {
                 return Poll::Ready(());
             }
         }
