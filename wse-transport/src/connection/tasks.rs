@@ -26,6 +26,11 @@ impl Tasks {
         });
     }
 
+    /// Runs a task of the endpoint's in a task of the caller's.
+    pub(crate) async fn run(&self, task: impl Future<Output = ()>) {
+        self.tracker.track_future(self.cancel.run_until_cancelled(task)).await;
+    }
+
     /// Waits until all tasks have ended; none may be spawned any more for this to come.
     pub(crate) async fn join(&self) {
         self.tracker.close();

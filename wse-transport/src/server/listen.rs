@@ -38,7 +38,7 @@ impl<P: Protocol> Server<P> {
         self.inner.tasks.spawn(async move {
             let stop = server.inner.stop.clone();
             stop.run_until_cancelled(accept_all(listener, |io, peer| {
-                server.inner.tasks.spawn(server.clone().accept(io, Some(peer)));
+                server.inner.tasks.spawn(server.clone().serve_new(io, Some(peer)));
             }))
             .await;
         });
@@ -47,14 +47,30 @@ impl<P: Protocol> Server<P> {
 
     /// Serves one connection that begins with an HTTP upgrade, over any transport, to its end. Any path is
     /// accepted. The transport's own options, such as `TCP_NODELAY`, are the caller's.
-    pub async fn accept<T>(self, mut io: T, peer_addr: Option<SocketAddr>)
+    ///
+    /// [`Server::shutdown`] ends it too, and waits for it. Not cancel safe: dropping the future drops the
+    /// connection.
+    pub async fn accept<T>(self, io: T, peer_addr: Option<SocketAddr>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let tasks = self.inner.tasks.clone();
+        tasks.run(self.serve_new(io, peer_addr)).await;
+    }
+
+    async fn serve_new<T>(self, mut io: T, peer_addr: Option<SocketAddr>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let clock = Clock::start();
         let head = self.inner.config.head;
         let timeout = self.inner.config.handshake_timeout;
-        let Some((request, leftover)) = read_head(&mut io, &head, timeout).await else { return };
+        let reading = read_head(&mut io, &head, timeout);
+        // Who has not even asked yet is not waited for.
+        let Some(Some((request, leftover))) = self.inner.stop.run_until_cancelled(reading).await
+        else {
+            return;
+        };
         self.serve(io, request, leftover, peer_addr, clock).await;
     }
 
@@ -63,7 +79,7 @@ impl<P: Protocol> Server<P> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.inner.tasks.spawn(self.clone().accept(io, None));
+        self.inner.tasks.spawn(self.clone().serve_new(io, None));
     }
 
     /// Serves a connection whose request is read.
