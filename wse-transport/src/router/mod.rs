@@ -158,7 +158,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                 });
             }
             // Also when the peer's application meant another type, its connection is none the worse for it.
-            Err(NotStarted { code, fault }) => failed(Failed { code, name, fault }),
+            Err((code, fault)) => failed(Failed { code, name, fault: *fault }),
         }
     }
 
@@ -193,7 +193,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                     }
                 });
             }
-            Err(NotStarted { fault, .. }) => refuse(stamp, name, fault),
+            Err((_, fault)) => refuse(stamp, name, *fault),
         }
     }
 }
@@ -207,21 +207,16 @@ impl<P: Protocol, C> fmt::Debug for Router<P, C> {
     }
 }
 
-/// Why there is nothing to run.
-struct NotStarted {
-    code: ErrorCode,
-    fault: Fault,
-}
-
-/// Decodes the payload and calls the handler. Either may panic, like the future that comes of it: the
-/// task of the connection must not end with it.
-fn start(handler: impl FnOnce() -> Result<Handling, CodecError>) -> Result<Handling, NotStarted> {
+/// Decodes the payload and calls the handler; without a future there is a code and a fault instead.
+/// Either may panic, like the future that comes of it: the task of the connection must not end with it.
+fn start(
+    handler: impl FnOnce() -> Result<Handling, CodecError>,
+) -> Result<Handling, (ErrorCode, Box<Fault>)> {
     match catch_unwind(AssertUnwindSafe(handler)) {
-        Ok(started) => started.map_err(|error| NotStarted {
-            code: ErrorCode::MessageProcessing,
-            fault: undecodable(&error),
-        }),
-        Err(_) => Err(NotStarted { code: ErrorCode::Failed, fault: panicked() }),
+        Ok(started) => {
+            started.map_err(|error| (ErrorCode::MessageProcessing, Box::new(undecodable(&error))))
+        }
+        Err(_) => Err((ErrorCode::Failed, Box::new(panicked()))),
     }
 }
 
