@@ -53,8 +53,9 @@ pub(super) async fn manage<P: Protocol>(
     loop {
         let attempted = tokio::select! {
             biased;
-            woken = next(&shared, &mut commands) => Err(woken),
+            // First: a server may welcome and close in one breath, and that is a connection too.
             connected = connect(&shared, &target) => Ok(connected),
+            woken = next(&shared, &mut commands) => Err(woken),
         };
         let error = match attempted {
             Ok(Ok(connection)) => {
