@@ -35,7 +35,6 @@ impl<P: Protocol> Guest<P> {
         welcomed: oneshot::Sender<Result<Bytes, ConnectError>>,
         ended: oneshot::Sender<Close>,
     ) -> Self {
-        shared.sockets.send_modify(|sockets| *sockets += 1);
         Self {
             shared,
             running: Running::default(),
@@ -156,12 +155,6 @@ impl<P: Protocol> Side<P> for Guest<P> {
         if let Some(ended) = self.ended.take() {
             let _ = ended.send(close.clone());
         }
-    }
-}
-
-impl<P: Protocol> Drop for Guest<P> {
-    fn drop(&mut self) {
-        self.shared.sockets.send_modify(|sockets| *sockets -= 1);
     }
 }
 

@@ -1,11 +1,13 @@
 //! The task of one client: connects, waits for the end, and connects again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use wse_proto::session::{Close, Session, reconnects};
-use wse_proto::{CloseReason, Protocol};
+use wse_proto::{CloseReason, Fault, Protocol};
 
 use super::error::ConnectError;
 use super::guest::Guest;
@@ -43,89 +45,97 @@ impl Waiting {
 
 pub(super) async fn manage<P: Protocol>(
     shared: Arc<Shared<P>>,
-    number: u64,
     mut target: Target<P>,
     mut commands: mpsc::UnboundedReceiver<Command<P>>,
     done: Done,
 ) {
     let mut waiting = Waiting(Some(done));
-    let mut attempt = 0;
-    loop {
+    let stop = Stop(&shared);
+    // In a row: attempts that failed, and waits before another.
+    let (mut failed, mut waits) = (0, 0);
+    let outcome = loop {
         let attempted = tokio::select! {
             biased;
-            // First: a server may welcome and close in one breath, and that is a connection too.
-            connected = connect(&shared, &target) => Ok(connected),
             woken = next(&shared, &mut commands) => Err(woken),
+            connected = connect(&shared, &target) => Ok(connected),
         };
-        let error = match attempted {
+        let (why, error) = match attempted {
             Ok(Ok(connection)) => {
-                attempt = 0;
+                (failed, waits) = (0, 0);
                 waiting.tell(Ok(()));
                 match live(&shared, connection, &mut commands).await {
-                    Ended::Closed => break,
+                    Ended::Closed => break Ok(()),
                     Ended::Jumped(to, done) => {
                         target = to;
                         waiting = Waiting(Some(done));
+                        shared.jumping();
                         continue;
                     }
-                    Ended::Lost(close) => {
-                        if shared.settings.reconnect.is_none() || !reconnects(close.code) {
-                            break;
-                        }
-                        ConnectError::Refused(close)
+                    Ended::Lost(close) if reconnects(close.code) => {
+                        (format!("the connection was lost: {close}"), None)
                     }
+                    Ended::Lost(_) => break Ok(()),
                 }
             }
-            Ok(Err(error)) => error,
-            Err(Woken::Close(_)) => {
-                waiting.tell(Err(ConnectError::Closed));
-                break;
+            Ok(Err(error)) => {
+                failed += 1;
+                if !error.is_transient() {
+                    break Err(error);
+                }
+                (error.chain(), Some(error))
             }
+            Err(Woken::Close(_)) => break Err(ConnectError::Closed),
             Err(Woken::Jump(to, done)) => {
                 target = to;
+                (failed, waits) = (0, 0);
                 waiting.tell(Err(ConnectError::Closed));
                 waiting = Waiting(Some(done));
+                shared.jumping();
                 continue;
             }
         };
-        let Some(after) = retry_after(&shared, &error, attempt) else {
-            waiting.tell(Err(error));
-            break;
+        let Some(after) = retry_after(&shared, failed, waits) else {
+            break error.map_or(Ok(()), Err);
         };
-        attempt += 1;
-        if attempt > 1 || waiting.0.is_none() {
+        waits += 1;
+        if waiting.0.is_none() {
             shared.set_status(Status::Reconnecting);
         }
-        let _ = shared.events.send(ClientEvent::Retrying { error: error.chain(), after });
+        let _ = shared.events.send(ClientEvent::Retrying { error: why, after });
         tokio::select! {
             biased;
             woken = next(&shared, &mut commands) => match woken {
-                Woken::Close(_) => {
-                    waiting.tell(Err(ConnectError::Closed));
-                    break;
-                }
+                Woken::Close(_) => break Err(ConnectError::Closed),
                 Woken::Jump(to, done) => {
                     target = to;
+                    (failed, waits) = (0, 0);
                     waiting.tell(Err(ConnectError::Closed));
                     waiting = Waiting(Some(done));
-                    attempt = 0;
+                    shared.jumping();
                 }
             },
             () = tokio::time::sleep(after) => {}
         }
+    };
+    // First, so that whoever is told may connect again at once.
+    drop(stop);
+    waiting.tell(outcome);
+}
+
+/// A client stops when its manager ends, however it ends.
+struct Stop<'a, P: Protocol>(&'a Shared<P>);
+
+impl<P: Protocol> Drop for Stop<'_, P> {
+    fn drop(&mut self) {
+        self.0.stop();
     }
-    shared.stop(number);
 }
 
 /// How long to wait before the next attempt; `None` to give up.
-fn retry_after<P: Protocol>(
-    shared: &Shared<P>,
-    error: &ConnectError,
-    attempt: u32,
-) -> Option<Duration> {
+fn retry_after<P: Protocol>(shared: &Shared<P>, failed: u32, waits: u32) -> Option<Duration> {
     let backoff = shared.settings.reconnect?;
-    let gives_up = !error.is_transient() || backoff.attempts.is_some_and(|most| attempt >= most);
-    (!gives_up).then(|| backoff.delay(attempt, luck::unit()))
+    let gives_up = backoff.attempts.is_some_and(|most| failed >= most);
+    (!gives_up).then(|| backoff.delay(waits, luck::unit()))
 }
 
 /// The next command; the end of the last handle counts as one.
@@ -172,17 +182,17 @@ async fn live<P: Protocol>(
     let woken = tokio::select! {
         biased;
         close = &mut ended => {
-            return Ended::Lost(close.unwrap_or(Close::VANISHED));
+            return Ended::Lost(close.unwrap_or_else(|_| {
+                // Its task did not come to its own end.
+                shared.ended(&Close::VANISHED);
+                Close::VANISHED
+            }));
         }
         woken = next(shared, commands) => woken,
     };
     let (close, then) = match woken {
-        Woken::Close(close) => {
-            shared.leave(Status::Offline);
-            (close, Ended::Closed)
-        }
+        Woken::Close(close) => (close, Ended::Closed),
         Woken::Jump(target, done) => {
-            shared.leave(Status::Reconnecting);
             (Close::new(4000, CloseReason::Jump), Ended::Jumped(target, done))
         }
     };
@@ -224,7 +234,11 @@ async fn open<P: Protocol>(
         .select(&offered)
         .ok_or(HandshakeError::Response(crate::handshake::ResponseError::SubprotocolMissing))?;
     let hi = match protocol.has_greeting() {
-        true => Some(target.credentials.hi(protocol.format()).await?),
+        true => {
+            let hi = AssertUnwindSafe(target.credentials.hi(protocol.format())).catch_unwind();
+            let panicked = |_| Err(ConnectError::Credentials(Fault::failed("they panicked")));
+            Some(hi.await.unwrap_or_else(panicked)?)
+        }
         false => None,
     };
 
@@ -237,7 +251,12 @@ async fn open<P: Protocol>(
     let (ends, ended) = oneshot::channel();
     let guest = Guest::new(Arc::clone(shared), welcomed, ends);
     let driver = DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout };
-    shared.tasks.spawn(drive(socket, Arc::clone(&link), guest, driver));
+    let driving = shared.driving();
+    let drive = drive(socket, Arc::clone(&link), guest, driver);
+    shared.tasks.spawn(async move {
+        let _driving = driving;
+        drive.await;
+    });
     let mut greeting = Greeting(Some(Arc::clone(&link)));
     welcome.await.unwrap_or(Err(ConnectError::Closed))?;
     greeting.0 = None;

@@ -122,11 +122,10 @@ impl<P: Protocol> Client<P> {
         self.shared.send(name.into(), payload)
     }
 
-    /// Waits until the send queue has room, or the connection has ended. Cancel safe.
+    /// Waits until the send queue has room, or the connection has ended; while there is none, until the
+    /// [`offline_queue`](ClientBuilder::offline_queue) has room. Cancel safe.
     pub async fn room(&self) {
-        if let Some(link) = self.shared.link() {
-            link.room().await;
-        }
+        self.shared.room().await;
     }
 
     /// Calls a procedure of the server's, within the client's call timeout (default 20 s).
@@ -270,7 +269,8 @@ impl<P: Protocol> Client<P> {
     }
 
     /// Closes the connection, or stops connecting, with 1000 `wse.by-client`; it is not opened again.
-    /// What is queued is sent first. [`closed`](Self::closed) waits for the end.
+    /// What is queued is sent first. [`closed`](Self::closed) waits for the end: do so before the program
+    /// ends.
     pub fn close(&self) {
         self.close_with(Close::normal(CloseReason::ByClient));
     }
@@ -280,14 +280,21 @@ impl<P: Protocol> Client<P> {
         self.shared.command(Command::Close(close));
     }
 
-    /// Waits until the client is idle or offline and its sockets are done with, closing handshakes
-    /// included, and tells how its last connection ended. Cancel safe.
+    /// Waits until the client is idle or offline and its closing handshake is over, and tells how its last
+    /// connection ended. What was sent before [`close`](Self::close) is written then, unless the server
+    /// does not read it within the [`close_timeout`](ClientBuilder::close_timeout). Cancel safe.
     pub async fn closed(&self) -> Option<Close> {
+        let ends = |status: &Status| matches!(status, Status::Idle | Status::Offline);
         let mut status = self.shared.status.subscribe();
-        let _ = status.wait_for(|status| matches!(status, Status::Idle | Status::Offline)).await;
-        let mut sockets = self.shared.sockets.subscribe();
-        let _ = sockets.wait_for(|sockets| *sockets == 0).await;
-        self.shared.last_close()
+        let _ = status.wait_for(ends).await;
+        let close = self.shared.last_close();
+        let mut driven = self.shared.driven.subscribe();
+        tokio::select! {
+            _ = driven.wait_for(|count| *count == 0) => {}
+            // Somebody connects it anew.
+            _ = status.wait_for(|status| !ends(status)) => {}
+        }
+        close
     }
 }
 

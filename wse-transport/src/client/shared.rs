@@ -57,8 +57,8 @@ pub(super) struct Shared<P: Protocol> {
     pub(super) router: Router<P, Client<P>>,
     pub(super) tasks: Tasks,
     pub(super) status: watch::Sender<Status>,
-    /// Connections whose sockets are not done with, closing ones included.
-    pub(super) sockets: watch::Sender<usize>,
+    /// Connections that are driven, those in their closing handshake included.
+    pub(super) driven: watch::Sender<usize>,
     pub(super) events: broadcast::Sender<ClientEvent>,
     /// Told when the application has dropped its last handle, and how handlers get theirs.
     pub(super) gone: OnceLock<(CancellationToken, Weak<DropGuard>)>,
@@ -75,10 +75,6 @@ struct State<P: Protocol> {
     protocol: P,
     welcome: Bytes,
     last_close: Option<Close>,
-    /// Where the end of the connection leads, when we are the ones to end it.
-    leaving: Option<Status>,
-    /// Counts the managers, so that an old one leaves a new one alone.
-    managers: u64,
 }
 
 impl<P: Protocol> Shared<P> {
@@ -95,15 +91,13 @@ impl<P: Protocol> Shared<P> {
             protocol: settings.protocol.clone(),
             welcome: Bytes::new(),
             last_close: None,
-            leaving: None,
-            managers: 0,
         };
         Self {
             settings,
             router,
             tasks: Tasks::default(),
             status: watch::Sender::new(Status::Idle),
-            sockets: watch::Sender::new(0),
+            driven: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             gone: OnceLock::new(),
             state: Mutex::new(state),
@@ -122,12 +116,10 @@ impl<P: Protocol> Shared<P> {
         let (done, connected) = oneshot::channel();
         state.commands = Some(sender);
         state.last_close = None;
-        state.leaving = None;
-        state.managers += 1;
-        let (target, number) = (state.target.clone(), state.managers);
-        drop(state);
+        let target = state.target.clone();
         self.set_status(Status::Connecting);
-        self.tasks.spawn(manage(Arc::clone(self), number, target, commands, done));
+        drop(state);
+        self.tasks.spawn(manage(Arc::clone(self), target, commands, done));
         Ok(connected)
     }
 
@@ -206,37 +198,54 @@ impl<P: Protocol> Shared<P> {
         let _ = self.events.send(ClientEvent::Ready(welcome));
     }
 
-    /// The connection is about to be ended by us.
-    pub(super) fn leave(&self, to: Status) {
-        self.state().leaving = Some(to);
-    }
-
-    /// The connection has ended: whoever is told of it finds the status changed.
+    /// The connection has ended. Whoever is told of it, such as by a failed call, finds the client
+    /// no longer ready.
     pub(super) fn ended(&self, close: &Close) {
-        let again = self.settings.reconnect.is_some() && reconnects(close.code);
         let mut state = self.state();
-        let next = match state.leaving.take() {
-            Some(status) => status,
-            None if again => Status::Reconnecting,
-            None => Status::Offline,
-        };
         state.link = None;
         state.last_close = Some(close.clone());
-        if next == Status::Offline {
-            state.rest();
+        if self.settings.reconnect.is_some() && reconnects(close.code) {
+            self.set_status(Status::Reconnecting);
         }
         drop(state);
-        self.set_status(next);
         let _ = self.events.send(ClientEvent::Closed(close.clone()));
     }
 
-    /// This manager stops: nothing is sent any more, unless another has begun.
-    pub(super) fn stop(&self, manager: u64) {
+    /// The manager goes elsewhere, wherever it was.
+    pub(super) fn jumping(&self) {
         let mut state = self.state();
-        if state.managers == manager {
-            state.rest();
-            drop(state);
-            self.set_status(Status::Offline);
+        state.link = None;
+        self.set_status(Status::Reconnecting);
+    }
+
+    /// The manager stops: nothing is sent any more.
+    pub(super) fn stop(&self) {
+        let mut state = self.state();
+        state.commands = None;
+        state.link = None;
+        state.waiting.clear();
+        // Under the lock, lest it overtake that of a manager which is started meanwhile.
+        self.set_status(Status::Offline);
+    }
+
+    /// Counts a connection until it is dropped.
+    pub(super) fn driving(self: &Arc<Self>) -> Driving<P> {
+        self.driven.send_modify(|count| *count += 1);
+        Driving(Arc::clone(self))
+    }
+
+    /// Waits until a message may be sent, or kept.
+    pub(super) async fn room(&self) {
+        let mut status = self.status.subscribe();
+        loop {
+            if let Some(link) = self.link().filter(|link| link.is_ready()) {
+                return link.room().await;
+            }
+            let most = self.settings.offline_queue;
+            let full = most > 0 && self.state().waiting.len() >= most;
+            if !full || status.changed().await.is_err() {
+                return;
+            }
         }
     }
 
@@ -273,10 +282,11 @@ impl<P: Protocol> Shared<P> {
     }
 }
 
-impl<P: Protocol> State<P> {
-    /// Nobody connects any more.
-    fn rest(&mut self) {
-        self.commands = None;
-        self.waiting.clear();
+/// See [`Shared::driving`].
+pub(super) struct Driving<P: Protocol>(Arc<Shared<P>>);
+
+impl<P: Protocol> Drop for Driving<P> {
+    fn drop(&mut self) {
+        self.0.driven.send_modify(|count| *count -= 1);
     }
 }

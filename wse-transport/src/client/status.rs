@@ -39,9 +39,9 @@ pub enum ClientEvent {
     Ready(Bytes),
     /// The connection has ended, or its closing handshake has begun.
     Closed(Close),
-    /// An attempt to connect failed, and another follows.
+    /// The connection was lost or an attempt to connect failed, and another follows.
     Retrying {
-        /// Why it failed, with its causes.
+        /// Why, with its causes.
         error: String,
         /// How long until the next.
         after: Duration,
