@@ -191,6 +191,7 @@ pub trait Protocol: Clone + Send + Sync + 'static {
 )]
 pub trait Speaks<T>: Protocol<Format: Encode<T> + Decode<T>> {}
 
+#[diagnostic::do_not_recommend]
 impl<P, T> Speaks<T> for P
 where
     P: Protocol,

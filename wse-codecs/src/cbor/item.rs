@@ -42,6 +42,7 @@ use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CborFormat;
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Encode<T> for CborFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
         through(out, |out| ciborium::into_writer(value, out))
@@ -49,6 +50,7 @@ impl<T: Serialize + ?Sized> Encode<T> for CborFormat {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for CborFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         let payload: &[u8] = if payload.is_empty() { &[NULL] } else { payload };

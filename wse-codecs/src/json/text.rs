@@ -36,6 +36,7 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Encode<T> for Json {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
         through(out, |out| serde_json::to_writer(out, value))
@@ -43,6 +44,7 @@ impl<T: Serialize + ?Sized> Encode<T> for Json {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for Json {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         let payload: &[u8] = if payload.is_empty() { b"null" } else { payload };

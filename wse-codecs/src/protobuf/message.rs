@@ -32,6 +32,7 @@ use super::wire::{self, put_bytes};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prost;
 
+#[diagnostic::do_not_recommend]
 impl<T: prost::Message> Encode<T> for Prost {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
         // Into a slice of the right length, because `BytesMut` checks its capacity for every byte.
@@ -44,6 +45,7 @@ impl<T: prost::Message> Encode<T> for Prost {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: prost::Message + Default> Decode<T> for Prost {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         // From `Bytes`, so that a message's own fields of `Bytes` are slices as well.
