@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -109,26 +109,37 @@ fn swap_codec_runs_one_function_with_each() {
 
 #[test]
 fn chat_carries_what_one_says_to_the_other() {
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("the chat hangs");
+            std::process::abort();
+        }
+    });
     let server = Serving::start("chat", &["serve", "127.0.0.1:0"]);
     let mut ann = join(&server.url, "ann");
-    let mut bob = join(&server.url, "bob");
     let mut heard = BufReader::new(ann.stdout.take().expect("piped"));
+    until(&mut heard, "here: ann");
+    let mut bob = join(&server.url, "bob");
     let mut say = bob.stdin.take().expect("piped");
     writeln!(say, "good morning").expect("bob listens");
     drop(say);
-    let wanted = "bob: good morning";
-    let deadline = Instant::now() + PATIENCE;
-    let mut line = String::new();
-    while line.trim() != wanted {
-        line.clear();
-        let read = heard.read_line(&mut line).expect("ann prints");
-        assert!(read > 0 && Instant::now() < deadline, "ann never heard it");
-    }
+    until(&mut heard, "bob: good morning");
     assert!(finish("chat join bob", bob).contains("here: "));
     drop(ann.stdin.take());
     let mut rest = String::new();
     heard.read_to_string(&mut rest).expect("ann prints");
     assert!(ann.wait().expect("it can be waited for").success());
+    drop(done);
+}
+
+/// Reads lines up to this one.
+fn until(lines: &mut impl BufRead, wanted: &str) {
+    let mut line = String::new();
+    while line.trim() != wanted {
+        line.clear();
+        assert!(lines.read_line(&mut line).expect("it prints") > 0, "it never printed {wanted:?}");
+    }
 }
 
 fn join(url: &str, name: &str) -> Child {
