@@ -10,6 +10,7 @@ use futures::future::join_all;
 use support::endpoints::*;
 use tokio::sync::Notify;
 use wse_proto::{CodecError, ErrorCode, Fault};
+use wse_transport::auth::hmac_answer;
 use wse_transport::{
     Accept, CallError, Close, CloseReason, ConnectError, Hello, Refuse, SendError, Server, Status,
 };
@@ -17,6 +18,8 @@ use wse_transport::{
 over_every_protocol! {
     the_greeting_tells_who_and_the_welcome_comes_back
     a_stranger_is_refused
+    a_refusal_may_say_why
+    a_challenge_proves_a_shared_secret
     an_identity_of_a_wrong_type_is_refused
     a_server_without_identify_refuses_everybody
     a_client_without_identity_does_not_greet
@@ -83,6 +86,56 @@ async fn a_stranger_is_refused<P: Talk>(protocol: P) {
     assert_eq!(mallory.status(), Status::Offline);
     assert_eq!(log.lines(), [""; 0]);
     assert!(server.users().is_empty());
+}
+
+async fn a_refusal_may_say_why<P: Talk>(protocol: P) {
+    let server = Server::builder(protocol.clone())
+        .identify(|_, hello: Hello<String, Meta>| async move {
+            match hello.identity.as_str() {
+                "banned" => Err(Refuse::with(Close::new(4003, "banned"))),
+                // Any error will do; what it says stays here.
+                number => Ok(Accept::user(number.parse::<u8>()?.to_string())),
+            }
+        })
+        .build();
+    for (identity, expected) in [("banned", "4003 banned"), ("x", "1000 wse.not-authorized")] {
+        let refused = client(&protocol, &server, "").identity(identity.to_owned()).connect().await;
+        match refused {
+            Err(ConnectError::Refused(close)) => assert_eq!(close.to_string(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+    client(&protocol, &server, "").identity("7".to_owned()).connect().await.unwrap();
+    assert!(server.user("7").is_connected());
+}
+
+async fn a_challenge_proves_a_shared_secret<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let quests = log.clone();
+    let server = Server::builder(protocol.clone())
+        .identify(|stranger, hello: Hello<String, Meta>| async move {
+            stranger.challenge_hmac(&hello.identity, b"secret").await?;
+            Ok(Accept::user(hello.identity))
+        })
+        .build();
+    let as_ann = |secret: &'static [u8], name: &'static str| {
+        let quests = quests.clone();
+        client(&protocol, &server, "").identity("ann".to_owned()).solver(move |quest: String| {
+            quests.add(&quest);
+            async move { Ok(hmac_answer(secret, name, &quest)) }
+        })
+    };
+    as_ann(b"secret", "ann").connect().await.unwrap();
+    assert!(server.user("ann").is_connected());
+    for (secret, name) in [(&b"guess"[..], "ann"), (b"secret", "bob"), (b"", "")] {
+        let refused = as_ann(secret, name).connect().await;
+        assert!(matches!(refused, Err(ConnectError::Refused(_))), "{refused:?}");
+    }
+    // Never the same question twice.
+    let mut asked = log.lines();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 4);
 }
 
 async fn an_identity_of_a_wrong_type_is_refused<P: Talk>(protocol: P) {
