@@ -143,7 +143,7 @@ async fn a_broadcast_is_encoded_once_per_protocol_in_use() {
     for _ in 0..20 {
         clients.push(speaking(JsonArray, &server, "ann", &log).await);
     }
-    (json.take(), cbor.take());
+    let _ = (json.take(), cbor.take());
     assert_eq!(server.broadcast("note", &note("1")).unwrap(), 20);
     assert_eq!((json.take(), cbor.take()), (1, 0), "nobody speaks CBOR");
 
@@ -151,7 +151,7 @@ async fn a_broadcast_is_encoded_once_per_protocol_in_use() {
     for _ in 0..30 {
         others.push(speaking(Cbor, &server, "bob", &log).await);
     }
-    (json.take(), cbor.take());
+    let _ = (json.take(), cbor.take());
     assert_eq!(server.broadcast("note", &note("2")).unwrap(), 50);
     assert_eq!((json.take(), cbor.take()), (1, 1));
     assert_eq!(server.broadcast_except("ann", "note", &note("3")).unwrap(), 30);
