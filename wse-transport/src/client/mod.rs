@@ -128,7 +128,8 @@ impl<P: Protocol> Client<P> {
         self.shared.room().await;
     }
 
-    /// Calls a procedure of the server's, within the client's call timeout (default 20 s).
+    /// Calls a procedure of the server's, within the client's call timeout (default 20 s). It is sent when
+    /// the future is first polled.
     ///
     /// Cancel safe: dropping the future forgets the call; the server may still run the procedure.
     ///

@@ -30,7 +30,7 @@ pub struct SendQueue {
 #[non_exhaustive]
 pub enum SlowPeer {
     /// A send fails with [`SendError::QueueFull`](crate::SendError::QueueFull); when the queue stays
-    /// full for this long, the connection is closed with 1013.
+    /// full for this long, the connection is closed with 1013. Answers that nobody reads count too.
     Close {
         /// How long the queue may stay full.
         after: Duration,

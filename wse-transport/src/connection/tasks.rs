@@ -20,7 +20,7 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cancel = self.cancel.clone();
+        let cancel = self.own_cancel();
         self.tracker.spawn(async move {
             cancel.run_until_cancelled(task).await;
         });
@@ -28,7 +28,12 @@ impl Tasks {
 
     /// Runs a task of the endpoint's in a task of the caller's.
     pub(crate) async fn run(&self, task: impl Future<Output = ()>) {
-        self.tracker.track_future(self.cancel.run_until_cancelled(task)).await;
+        self.tracker.track_future(self.own_cancel().run_until_cancelled(task)).await;
+    }
+
+    /// A token of the task's own: it is asked at each poll, and one for all would be a lock for all.
+    fn own_cancel(&self) -> CancellationToken {
+        self.cancel.child_token()
     }
 
     /// Waits until all tasks have ended; none may be spawned any more for this to come.

@@ -157,12 +157,14 @@ impl<P: Protocol> Conn<P> {
         self.0.link.send(name.into(), payload)
     }
 
-    /// Waits until the send queue has room, or the connection has ended. Cancel safe.
+    /// Waits until the send queue has room, or the connection has ended. After a send that was refused
+    /// for its size it waits until the peer has read something: try again then. Cancel safe.
     pub async fn room(&self) {
         self.0.link.room().await;
     }
 
-    /// Calls a procedure of the client's, within the server's call timeout (default 20 s).
+    /// Calls a procedure of the client's, within the server's call timeout (default 20 s). It is sent when
+    /// the future is first polled.
     ///
     /// Cancel safe: dropping the future forgets the call; the client may still run the procedure.
     ///

@@ -43,7 +43,8 @@ impl<P: Protocol> Host<P> {
         request: Request<()>,
         peer_addr: Option<SocketAddr>,
     ) -> Self {
-        let stop = Some(Box::pin(server.stop.clone().cancelled_owned()));
+        // A token of its own: it is asked at each poll, and one for all would be a lock for all.
+        let stop = Some(Box::pin(server.stop.child_token().cancelled_owned()));
         Self {
             server,
             request: Arc::new(request),

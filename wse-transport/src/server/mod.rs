@@ -111,7 +111,9 @@ impl<P: Protocol> Server<P> {
     }
 
     /// Sends a message to every connection of every user, encoded once per protocol in use, the bytes
-    /// shared; to how many it was queued. Connections that are closing, or whose queue is full, do not count.
+    /// shared; to how many it was queued. Connections that are closing, or whose full queue refuses it, do
+    /// not count; what a [`SlowPeer`](crate::SlowPeer) policy drops does. The payload is encoded while nobody
+    /// can join or leave: its `Serialize` must not come back to the server.
     ///
     /// # Errors
     ///
@@ -174,7 +176,8 @@ impl<P: Protocol> Server<P> {
 
     /// Stops: accepts nobody any more, closes every connection with 1001, and waits until all
     /// connections and handlers have ended, at most `grace`; then cancels those that have not.
-    /// Whether all ended by themselves.
+    /// Whether all ended by themselves. A handler that blocks its thread cannot be cancelled, and is
+    /// waited for; one that calls this waits for itself, and is cancelled.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.inner.stop.cancel();
         let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
