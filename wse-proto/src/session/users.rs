@@ -67,7 +67,7 @@ impl<C> Users<C> {
     }
 
     /// The connections of a user, oldest first.
-    pub fn of(&self, user: &str) -> impl Iterator<Item = &C> + Clone {
+    pub fn of(&self, user: &str) -> impl Iterator<Item = &C> {
         self.by_id.get(user).into_iter().flatten().map(|(_, connection)| connection)
     }
 
@@ -77,7 +77,7 @@ impl<C> Users<C> {
     }
 
     /// All connections, in no order.
-    pub fn connections(&self) -> impl Iterator<Item = &C> + Clone {
+    pub fn connections(&self) -> impl Iterator<Item = &C> {
         self.by_id.values().flatten().map(|(_, connection)| connection)
     }
 

@@ -7,9 +7,9 @@ use crate::connection::{Class, pack};
 use crate::ws;
 
 /// Queues a message on these connections; on how many. All encoding comes first, so that an error means
-/// that nobody got it.
-pub(super) fn send<'a, P, T>(
-    connections: impl Iterator<Item = &'a Conn<P>> + Clone,
+/// that nobody got it. Called without a lock: a payload's own encoding may come back to the server.
+pub(super) fn send<P, T>(
+    connections: &[Conn<P>],
     name: &Text,
     payload: &T,
 ) -> Result<usize, CodecError>
@@ -19,7 +19,7 @@ where
     T: ?Sized,
 {
     let mut packed: Vec<Option<ws::Message>> = Vec::new();
-    for conn in connections.clone() {
+    for conn in connections {
         let protocol = conn.protocol();
         let variant = protocol.variant();
         if packed.len() <= variant {
@@ -33,7 +33,7 @@ where
             break;
         }
     }
-    let reached = connections.filter(|conn| {
+    let reached = connections.iter().filter(|conn| {
         let message = packed.get(conn.protocol().variant()).cloned().flatten();
         message.is_some_and(|message| conn.link().push(Class::Message, message).is_ok())
     });

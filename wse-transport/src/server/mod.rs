@@ -126,7 +126,7 @@ impl<P: Protocol> Server<P> {
     where
         P::Format: Encode<T>,
     {
-        broadcast::send(self.inner.users().connections(), &name.into(), payload)
+        broadcast::send(&self.connections(), &name.into(), payload)
     }
 
     /// As [`broadcast`](Self::broadcast), but not to the connections of user `except`.
@@ -143,9 +143,32 @@ impl<P: Protocol> Server<P> {
     where
         P::Format: Encode<T>,
     {
-        let users = self.inner.users();
-        let others = users.connections().filter(|conn| conn.user_id() != except);
-        broadcast::send(others, &name.into(), payload)
+        self.broadcast_where(|conn| conn.user_id() != except, name, payload)
+    }
+
+    /// As [`broadcast`](Self::broadcast), but only to the connections for which `wanted` says so, such as
+    /// those in a room.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when the payload cannot be encoded; nobody got it then.
+    pub fn broadcast_where<T: ?Sized>(
+        &self,
+        wanted: impl Fn(&Conn<P>) -> bool,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<usize, CodecError>
+    where
+        P::Format: Encode<T>,
+    {
+        let mut connections = self.connections();
+        connections.retain(wanted);
+        broadcast::send(&connections, &name.into(), payload)
+    }
+
+    /// All connections of all users, in no order.
+    pub fn connections(&self) -> Vec<Conn<P>> {
+        self.inner.users().connections().cloned().collect()
     }
 
     /// The user with this id, connected or not.

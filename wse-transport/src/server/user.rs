@@ -40,8 +40,7 @@ impl<P: Protocol> User<P> {
     where
         P::Format: Encode<T>,
     {
-        let users = self.server.inner.users();
-        broadcast::send(users.of(&self.id), &name.into(), payload)
+        broadcast::send(&self.connections(), &name.into(), payload)
     }
 
     /// Closes all the user's connections; how many there were.
