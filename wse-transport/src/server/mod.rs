@@ -112,8 +112,7 @@ impl<P: Protocol> Server<P> {
 
     /// Sends a message to every connection of every user, encoded once per protocol in use, the bytes
     /// shared; to how many it was queued. Connections that are closing, or whose full queue refuses it, do
-    /// not count; what a [`SlowPeer`](crate::SlowPeer) policy drops does. The payload is encoded while nobody
-    /// can join or leave: its `Serialize` must not come back to the server.
+    /// not count; what a [`SlowPeer`](crate::SlowPeer) policy drops does.
     ///
     /// # Errors
     ///
