@@ -7,6 +7,7 @@
 
 use std::io::{self, BufRead};
 
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wse_codecs::JsonArray;
@@ -39,33 +40,30 @@ async fn serve(addr: &str) -> Result<(), Failure> {
             }
             Ok(Accept::user(hello.identity))
         })
+        .on("say", |conn, text: String| async move {
+            // To everybody, the speaker's other devices included.
+            let said = Said { by: conn.user_id().to_owned(), text };
+            conn.server().broadcast("said", &said).map(drop)
+        })
+        .procedure("who", |conn, (): ()| async move {
+            let users = conn.server().users();
+            let mut names: Vec<_> = users.iter().map(|user| user.id().to_owned()).collect();
+            names.sort();
+            Ok(names)
+        })
         .build();
 
-    // Handlers get handles: this one tells everybody, the speaker's other devices included.
-    let room = server.clone();
-    server.on("say", move |conn, text: String| {
-        let sent = room.broadcast("said", &Said { by: conn.user_id().to_owned(), text });
-        async move { sent.map(drop) }
-    });
-    let room = server.clone();
-    server.procedure("who", move |_, (): ()| {
-        let mut names: Vec<String> = room.users().iter().map(|user| user.id().to_owned()).collect();
-        names.sort();
-        async move { Ok(names) }
-    });
-    let room = server.clone();
-    server.on_event(move |event| {
-        let (by, text) = match event {
-            ServerEvent::Joined(conn) => (conn.user_id(), "joined"),
-            ServerEvent::Left(user, _) => (user.as_str(), "left"),
-            _ => return,
-        };
-        let news = Said { by: by.to_owned(), text: format!("*{text}*") };
-        let _ = room.broadcast_except(by, "said", &news);
-    });
-
+    let mut events = server.events();
     println!("listening on ws://{}", server.listen(addr).await?);
-    std::future::pending().await
+    while let Some(event) = events.next().await {
+        let (by, text) = match &event {
+            ServerEvent::Joined(conn) => (conn.user_id(), "*joined*"),
+            ServerEvent::Left(user, _) => (user.as_str(), "*left*"),
+            _ => continue,
+        };
+        server.broadcast_except(by, "said", &Said { by: by.to_owned(), text: text.to_owned() })?;
+    }
+    Ok(())
 }
 
 async fn join(url: &str, name: &str) -> Result<(), Failure> {

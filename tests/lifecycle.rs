@@ -396,6 +396,41 @@ async fn what_was_sent_before_a_close_arrives_before_it<P: Talk>(protocol: P) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn before_a_restart_clients_are_told_to_come_back() {
+    let server = server(&JsonArray).build();
+    let ann = client(&JsonArray, &server, "ann")
+        .reconnect(wse_transport::Backoff::default())
+        .connect()
+        .await
+        .unwrap();
+    let restart = Close::new(1012, "restart");
+    assert!(server.shutdown_with(restart, secs(10)).await);
+    settle().await;
+    assert_eq!(ann.status(), wse_transport::Status::Reconnecting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_the_streams_of_events_and_lets_go_of_handlers() {
+    let held = std::sync::Arc::new(());
+    let server = server(&JsonArray).build();
+    let (all, mine) = (server.clone(), held.clone());
+    server.on("note", move |_, _: Note| {
+        let _ = (&all, &mine);
+        async {}
+    });
+    let mut events = server.events();
+    let ann = client(&JsonArray, &server, "ann").connect().await.unwrap();
+    assert!(server.shutdown(secs(10)).await);
+    let mut left = false;
+    while let Some(event) = events.next().await {
+        left |= matches!(event, ServerEvent::Left(..));
+    }
+    assert!(left, "what happened until then is still told");
+    assert_eq!(std::sync::Arc::strong_count(&held), 1);
+    drop(ann);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_does_not_wait_for_who_never_spoke() {
     let server = server(&JsonArray).build();
     let mut silent = Raw::dial(&server).await;

@@ -171,6 +171,31 @@ async fn a_server_inside_axum() {
     assert_eq!(log.lines()[2..], ends);
 }
 
+#[tokio::test]
+async fn what_middleware_found_out_reaches_identify() {
+    #[derive(Clone)]
+    struct Session(&'static str);
+    let server = Server::builder(JsonArray)
+        .identify(|stranger, _: wse_transport::Hello<String>| async move {
+            let session = stranger.request().extensions().get::<Session>().cloned();
+            let Session(user) = session.ok_or_else(wse_transport::Refuse::not_authorized)?;
+            Ok(wse_transport::Accept::user(user))
+        })
+        .build();
+    let all = server.clone();
+    let upgrade = |mut request: Request| async move {
+        request.extensions_mut().insert(Session("ann of the cookie"));
+        all.upgrade::<_, axum::body::Body>(request, None)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/chat", listener.local_addr().unwrap());
+    let app = Router::new().route("/chat", any(upgrade));
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let _client = soon(at(JsonArray, &url, "nobody").connect()).await.unwrap();
+    assert!(server.user("ann of the cookie").is_connected());
+    serving.abort();
+}
+
 /// A plain GET.
 async fn http(addr: std::net::SocketAddr, path: &str) -> String {
     let mut io = TcpStream::connect(addr).await.unwrap();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{CodecError, InternalTypes, Text};
 
-/// Flag of the fourth element: the sender wants a receipt.
+/// Flag of the fourth element: the sender wants a receipt. Read and carried; sessions do not give receipts yet.
 pub const FLAG_RECEIPT: u32 = 1;
 /// Flag of the fourth element: a message despite its stamp, which only names the receipt.
 pub const FLAG_NOTE: u32 = 2;

@@ -34,7 +34,8 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// [`CodecError`] when it is not a fault.
     fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError>;
 
-    /// An encoded empty map: what a greeting without meta counts as. Default: no bytes.
+    /// An encoded empty map: what a greeting without meta counts as. Default: no bytes. A format in which
+    /// an empty map is anything else must say so: servers that ask for meta would refuse clients without.
     fn empty_map(&self) -> Bytes {
         Bytes::new()
     }

@@ -130,12 +130,14 @@ macro_rules! negotiated {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<T: ?Sized, $($P: Encode<T>),+> Encode<T> for NegotiatedFormat<($($P,)+)> {
             fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
                 with_chosen!(self, f => f.encode(value, out), $($i)+)
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<T, $($P: Decode<T>),+> Decode<T> for NegotiatedFormat<($($P,)+)> {
             fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
                 with_chosen!(self, f => f.decode(payload), $($i)+)

@@ -125,7 +125,8 @@ texts! {
 /// The failure of a call, as its caller gets it.
 ///
 /// Any [`Error`] turns into one with `?`: code [`ErrorCode::Failed`] and the error's text as the
-/// message. Sources, stack traces and paths stay here.
+/// message. Sources, stack traces and paths stay here. What is no `Error` itself, such as a
+/// `Box<dyn Error>`, does with [`Fault::failed`].
 ///
 /// ```
 /// use wse_proto::{ErrorCode, Fault};

@@ -19,7 +19,7 @@ use crate::put::put_around;
 /// ["add",{"a":5,"b":3},"s1"]          a call
 /// ["~wse:response",8,"s1"]            its reply
 /// ["~wse:response-err",{"code":"wse.server.rp.failed","message":"no"},"s1"]
-/// ["hello",{"a":1},"s2",3]            flags: 1 receipt wanted, 2 a message despite the stamp
+/// ["hello",{"a":1},"s2",3]            flags: 1 receipt wanted (reserved), 2 a message despite the stamp
 /// ```
 ///
 /// Always three elements are sent, with `null` for what is absent, byte for byte as

@@ -48,7 +48,8 @@ impl<P: Protocol> ClientBuilder<P> {
         }
     }
 
-    /// Who the client is: any value that the server's `identify` expects.
+    /// Who the client is: any value that the server's `identify` expects, but not null. One that has
+    /// nothing to say, such as with a cookie, sends an empty text.
     pub fn identity<I: Send + Sync + 'static>(mut self, identity: I) -> Self
     where
         P::Format: Encode<I>,

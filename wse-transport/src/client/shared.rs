@@ -250,6 +250,7 @@ impl<P: Protocol> Shared<P> {
     }
 
     pub(super) fn error(&self, code: ErrorCode, name: Option<Text>, message: String) {
+        tracing::debug!(%code, name = name.as_deref(), message, "error event");
         let _ = self.events.send(ClientEvent::Error { code, name, message });
     }
 

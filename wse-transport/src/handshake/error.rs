@@ -135,7 +135,11 @@ impl fmt::Display for HandshakeError {
             Self::Request(_) => f.write_str("websocket request cannot be sent"),
             Self::Response(_) => f.write_str("websocket response is invalid"),
             Self::Refused(response) => {
-                write!(f, "server refused the websocket with {}", response.status().as_u16())
+                write!(f, "server refused the websocket with {}", response.status().as_u16())?;
+                let body = String::from_utf8_lossy(response.body());
+                let start: String = body.trim().chars().take(200).collect();
+                let printable = !start.is_empty() && !start.contains(char::is_control);
+                if printable { write!(f, ": {start}") } else { Ok(()) }
             }
             Self::Timeout => f.write_str("websocket handshake took too long"),
             Self::Io(_) => f.write_str("transport failed during the websocket handshake"),

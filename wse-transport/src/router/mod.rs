@@ -113,6 +113,13 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         *self.unhandled.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(erased));
     }
 
+    /// Drops all handlers, with what they hold.
+    pub(crate) fn clear(&self) {
+        self.messages.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.procedures.write().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.unhandled.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(crate) fn remove_message(&self, name: &str) -> bool {
         remove(&self.messages, name)
     }

@@ -13,6 +13,8 @@ use http::{Extensions, Request};
 use wse_proto::session::Close;
 use wse_proto::{CodecError, Decode, Encode, Hi, Protocol, Text};
 
+use super::Server;
+use super::inner::Inner as Shared;
 use crate::connection::{CallError, Link, SendError};
 
 /// An authenticated connection of the server's. Clones are handles to the same connection.
@@ -28,7 +30,7 @@ struct Inner<P: Protocol> {
     peer_addr: Option<SocketAddr>,
     request: Arc<Request<()>>,
     state: Extensions,
-    call_timeout: Option<Duration>,
+    server: Arc<Shared<P>>,
     link: Arc<Link<P>>,
     departed: AtomicBool,
 }
@@ -41,30 +43,20 @@ pub(super) struct Parts<P: Protocol> {
     pub(super) peer_addr: Option<SocketAddr>,
     pub(super) request: Arc<Request<()>>,
     pub(super) state: Extensions,
-    pub(super) call_timeout: Option<Duration>,
+    pub(super) server: Arc<Shared<P>>,
     pub(super) link: Arc<Link<P>>,
 }
 
 impl<P: Protocol> Conn<P> {
     pub(super) fn new(parts: Parts<P>) -> Self {
-        let Parts { id, user, hi, peer_addr, request, state, call_timeout, link } = parts;
+        let Parts { id, user, hi, peer_addr, request, state, server, link } = parts;
         // Copied, so that an idle connection does not hold the buffer its greeting was read into.
         let hi = Hi {
             identity: Bytes::copy_from_slice(&hi.identity),
             meta: Bytes::copy_from_slice(&hi.meta),
         };
         let departed = AtomicBool::new(false);
-        Self(Arc::new(Inner {
-            id,
-            user,
-            hi,
-            peer_addr,
-            request,
-            state,
-            call_timeout,
-            link,
-            departed,
-        }))
+        Self(Arc::new(Inner { id, user, hi, peer_addr, request, state, server, link, departed }))
     }
 
     /// The connection's number: unique in its server.
@@ -99,6 +91,11 @@ impl<P: Protocol> Conn<P> {
         P::Format: Decode<M>,
     {
         super::identify::meta(self.0.link.format(), &self.0.hi.meta)
+    }
+
+    /// The server that it is a connection of.
+    pub fn server(&self) -> Server<P> {
+        Server { inner: Arc::clone(&self.0.server) }
     }
 
     /// The address of the socket's other end; `None` for a connection in memory.
@@ -179,7 +176,8 @@ impl<P: Protocol> Conn<P> {
     where
         P::Format: Encode<T> + Decode<R>,
     {
-        self.0.link.call(name.into(), payload, self.0.call_timeout)
+        let timeout = self.0.server.config.call_timeout;
+        self.0.link.call(name.into(), payload, timeout)
     }
 
     /// As [`call`](Self::call), within `timeout`; `None` waits as long as the connection lasts.

@@ -103,7 +103,7 @@ impl<P: Protocol> Host<P> {
                     peer_addr: self.peer_addr,
                     request: Arc::clone(&self.request),
                     state,
-                    call_timeout: self.server.config.call_timeout,
+                    server: Arc::clone(&self.server),
                     link: Arc::clone(link),
                 });
                 // The client may have gone meanwhile; then nobody joins.
@@ -112,9 +112,13 @@ impl<P: Protocol> Host<P> {
                     self.server.join(&conn);
                 }
             }
-            Err(Refuse { close, cause }) => {
-                if let Some(cause) = cause {
-                    tracing::debug!(%cause, peer = ?self.peer_addr, "refused");
+            Err(Refuse { close, cause, error }) => {
+                match (error, cause) {
+                    (Some(code), cause) => self.error(code, cause.unwrap_or_default()),
+                    (None, Some(cause)) => {
+                        tracing::debug!(%cause, peer = ?self.peer_addr, "refused");
+                    }
+                    (None, None) => {}
                 }
                 link.close(close);
             }
@@ -179,7 +183,7 @@ impl<P: Protocol> Side<P> for Host<P> {
             && stop.as_mut().poll(cx).is_ready()
         {
             self.stop = None;
-            link.close(Close::new(1001, CloseReason::ByServer));
+            link.close(self.server.farewell());
         }
         let Phase::Deciding { deciding, .. } = &mut self.phase else { return };
         match catch_unwind(AssertUnwindSafe(|| deciding.poll_unpin(cx))) {

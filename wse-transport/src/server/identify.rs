@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use http::{Extensions, Request};
 use tokio::sync::oneshot;
 use wse_proto::session::Close;
-use wse_proto::{CloseReason, CodecError, Decode, Encode, Format, Hi, Protocol, Text};
+use wse_proto::{CloseReason, CodecError, Decode, Encode, ErrorCode, Format, Hi, Protocol, Text};
 
 use crate::auth;
 use crate::connection::Link;
@@ -93,7 +93,8 @@ impl<P: Protocol> fmt::Debug for Stranger<P> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello<I, M = ()> {
-    /// Who it says it is. Nothing is proven yet.
+    /// Who it says it is. Nothing is proven yet. A greeting without an identity, or with null, never gets
+    /// here: it closes with `wse.protocol-error`; clients that have nothing to say send an empty text.
     pub identity: I,
     /// What else it tells. Absent counts as an empty map; `()` takes any and ignores it.
     pub meta: M,
@@ -134,29 +135,32 @@ impl<W> Accept<W> {
     }
 }
 
-/// The verdict: it does not come in. Any [`Error`] turns into one with `?`.
+/// The verdict: it does not come in. Any [`Error`] turns into one with `?`; what is no `Error` itself,
+/// such as a `Box<dyn Error>`, with [`Refuse::because`].
 ///
 /// The client is closed with 1000 `wse.not-authorized`; the cause stays on the server.
 #[derive(Debug)]
 pub struct Refuse {
     pub(super) close: Close,
     pub(super) cause: Option<String>,
+    /// What the server is told of an error event, when it is one.
+    pub(super) error: Option<ErrorCode>,
 }
 
 impl Refuse {
     /// Not authorized, and there is no more to say.
     pub fn not_authorized() -> Self {
-        Self { close: Close::normal(CloseReason::NotAuthorized), cause: None }
+        Self { close: Close::normal(CloseReason::NotAuthorized), cause: None, error: None }
     }
 
-    /// Not authorized; the cause goes to the server's log, not to the client.
+    /// Not authorized; the cause goes to the server's log, at debug level, not to the client.
     pub fn because(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::not_authorized() }
     }
 
     /// Closes with another code and reason, such as 4003 "banned".
     pub fn with(close: Close) -> Self {
-        Self { close, cause: None }
+        Self { close, cause: None, error: None }
     }
 }
 
@@ -201,8 +205,9 @@ where
                 })
             }
             Err(error) => {
+                let cause = format!("the greeting is not of the type expected: {error}");
                 let refuse =
-                    Refuse::because(format!("the greeting is not of the type expected: {error}"));
+                    Refuse { error: Some(ErrorCode::MessageProcessing), ..Refuse::because(cause) };
                 Box::pin(std::future::ready(Err(refuse)))
             }
         }

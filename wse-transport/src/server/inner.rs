@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -12,7 +12,7 @@ use wse_proto::session::{Close, SessionLimits, Users};
 use wse_proto::{CloseReason, Protocol};
 
 use super::conn::Conn;
-use super::events::ServerEvent;
+use super::events::{ServerError, ServerEvent};
 use super::identify::Identify;
 use crate::connection::{SendQueue, Tasks};
 use crate::handshake::{HeadLimits, OriginPolicy};
@@ -69,6 +69,10 @@ pub(super) struct Inner<P: Protocol> {
     pub(super) events: broadcast::Sender<ServerEvent<P>>,
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
+    /// Everything has ended.
+    pub(super) ended: CancellationToken,
+    /// What connections are closed with when the server stops.
+    farewell: OnceLock<Close>,
     callbacks: RwLock<Vec<Callback<P>>>,
     users: Mutex<Users<Conn<P>>>,
     /// Held from a change of `users` until its events are out, so that events come in the order of what
@@ -96,6 +100,8 @@ impl<P: Protocol> Inner<P> {
             events: broadcast::Sender::new(EVENTS),
             tasks: Tasks::default(),
             stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            farewell: OnceLock::new(),
             callbacks: RwLock::new(callbacks),
             lifecycle: Mutex::new(()),
             addrs: Mutex::default(),
@@ -109,6 +115,25 @@ impl<P: Protocol> Inner<P> {
 
     pub(super) fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Begins to stop: nobody is accepted any more, and every connection is closed like this.
+    pub(super) fn stop(&self, close: Close) {
+        let _ = self.farewell.set(close);
+        self.stop.cancel();
+    }
+
+    pub(super) fn farewell(&self) -> Close {
+        let default = || Close::new(1001, CloseReason::ByServer);
+        self.farewell.get().cloned().unwrap_or_else(default)
+    }
+
+    /// Nothing will happen any more: event streams end, and handlers are dropped with what they hold,
+    /// which may be the server itself.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+        self.router.clear();
+        self.callbacks.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(super) fn add_callback(&self, callback: Callback<P>) {
@@ -158,6 +183,10 @@ impl<P: Protocol> Inner<P> {
             if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
                 tracing::error!(?event, "an event callback panicked");
             }
+        }
+        if let ServerEvent::Error(error) = &event {
+            let ServerError { conn, code, name, message } = error;
+            tracing::debug!(?conn, %code, name = name.as_deref(), message, "error event");
         }
         // An error only says that nobody listens.
         let _ = self.events.send(event);

@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use wse_proto::session::Close;
-use wse_proto::{CodecError, Decode, Encode, Fault, Protocol, Text};
+use wse_proto::{CloseReason, CodecError, Decode, Encode, Fault, Protocol, Text};
 
 use crate::router::{Outcome, Unhandled};
 pub use builder::ServerBuilder;
@@ -66,7 +66,9 @@ impl<P: Protocol> Server<P> {
 
     /// Registers a procedure for clients to call, from now on and instead of an earlier one.
     ///
-    /// Its result, or its [`Fault`], goes to the caller. A payload that is no `T`, and a panic, are faults too.
+    /// Its result, or its [`Fault`], goes to the caller. A payload that is no `T`, and a panic, are faults
+    /// too. Each fault is also an error event of code [`ErrorCode::Failed`](crate::ErrorCode::Failed), whose
+    /// message tells the fault's own code.
     pub fn procedure<T, R, F, Fut>(&self, name: impl Into<Text>, handler: F)
     where
         F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
@@ -97,14 +99,21 @@ impl<P: Protocol> Server<P> {
         self.inner.add_callback(Arc::new(callback));
     }
 
-    /// The events from now on. A reader that falls more than 1,024 behind gets
-    /// [`ServerEvent::Missed`]. Cancel safe.
+    /// The events from now on, until the server is shut down. A reader that falls more than 1,024 behind
+    /// gets [`ServerEvent::Missed`]. Cancel safe.
     pub fn events(&self) -> impl Stream<Item = ServerEvent<P>> + Send + Unpin + use<P> {
-        let receiver = self.inner.events.subscribe();
-        Box::pin(futures::stream::unfold(receiver, |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(event) => Some((event, receiver)),
-                Err(RecvError::Lagged(count)) => Some((ServerEvent::Missed(count), receiver)),
+        let state = (self.inner.events.subscribe(), self.inner.ended.clone());
+        Box::pin(futures::stream::unfold(state, |(mut receiver, ended)| async move {
+            let received = tokio::select! {
+                biased;
+                received = receiver.recv() => received,
+                () = ended.cancelled() => Err(RecvError::Closed),
+            };
+            match received {
+                Ok(event) => Some((event, (receiver, ended))),
+                Err(RecvError::Lagged(count)) => {
+                    Some((ServerEvent::Missed(count), (receiver, ended)))
+                }
                 Err(RecvError::Closed) => None,
             }
         }))
@@ -200,11 +209,21 @@ impl<P: Protocol> Server<P> {
     /// connections and handlers have ended, at most `grace`; then cancels those that have not.
     /// Whether all ended by themselves. A handler that blocks its thread cannot be cancelled, and is
     /// waited for; one that calls this waits for itself, and is cancelled.
+    ///
+    /// 1001 says that the server goes for good: clients do not reconnect. Before a restart,
+    /// [`shutdown_with`](Self::shutdown_with) 1012 makes them.
     pub async fn shutdown(&self, grace: Duration) -> bool {
-        self.inner.stop.cancel();
+        self.shutdown_with(Close::new(1001, CloseReason::ByServer), grace).await
+    }
+
+    /// As [`shutdown`](Self::shutdown), but every connection is closed with this code and reason: 1012
+    /// for a restart, after which clients come back.
+    pub async fn shutdown_with(&self, close: Close, grace: Duration) -> bool {
+        self.inner.stop(close);
         let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
         self.inner.tasks.cancel();
         self.inner.tasks.join().await;
+        self.inner.end();
         ended
     }
 }

@@ -29,12 +29,10 @@ impl<P: Protocol> Server<P> {
         let clock = Clock::start();
         match self.inner.answer(&request) {
             Ok((response, protocol)) => {
-                let (mut parts, body) = request.into_parts();
-                let mut upgrading = Request::new(body);
-                // hyper keeps the connection among the extensions.
-                std::mem::swap(upgrading.extensions_mut(), &mut parts.extensions);
-                let upgrading = hyper::upgrade::on(upgrading);
-                let request = Request::from_parts(parts, ());
+                let mut request = request;
+                // Takes only hyper's own extension: those of middleware stay for `identify`.
+                let upgrading = hyper::upgrade::on(&mut request);
+                let request = request.map(|_| ());
                 let server = self.clone();
                 self.inner.tasks.spawn(async move {
                     let timeout = server.inner.config.handshake_timeout;
