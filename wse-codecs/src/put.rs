@@ -1,6 +1,8 @@
-//! Writing short texts in one piece.
+//! Writing the parts of an envelope.
 
 use bytes::BytesMut;
+#[cfg(any(feature = "json", feature = "cbor"))]
+use wse_proto::CodecError;
 
 /// Appends `before`, `text` and `after` in one go when they are short, as names and stamps are: each
 /// append costs more than the bytes of it.
@@ -26,4 +28,25 @@ pub(crate) fn put_around<const B: usize, const A: usize>(
             out.extend_from_slice(&after);
         }
     }
+}
+
+/// Appends what `write` writes, or `null` when that is nothing. If it fails, the message that began at
+/// `start` is taken back.
+#[cfg(any(feature = "json", feature = "cbor"))]
+#[inline]
+pub(crate) fn put_payload(
+    start: usize,
+    null: &[u8],
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let before = out.len();
+    if let Err(error) = write(out) {
+        out.truncate(start);
+        return Err(error);
+    }
+    if out.len() == before {
+        out.extend_from_slice(null);
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use super::item::{is_null, put_head, put_text, text};
 use super::scan::{self, ItemHead, major};
 use super::{CborFormat, scan::NULL};
 use crate::part::part;
+use crate::put::put_payload;
 
 /// The messages of wse in CBOR (RFC 8949): subprotocol `wse-cbor`, binary frames.
 ///
@@ -66,14 +67,7 @@ impl Protocol for Cbor {
     {
         let start = out.len();
         open(head, self.internal_types(), out);
-        let before = out.len();
-        if let Err(error) = write(out) {
-            out.truncate(start);
-            return Err(error);
-        }
-        if out.len() == before {
-            out.extend_from_slice(&[NULL]);
-        }
+        put_payload(start, &[NULL], out, write)?;
         close(head, out);
         Ok(())
     }

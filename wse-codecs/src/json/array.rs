@@ -10,7 +10,7 @@ use super::{
     text::{put_integer, put_string},
 };
 use crate::part::part;
-use crate::put::put_around;
+use crate::put::{put_around, put_payload};
 
 /// The messages of the JavaScript package wse: subprotocol `wse-default-json`, text frames.
 ///
@@ -71,14 +71,7 @@ impl Protocol for JsonArray {
     {
         let start = out.len();
         open(head, self.internal_types(), out);
-        let before = out.len();
-        if let Err(error) = write(out) {
-            out.truncate(start);
-            return Err(error);
-        }
-        if out.len() == before {
-            out.extend_from_slice(b"null");
-        }
+        put_payload(start, b"null", out, write)?;
         close(head, out);
         Ok(())
     }
