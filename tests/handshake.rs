@@ -15,7 +15,7 @@ use tokio::{
 };
 use wse_transport::{
     handshake::{
-        ClientRequest, HandshakeError, HeadError, HeadLimits, OriginPolicy, Rejection,
+        ClientRequest, HandshakeError, HeadError, HeadLimits, HeadScanner, OriginPolicy, Rejection,
         RequestError, ResponseError, Upgrade, accept_key, encode_request, encode_response,
         read_request, read_response,
     },
@@ -278,6 +278,10 @@ fn client_requests() {
         ("ws://example.com:81?a=b", "example.com:81", "/?a=b", ("example.com", 81)),
         ("ws://127.0.0.1:9001/x/y?z", "127.0.0.1:9001", "/x/y?z", ("127.0.0.1", 9001)),
         ("ws://[::1]:9001/", "[::1]:9001", "/", ("::1", 9001)),
+        ("wss://example.com", "example.com", "/", ("example.com", 443)),
+        ("wss://example.com:443/", "example.com", "/", ("example.com", 443)),
+        ("wss://example.com:80/", "example.com:80", "/", ("example.com", 80)),
+        ("ws://example.com:443/", "example.com:443", "/", ("example.com", 443)),
         ("WS://EXAMPLE.com/ä b", "example.com", "/%C3%A4%20b", ("example.com", 80)),
     ];
     for (url, host, target, address) in table {
@@ -292,15 +296,27 @@ fn client_requests() {
         let wire = encode_request(&request);
         assert!(wire.starts_with(format!("GET {target} HTTP/1.1\r\n").as_bytes()));
     }
+    assert!(ClientRequest::new("wss://a").unwrap().is_secure());
+    assert!(!ClientRequest::new("ws://a:443").unwrap().is_secure());
     let client = ClientRequest::new("ws://me:s%3Ae%20c@h/").unwrap();
     // base64 of "me:s:e c"
     assert_eq!(client.build(NONCE).headers()["authorization"], "Basic bWU6czplIGM=");
 }
 
 #[test]
+fn what_is_no_text_is_no_head() {
+    let scan = |input: &[u8]| HeadScanner::default().scan(input, &HeadLimits::default());
+    // The first byte of a TLS handshake and of a TLS alert, with no end of a line behind it.
+    assert_eq!(scan(&[0x16]), Err(HeadError::Malformed));
+    assert_eq!(scan(&[0x15, 3, 3]), Err(HeadError::Malformed));
+    for begun in [&b""[..], b"\r", b"G", b"h"] {
+        assert_eq!(scan(begun), Ok(None));
+    }
+}
+
+#[test]
 fn bad_client_requests() {
     let new = |url: &str| ClientRequest::new(url).map(drop).unwrap_err();
-    assert_eq!(new("wss://a"), RequestError::Scheme("wss".into()));
     assert_eq!(new("http://a"), RequestError::Scheme("http".into()));
     assert_eq!(new("ws://a/#b"), RequestError::Fragment);
     assert_eq!(new(&format!("ws://a/{}", "x".repeat(70_000))), RequestError::Target);

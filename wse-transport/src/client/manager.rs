@@ -14,7 +14,10 @@ use super::guest::Guest;
 use super::shared::{Shared, Target};
 use super::status::{ClientEvent, Status};
 use crate::connection::{Clock, DriverConfig, Link, drive};
-use crate::handshake::{ClientRequest, HandshakeError, HeadLimits, read_response, write_request};
+use crate::handshake::{
+    ClientRequest, HandshakeError, HeadLimits, RequestError, ResponseError, read_response,
+    write_request,
+};
 use crate::luck;
 use crate::ws::{self, Role, WebSocket};
 
@@ -219,6 +222,9 @@ async fn open<P: Protocol>(
     let settings = &shared.settings;
     let clock = Clock::start();
     let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
+    if request.is_secure() {
+        return Err(HandshakeError::Request(RequestError::NoTls).into());
+    }
     let mut io = settings
         .connector
         .connect(request.host(), request.port())
@@ -232,7 +238,7 @@ async fn open<P: Protocol>(
     let protocol = settings
         .protocol
         .select(&offered)
-        .ok_or(HandshakeError::Response(crate::handshake::ResponseError::SubprotocolMissing))?;
+        .ok_or(HandshakeError::Response(ResponseError::SubprotocolMissing))?;
     let hi = match protocol.has_greeting() {
         true => {
             let hi = AssertUnwindSafe(target.credentials.hi(protocol.format())).catch_unwind();
@@ -263,10 +269,7 @@ async fn open<P: Protocol>(
     Ok(Connection { link, ended })
 }
 
-fn request<P: Protocol>(
-    shared: &Shared<P>,
-    url: &str,
-) -> Result<ClientRequest, crate::handshake::RequestError> {
+fn request<P: Protocol>(shared: &Shared<P>, url: &str) -> Result<ClientRequest, RequestError> {
     let mut request = ClientRequest::new(url)?;
     for name in shared.settings.protocol.subprotocols() {
         request = request.subprotocol(name)?;

@@ -21,6 +21,7 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientRequest {
+    secure: bool,
     host: String,
     port: u16,
     uri: Uri,
@@ -30,17 +31,20 @@ pub struct ClientRequest {
 }
 
 impl ClientRequest {
-    /// A request for a `ws://` URL. A user name and password in it become an `Authorization`
-    /// field (RFC 7617).
+    /// A request for a `ws://` or `wss://` URL. A user name and password in it become an
+    /// `Authorization` field (RFC 7617).
     ///
     /// # Errors
     ///
     /// [`RequestError`] for a URL that is malformed, has another scheme, or has a fragment.
     pub fn new(url: &str) -> Result<Self, RequestError> {
         let url = Url::parse(url).map_err(RequestError::Url)?;
-        if url.scheme() != "ws" {
-            return Err(RequestError::Scheme(url.scheme().to_owned()));
-        }
+        // RFC 6455 §3: port 80 by default, and 443 over TLS.
+        let (secure, default_port) = match url.scheme() {
+            "ws" => (false, 80),
+            "wss" => (true, 443),
+            other => return Err(RequestError::Scheme(other.to_owned())),
+        };
         // RFC 6455 §3: fragment identifiers MUST NOT be used.
         if url.fragment().is_some() {
             return Err(RequestError::Fragment);
@@ -75,8 +79,9 @@ impl ClientRequest {
         }
         let uri = Uri::try_from(target).map_err(|_| RequestError::Target)?;
         Ok(Self {
+            secure,
             host,
-            port: url.port().unwrap_or(80),
+            port: url.port().unwrap_or(default_port),
             uri,
             headers,
             subprotocols: Vec::new(),
@@ -120,6 +125,12 @@ impl ClientRequest {
         let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
         self.headers.append(parsed, value);
         Ok(self)
+    }
+
+    /// Whether the URL is a `wss://` one: the request must travel over TLS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// The host to connect to: a name, or an address without brackets.

@@ -13,8 +13,10 @@ use super::{head::HeadError, rejection::Rejection};
 pub enum RequestError {
     /// Not a URL.
     Url(url::ParseError),
-    /// A scheme other than `ws`.
+    /// A scheme other than `ws` and `wss`.
     Scheme(String),
+    /// A `wss` URL, and TLS is not compiled in: that is the feature `tls`.
+    NoTls,
     /// A URL without a host.
     NoHost,
     /// A URL with a fragment, which RFC 6455 §3 forbids.
@@ -33,7 +35,12 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(_) => f.write_str("caller gave a malformed url"),
-            Self::Scheme(scheme) => write!(f, "caller gave a url with scheme {scheme:?}, not ws"),
+            Self::Scheme(scheme) => {
+                write!(f, "caller gave a url with scheme {scheme:?}, not ws or wss")
+            }
+            Self::NoTls => f.write_str(
+                "caller gave a wss url without tls: turn on the feature `tls` of wse-transport",
+            ),
             Self::NoHost => f.write_str("caller gave a url without a host"),
             Self::Fragment => f.write_str("caller gave a url with a fragment"),
             Self::Target => f.write_str("caller gave a url with too long a path"),

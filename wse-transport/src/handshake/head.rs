@@ -109,8 +109,13 @@ impl HeadScanner {
     ///
     /// # Errors
     ///
-    /// [`HeadError`] as soon as a limit is exceeded, and for lines that do not end in CR LF.
+    /// [`HeadError`] as soon as a limit is exceeded, and for lines that do not end in CR LF; for what
+    /// is no text, such as TLS, at its first byte.
     pub fn scan(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        // Not only at the end of a line, which may never come: TLS records begin with 20 to 24.
+        if input.first().is_some_and(|byte| byte.is_ascii_control() && *byte != b'\r') {
+            return Err(HeadError::Malformed);
+        }
         loop {
             let too_long =
                 if self.lines == 0 { HeadError::FirstLineTooLong } else { HeadError::LineTooLong };

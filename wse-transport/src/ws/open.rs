@@ -13,8 +13,8 @@ use super::{
     websocket::WebSocket,
 };
 use crate::handshake::{
-    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, Upgrade, read_request,
-    read_response, write_rejection, write_request, write_response,
+    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, RequestError, Upgrade,
+    read_request, read_response, write_rejection, write_request, write_response,
 };
 
 /// Accepts a WebSocket on a fresh connection, and returns it with the request that asked for it.
@@ -105,6 +105,9 @@ pub async fn connect_with(
     request: &ClientRequest,
     config: Config,
 ) -> Result<(WebSocket<TcpStream>, Response<()>), HandshakeError> {
+    if request.is_secure() {
+        return Err(RequestError::NoTls.into());
+    }
     let handshake = async {
         let mut io = dial(request.host(), request.port()).await?;
         let key = random_key();
@@ -117,4 +120,17 @@ pub async fn connect_with(
         .await
         .map_err(|_| HandshakeError::Timeout)??;
     Ok((WebSocket::with_leftover(io, leftover, Role::Client, config), response))
+}
+
+#[cfg(all(test, not(feature = "tls")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn wss_without_the_feature_says_so() {
+        let refused = connect("wss://127.0.0.1:1/", Config::default()).await;
+        let Err(HandshakeError::Request(error)) = refused else { panic!("{refused:?}") };
+        assert_eq!(error, RequestError::NoTls);
+        assert!(error.to_string().contains("feature `tls`"));
+    }
 }
