@@ -499,7 +499,7 @@ async fn connect_and_accept_find_each_other() {
         let request = request.subprotocol("a").unwrap().subprotocol("b").unwrap();
         let (mut client, response) = ws::connect_with(&request, Config::default()).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "b");
-        assert!(client.get_ref().nodelay().unwrap());
+        assert!(client.get_ref().tcp().nodelay().unwrap());
         let hello = client.next().await.unwrap().unwrap();
         assert_eq!(hello, Message::text("hello"));
         SinkExt::close(&mut client).await.unwrap();

@@ -27,7 +27,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Feature `hyper`: `Server::upgrade`, for mounting inside a hyper 1 or axum 0.8 server.
+//! Feature `hyper`: `Server::upgrade`, for mounting inside a hyper 1 or axum 0.8 server. Feature `tls`:
+//! `wss://` URLs for clients, `Server::listen_tls`, and the module `tls`.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +40,8 @@ mod luck;
 pub mod memory;
 mod router;
 mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod ws;
 
 pub use client::{

@@ -32,6 +32,8 @@ impl<P: Protocol> ClientBuilder<P> {
                 protocol,
                 headers: Vec::new(),
                 connector: Arc::new(TcpConnector),
+                #[cfg(feature = "tls")]
+                tls: None,
                 solver: None,
                 reconnect: None,
                 connect_timeout: Duration::from_secs(10),
@@ -141,7 +143,7 @@ impl<P: Protocol> ClientBuilder<P> {
         self
     }
 
-    /// How long one attempt may take, from the first packet to the welcome. Default: 10 s.
+    /// How long one attempt may take, from the first packet to the welcome, TLS included. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -196,9 +198,17 @@ impl<P: Protocol> ClientBuilder<P> {
         self
     }
 
-    /// How to get a transport. Default: [`TcpConnector`].
+    /// How to get a transport. Default: [`TcpConnector`]. For `wss://` URLs, TLS goes over it.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.settings.connector = Arc::new(connector);
+        self
+    }
+
+    /// Whom to trust, and who the client is, when the URL is a `wss://` one. Default: trust what the
+    /// system trusts, or what Mozilla trusts where the system names nobody.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::ClientTls) -> Self {
+        self.settings.tls = Some(tls);
         self
     }
 

@@ -9,15 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use wse_proto::session::{Close, Session, reconnects};
 use wse_proto::{CloseReason, Fault, Protocol};
 
+use super::connector::Transport;
 use super::error::ConnectError;
 use super::guest::Guest;
-use super::shared::{Shared, Target};
+use super::shared::{Settings, Shared, Target};
 use super::status::{ClientEvent, Status};
 use crate::connection::{Clock, DriverConfig, Link, drive};
-use crate::handshake::{
-    ClientRequest, HandshakeError, HeadLimits, RequestError, ResponseError, read_response,
-    write_request,
-};
+use crate::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError, ask};
 use crate::luck;
 use crate::ws::{self, Role, WebSocket};
 
@@ -222,18 +220,8 @@ async fn open<P: Protocol>(
     let settings = &shared.settings;
     let clock = Clock::start();
     let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
-    if request.is_secure() {
-        return Err(HandshakeError::Request(RequestError::NoTls).into());
-    }
-    let mut io = settings
-        .connector
-        .connect(request.host(), request.port())
-        .await
-        .map_err(HandshakeError::Io)?;
-    let key = luck::bytes::<16>();
-    write_request(&mut io, &request.build(key)).await.map_err(HandshakeError::Io)?;
-    let (response, rest) = read_response(&mut io, &HeadLimits::default()).await?;
-    let selected = request.verify(key, &response).map_err(HandshakeError::Response)?;
+    let mut io = transport(settings, &request).await?;
+    let (_, rest, selected) = ask(&mut io, &request, luck::bytes::<16>()).await?;
     let offered: Vec<&str> = selected.as_deref().into_iter().collect();
     let protocol = settings
         .protocol
@@ -267,6 +255,25 @@ async fn open<P: Protocol>(
     welcome.await.unwrap_or(Err(ConnectError::Closed))?;
     greeting.0 = None;
     Ok(Connection { link, ended })
+}
+
+/// A transport to the server: what the connector gives, and TLS over it if the URL says so.
+async fn transport<P: Protocol>(
+    settings: &Settings<P>,
+    request: &ClientRequest,
+) -> Result<Box<dyn Transport>, HandshakeError> {
+    let (host, port) = (request.host(), request.port());
+    if !request.is_secure() {
+        return Ok(settings.connector.connect(host, port).await?);
+    }
+    #[cfg(feature = "tls")]
+    {
+        let tls = crate::tls::or_system(settings.tls.as_ref()).await?;
+        let io = settings.connector.connect(host, port).await?;
+        Ok(Box::new(tls.connect(host, io).await?))
+    }
+    #[cfg(not(feature = "tls"))]
+    Err(RequestError::NoTls.into())
 }
 
 fn request<P: Protocol>(shared: &Shared<P>, url: &str) -> Result<ClientRequest, RequestError> {

@@ -38,7 +38,7 @@ pub struct Client<P: Protocol> {
 }
 
 impl<P: Protocol> Client<P> {
-    /// A client to be, of the server at this `ws://` URL.
+    /// A client to be, of the server at this `ws://` URL; or `wss://`, with the feature `tls`.
     pub fn builder(protocol: P, url: impl Into<String>) -> ClientBuilder<P> {
         ClientBuilder::new(protocol, url.into())
     }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderName, Response};
 
 use super::{head::HeadError, rejection::Rejection};
+#[cfg(feature = "tls")]
+use crate::tls::TlsError;
 
 /// A [`ClientRequest`](super::ClientRequest) that cannot be sent. The caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +133,9 @@ pub enum HandshakeError {
     Refused(Box<Response<Bytes>>),
     /// It took too long.
     Timeout,
+    /// The transport did not come to be TLS.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
     /// The transport failed, or ended within a head.
     Io(io::Error),
 }
@@ -149,6 +154,8 @@ impl fmt::Display for HandshakeError {
                 if printable { write!(f, ": {start}") } else { Ok(()) }
             }
             Self::Timeout => f.write_str("websocket handshake took too long"),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => f.write_str("no tls connection for the websocket"),
             Self::Io(_) => f.write_str("transport failed during the websocket handshake"),
         }
     }
@@ -160,6 +167,8 @@ impl std::error::Error for HandshakeError {
             Self::Rejected(error) => Some(error),
             Self::Request(error) => Some(error),
             Self::Response(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
             Self::Io(error) => Some(error),
             Self::Refused(_) | Self::Timeout => None,
         }
@@ -181,6 +190,13 @@ impl From<RequestError> for HandshakeError {
 impl From<ResponseError> for HandshakeError {
     fn from(error: ResponseError) -> Self {
         Self::Response(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<TlsError> for HandshakeError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    client::ClientRequest,
     error::{HandshakeError, ResponseError},
     head::{
         HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
@@ -25,6 +26,27 @@ const MAX_BODY: usize = 4096;
 
 /// How long a refusal's body is waited for, and a refused peer's end of the connection.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The client's part, from the request to the verified response: the response, the server's first frames
+/// behind it, and the subprotocol selected.
+pub(crate) async fn ask<T: AsyncRead + AsyncWrite + Unpin>(
+    io: &mut T,
+    request: &ClientRequest,
+    key: [u8; 16],
+) -> Result<(Response<()>, BytesMut, Option<String>), HandshakeError> {
+    let asked = async {
+        write_request(io, &request.build(key)).await?;
+        read_response(io, &HeadLimits::default()).await
+    };
+    let (response, leftover) = asked.await.map_err(|error| match error {
+        // A server judges a client's certificate only when the client is through with TLS.
+        #[cfg(feature = "tls")]
+        HandshakeError::Io(error) => crate::tls::handshake_error(error, false),
+        error => error,
+    })?;
+    let selected = request.verify(key, &response)?;
+    Ok((response, leftover, selected))
+}
 
 /// Reads a request's head. Bytes behind it are returned: they are the client's first frames.
 ///
@@ -88,8 +110,7 @@ pub async fn write_response<T: AsyncWrite + Unpin>(
     io.flush().await
 }
 
-/// Writes a refusal and shuts the write side down. Then it reads what still comes, for a second at
-/// most: closing a socket with unread bytes would reset it, and destroy the refusal on its way.
+/// Writes a refusal and shuts the write side down. Then it reads what still comes, for a second at most.
 ///
 /// # Errors
 ///
@@ -100,6 +121,12 @@ pub async fn write_rejection<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let (parts, body) = rejection.to_response().into_parts();
     io.write_all(&encode_response(&Response::from_parts(parts, ()), body)).await?;
+    linger(io).await
+}
+
+/// Shuts the write side down and reads what still comes, for a second at most: closing a socket with
+/// unread bytes would reset it, and destroy on its way what was written last.
+pub(crate) async fn linger<T: AsyncRead + AsyncWrite + Unpin>(io: &mut T) -> io::Result<()> {
     io.shutdown().await?;
     let _ = timeout(PATIENCE, tokio::io::copy(io, &mut tokio::io::sink())).await;
     Ok(())

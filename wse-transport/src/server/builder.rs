@@ -157,7 +157,7 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
-    /// How long the HTTP part of it may take; past it, the socket is dropped. Default: 10 s.
+    /// How long the HTTP part of it may take, TLS included; past it, the socket is dropped. Default: 10 s.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
         self
@@ -237,6 +237,22 @@ impl<P: Protocol> ServerBuilder<P> {
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<Server<P>> {
         let server = self.build();
         server.listen(addr).await?;
+        Ok(server)
+    }
+
+    /// As [`bind`](Self::bind), for `wss://` clients: [`Server::listen_tls`].
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    #[cfg(feature = "tls")]
+    pub async fn bind_tls(
+        self,
+        addr: impl ToSocketAddrs,
+        tls: crate::tls::ServerTls,
+    ) -> io::Result<Server<P>> {
+        let server = self.build();
+        server.listen_tls(addr, tls).await?;
         Ok(server)
     }
 }

@@ -79,7 +79,8 @@ pub(super) struct Inner<P: Protocol> {
     /// they tell. Callbacks run under it, and must not come back to it: they never do, since closing only
     /// asks the connection's own task.
     lifecycle: Mutex<()>,
-    addrs: Mutex<Vec<SocketAddr>>,
+    /// With the scheme of their URLs.
+    addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
 }
 
@@ -140,11 +141,11 @@ impl<P: Protocol> Inner<P> {
         self.callbacks.write().unwrap_or_else(PoisonError::into_inner).push(callback);
     }
 
-    pub(super) fn add_addr(&self, addr: SocketAddr) {
-        lock(&self.addrs).push(addr);
+    pub(super) fn add_addr(&self, addr: SocketAddr, scheme: &'static str) {
+        lock(&self.addrs).push((addr, scheme));
     }
 
-    pub(super) fn local_addrs(&self) -> Vec<SocketAddr> {
+    pub(super) fn local_addrs(&self) -> Vec<(SocketAddr, &'static str)> {
         lock(&self.addrs).clone()
     }
 

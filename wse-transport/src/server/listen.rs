@@ -1,5 +1,8 @@
 //! From a listening socket to connections.
 
+#[cfg(feature = "tls")]
+use std::error::Error;
+use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,9 +20,11 @@ use super::host::Host;
 use super::inner::Inner;
 use crate::connection::{Clock, DriverConfig, Link, drive};
 use crate::handshake::{
-    HandshakeError, Rejection, Upgrade, read_request, write_rejection, write_response,
+    HandshakeError, HeadLimits, Rejection, Upgrade, read_request, write_rejection, write_response,
 };
-use crate::ws::{self, Role, WebSocket};
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
+use crate::ws::{self, NetStream, Role, WebSocket};
 
 /// How long accepting rests when the system has no more file descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -31,13 +36,33 @@ impl<P: Protocol> Server<P> {
     ///
     /// When the address cannot be listened on.
     pub async fn listen(&self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+        self.listen_as(addr, Door::default()).await
+    }
+
+    /// As [`listen`](Self::listen), for `wss://` clients. The TLS handshake counts into the
+    /// [`handshake_timeout`](super::ServerBuilder::handshake_timeout); a client that fails it harms nobody.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    #[cfg(feature = "tls")]
+    pub async fn listen_tls(
+        &self,
+        addr: impl ToSocketAddrs,
+        tls: ServerTls,
+    ) -> io::Result<SocketAddr> {
+        self.listen_as(addr, Door { tls: Some(tls) }).await
+    }
+
+    async fn listen_as(&self, addr: impl ToSocketAddrs, door: Door) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
-        self.inner.add_addr(addr);
+        self.inner.add_addr(addr, door.scheme());
         let server = self.clone();
         self.inner.tasks.spawn(async move {
             let stop = server.inner.stop.clone();
             stop.run_until_cancelled(accept_all(listener, |io, peer| {
+                let io = door.clone().open(io);
                 server.inner.tasks.spawn(server.clone().serve_new(io, Some(peer)));
             }))
             .await;
@@ -55,19 +80,24 @@ impl<P: Protocol> Server<P> {
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tasks = self.inner.tasks.clone();
-        tasks.run(self.serve_new(io, peer_addr)).await;
+        tasks.run(self.serve_new(ready(Some(io)), peer_addr)).await;
     }
 
-    async fn serve_new<T>(self, mut io: T, peer_addr: Option<SocketAddr>)
-    where
+    /// Serves a connection whose transport is to be made first.
+    async fn serve_new<T>(
+        self,
+        transport: impl Future<Output = Option<T>> + Send,
+        peer_addr: Option<SocketAddr>,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let clock = Clock::start();
         let head = self.inner.config.head;
         let timeout = self.inner.config.handshake_timeout;
-        let reading = read_head(&mut io, &head, timeout);
+        let reading = tokio::time::timeout(timeout, read_head(transport, &head));
         // Who has not even asked yet is not waited for.
-        let Some(Some((request, leftover))) = self.inner.stop.run_until_cancelled(reading).await
+        let Some(Ok(Some((io, request, leftover)))) =
+            self.inner.stop.run_until_cancelled(reading).await
         else {
             return;
         };
@@ -79,7 +109,7 @@ impl<P: Protocol> Server<P> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.inner.tasks.spawn(self.clone().serve_new(io, None));
+        self.inner.tasks.spawn(self.clone().serve_new(ready(Some(io)), None));
     }
 
     /// Serves a connection whose request is read.
@@ -93,7 +123,8 @@ impl<P: Protocol> Server<P> {
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let timeout = self.inner.config.handshake_timeout;
+        // What the answer may still take of the time that the request had too.
+        let timeout = self.inner.config.handshake_timeout.saturating_sub(clock.now());
         let answered = tokio::time::timeout(timeout, async {
             match self.inner.answer(&request) {
                 Ok((response, protocol)) => {
@@ -179,27 +210,71 @@ pub(super) async fn accept_all(listener: TcpListener, mut each: impl FnMut(TcpSt
     }
 }
 
-/// Reads the request; answers one that is none.
-pub(super) async fn read_head<T>(
-    io: &mut T,
-    limits: &crate::handshake::HeadLimits,
-    timeout: Duration,
-) -> Option<(Request<()>, BytesMut)>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let read = tokio::time::timeout(timeout, async {
-        match read_request(io, limits).await {
-            Ok(read) => Some(read),
-            Err(HandshakeError::Rejected(rejection)) => {
-                let _ = write_rejection(io, &rejection).await;
-                None
-            }
+/// How strangers come in: as they are, or through TLS.
+#[derive(Clone, Default)]
+pub(super) struct Door {
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<ServerTls>,
+}
+
+impl Door {
+    /// The scheme of URLs that lead here.
+    #[cfg(feature = "tls")]
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "wss" } else { "ws" }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn scheme(&self) -> &'static str {
+        "ws"
+    }
+
+    /// Makes a transport of a connection; `None` for one whose TLS fails.
+    #[cfg(feature = "tls")]
+    pub(super) async fn open(self, mut io: TcpStream) -> Option<NetStream> {
+        let Some(tls) = self.tls else { return Some(io.into()) };
+        // Records of TLS begin with a control character: this is HTTP, and can be answered.
+        let mut first = [0];
+        if io.peek(&mut first).await.ok()? == 1 && first[0].is_ascii_alphabetic() {
+            let rejection =
+                Rejection::new(StatusCode::BAD_REQUEST, "this port speaks TLS: use a wss URL");
+            let _ = write_rejection(&mut io, &rejection).await;
+            return None;
+        }
+        match tls.accept(io).await {
+            Ok(io) => Some(io.into()),
             Err(error) => {
-                tracing::debug!(%error, "no request");
+                let source = error.source();
+                tracing::debug!(%error, source, "no tls");
                 None
             }
         }
-    });
-    read.await.ok().flatten()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(super) async fn open(self, io: TcpStream) -> Option<NetStream> {
+        Some(io.into())
+    }
+}
+
+/// Reads the request from a transport to be; answers one that is none. It has no deadline.
+pub(super) async fn read_head<T>(
+    transport: impl Future<Output = Option<T>>,
+    limits: &HeadLimits,
+) -> Option<(T, Request<()>, BytesMut)>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut io = transport.await?;
+    match read_request(&mut io, limits).await {
+        Ok((request, leftover)) => Some((io, request, leftover)),
+        Err(HandshakeError::Rejected(rejection)) => {
+            let _ = write_rejection(&mut io, &rejection).await;
+            None
+        }
+        Err(error) => {
+            tracing::debug!(%error, "no request");
+            None
+        }
+    }
 }

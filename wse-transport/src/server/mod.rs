@@ -197,12 +197,13 @@ impl<P: Protocol> Server<P> {
 
     /// The addresses that the server listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.inner.local_addrs()
+        self.inner.local_addrs().into_iter().map(|(addr, _)| addr).collect()
     }
 
-    /// The URL of the first address that the server listens on, such as `ws://127.0.0.1:4200`.
+    /// The URL of the first address that the server listens on, such as `ws://127.0.0.1:4200`; `wss://`
+    /// where that is TLS.
     pub fn url(&self) -> Option<String> {
-        self.local_addrs().first().map(|addr| format!("ws://{addr}"))
+        self.inner.local_addrs().first().map(|(addr, scheme)| format!("{scheme}://{addr}"))
     }
 
     /// Stops: accepts nobody any more, closes every connection with 1001, and waits until all

@@ -1,6 +1,7 @@
 //! [`Listener`]: several servers on one port, by path.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,14 +10,15 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::future::BoxFuture;
 use http::{Request, StatusCode};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::task::JoinSet;
 use wse_proto::Protocol;
 
 use super::Server;
-use super::listen::{accept_all, read_head};
+use super::listen::{Door, accept_all, read_head};
 use crate::connection::Clock;
 use crate::handshake::{HeadLimits, Rejection, write_rejection};
+use crate::ws::NetStream;
 
 /// How long the HTTP request may take to arrive.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -34,6 +36,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 #[must_use = "a listener does nothing until `run`"]
 pub struct Listener {
     listener: TcpListener,
+    door: Door,
     mounts: Mounts,
 }
 
@@ -46,7 +49,16 @@ impl Listener {
     ///
     /// When the address cannot be listened on.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(addr).await?, mounts: Vec::new() })
+        let listener = TcpListener::bind(addr).await?;
+        Ok(Self { listener, door: Door::default(), mounts: Vec::new() })
+    }
+
+    /// Speaks TLS with everybody, for `wss://` clients. It counts into the 10 s that a request may take
+    /// to arrive.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::ServerTls) -> Self {
+        self.door.tls = Some(tls);
+        self
     }
 
     /// Gives `server` the connections whose request has exactly this path; a query is not part of it.
@@ -67,12 +79,12 @@ impl Listener {
     /// Accepts connections until it is dropped; those it accepted live on in their servers. A path that
     /// nothing is mounted at is answered with 404.
     pub async fn run(self) {
-        let Self { listener, mounts } = self;
+        let Self { listener, door, mounts } = self;
         let mounts = Arc::new(mounts);
         let mut arriving = JoinSet::new();
         accept_all(listener, |io, peer| {
             while arriving.try_join_next().is_some() {}
-            arriving.spawn(route(Arc::clone(&mounts), io, peer));
+            arriving.spawn(route(Arc::clone(&mounts), door.clone().open(io), peer));
         })
         .await;
     }
@@ -85,12 +97,11 @@ impl fmt::Debug for Listener {
     }
 }
 
-async fn route(mounts: Arc<Mounts>, mut io: TcpStream, peer: SocketAddr) {
+async fn route(mounts: Arc<Mounts>, io: impl Future<Output = Option<NetStream>>, peer: SocketAddr) {
     let clock = Clock::start();
-    let Some((request, leftover)) = read_head(&mut io, &HeadLimits::default(), HANDSHAKE).await
-    else {
-        return;
-    };
+    let limits = HeadLimits::default();
+    let reading = tokio::time::timeout(HANDSHAKE, read_head(io, &limits));
+    let Ok(Some((mut io, request, leftover))) = reading.await else { return };
     match mounts.iter().find(|(path, _)| path == request.uri().path()) {
         Some((_, server)) => server.take(io, request, leftover, peer, clock),
         None => {
@@ -104,7 +115,7 @@ async fn route(mounts: Arc<Mounts>, mut io: TcpStream, peer: SocketAddr) {
 trait Mounted: Send + Sync {
     fn take(
         &self,
-        io: TcpStream,
+        io: NetStream,
         request: Request<()>,
         rest: BytesMut,
         peer: SocketAddr,
@@ -115,7 +126,7 @@ trait Mounted: Send + Sync {
 impl<P: Protocol> Mounted for Server<P> {
     fn take(
         &self,
-        io: TcpStream,
+        io: NetStream,
         request: Request<()>,
         rest: BytesMut,
         peer: SocketAddr,

@@ -1,5 +1,7 @@
 //! The opening handshake and what follows it, in one call.
 
+use std::future::Future;
+
 use http::{HeaderMap, Request, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -9,13 +11,18 @@ use tokio::{
 use super::{
     codec::Role,
     config::Config,
-    stream::{TcpStream, dial, random_key},
+    net::{NetStream, dial},
+    stream::random_key,
     websocket::WebSocket,
 };
+#[cfg(not(feature = "tls"))]
+use crate::handshake::RequestError;
 use crate::handshake::{
-    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, RequestError, Upgrade,
-    read_request, read_response, write_rejection, write_request, write_response,
+    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, Upgrade, ask, read_request,
+    write_rejection, write_response,
 };
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 
 /// Accepts a WebSocket on a fresh connection, and returns it with the request that asked for it.
 ///
@@ -83,8 +90,8 @@ where
     Ok((WebSocket::with_leftover(io, leftover, Role::Server, config), request))
 }
 
-/// Connects to a `ws://` URL, with `TCP_NODELAY` on, and returns the WebSocket with the server's
-/// response.
+/// Connects to a `ws://` or `wss://` URL, with `TCP_NODELAY` on, and returns the WebSocket with the
+/// server's response. `wss` needs the feature `tls`, and trusts what the system trusts.
 ///
 /// # Errors
 ///
@@ -92,7 +99,7 @@ where
 pub async fn connect(
     url: &str,
     config: Config,
-) -> Result<(WebSocket<TcpStream>, Response<()>), HandshakeError> {
+) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
     connect_with(&ClientRequest::new(url)?, config).await
 }
 
@@ -104,22 +111,64 @@ pub async fn connect(
 pub async fn connect_with(
     request: &ClientRequest,
     config: Config,
-) -> Result<(WebSocket<TcpStream>, Response<()>), HandshakeError> {
-    if request.is_secure() {
-        return Err(RequestError::NoTls.into());
-    }
+) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
+    #[cfg(feature = "tls")]
+    let open = open(request, None);
+    #[cfg(not(feature = "tls"))]
+    let open = open(request);
+    start(request, config, open).await
+}
+
+/// [`connect_with`] a trust and an identity of the caller's, for a `wss://` URL.
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`].
+#[cfg(feature = "tls")]
+pub async fn connect_with_tls(
+    request: &ClientRequest,
+    tls: &ClientTls,
+    config: Config,
+) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
+    start(request, config, open(request, Some(tls))).await
+}
+
+/// The opening handshake over a transport to be.
+async fn start(
+    request: &ClientRequest,
+    config: Config,
+    transport: impl Future<Output = Result<NetStream, HandshakeError>>,
+) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
     let handshake = async {
-        let mut io = dial(request.host(), request.port()).await?;
-        let key = random_key();
-        write_request(&mut io, &request.build(key)).await?;
-        let (response, leftover) = read_response(&mut io, &HeadLimits::default()).await?;
-        request.verify(key, &response)?;
+        let mut io = transport.await?;
+        let (response, leftover, _) = ask(&mut io, request, random_key()).await?;
         Ok::<_, HandshakeError>((io, response, leftover))
     };
     let (io, response, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
     Ok((WebSocket::with_leftover(io, leftover, Role::Client, config), response))
+}
+
+#[cfg(feature = "tls")]
+async fn open(
+    request: &ClientRequest,
+    tls: Option<&ClientTls>,
+) -> Result<NetStream, HandshakeError> {
+    let (host, port) = (request.host(), request.port());
+    if !request.is_secure() {
+        return Ok(dial(host, port).await?.into());
+    }
+    let tls = crate::tls::or_system(tls).await?;
+    Ok(tls.connect(host, dial(host, port).await?).await?.into())
+}
+
+#[cfg(not(feature = "tls"))]
+async fn open(request: &ClientRequest) -> Result<NetStream, HandshakeError> {
+    if request.is_secure() {
+        return Err(RequestError::NoTls.into());
+    }
+    Ok(dial(request.host(), request.port()).await?.into())
 }
 
 #[cfg(all(test, not(feature = "tls")))]

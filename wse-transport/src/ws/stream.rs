@@ -1,4 +1,4 @@
-//! The pieces over a transport: the one file of this module with a clock, randomness and sockets.
+//! The pieces over a transport: the one file of this module with a clock and randomness.
 
 use std::{
     future::Future,
@@ -9,7 +9,6 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::{Sink, Stream};
-pub(super) use tokio::net::TcpStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
@@ -290,11 +289,4 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 /// A `Sec-WebSocket-Key` (RFC 6455 §4.1: selected randomly for each connection).
 pub(super) fn random_key() -> [u8; 16] {
     rand::random()
-}
-
-/// Opens a TCP connection without delay for small writes.
-pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
