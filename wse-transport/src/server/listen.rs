@@ -241,7 +241,8 @@ impl Door {
             let _ = write_rejection(&mut io, &rejection).await;
             return None;
         }
-        match tls.accept(io).await {
+        // Boxed, lest every connection keep room for it as long as it lives.
+        match Box::pin(tls.accept(io)).await {
             Ok(io) => Some(io.into()),
             Err(error) => {
                 let source = error.source();
