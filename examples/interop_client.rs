@@ -1,7 +1,7 @@
 //! Checks a wse server written in another language, with our client. The servers are
 //! `tests/interop/js/server.mjs` and `tests/interop/python/server.py`.
 //!
-//! `cargo run --example interop_client -- --url ws://127.0.0.1:4200 --protocol cbor [--challenge]`
+//! `cargo run --example interop_client -- --url ws://127.0.0.1:4200 --protocol cbor [--challenge] [--ca FILE]`
 
 #[path = "interop/custom.rs"]
 mod custom;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wse_codecs::{Cbor, JsonArray, Protobuf};
 use wse_proto::{Protocol, Speaks};
+use wse_transport::tls::ClientTls;
 use wse_transport::{
     Backoff, CallError, Client, ClientBuilder, Close, CloseReason, ConnectError, ErrorCode, Fault,
     Status,
@@ -42,6 +43,7 @@ macro_rules! check {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let (mut url, mut protocol, mut challenge) = (String::new(), String::new(), false);
+    let mut tls = None;
     use lexopt::prelude::*;
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
@@ -49,14 +51,18 @@ async fn main() -> Result<(), Failure> {
             Long("url") => url = args.value()?.parse()?,
             Long("protocol") => protocol = args.value()?.parse()?,
             Long("challenge") => challenge = true,
+            Long("ca") => {
+                let authority = std::fs::read(args.value()?)?;
+                tls = Some(ClientTls::builder().ca_pem(authority).build()?);
+            }
             other => return Err(other.unexpected().into()),
         }
     }
     let failed = match protocol.as_str() {
-        "json" => Peer { protocol: JsonArray, url, challenge }.check_all().await,
-        "cbor" => Peer { protocol: Cbor, url, challenge }.check_all().await,
-        "protobuf" => Peer { protocol: Protobuf, url, challenge }.check_all().await,
-        "custom" => Peer { protocol: Custom, url, challenge }.check_all().await,
+        "json" => Peer { protocol: JsonArray, url, tls, challenge }.check_all().await,
+        "cbor" => Peer { protocol: Cbor, url, tls, challenge }.check_all().await,
+        "protobuf" => Peer { protocol: Protobuf, url, tls, challenge }.check_all().await,
+        "custom" => Peer { protocol: Custom, url, tls, challenge }.check_all().await,
         other => return Err(format!("unknown protocol {other:?}").into()),
     };
     std::process::exit(i32::from(failed > 0));
@@ -66,6 +72,7 @@ async fn main() -> Result<(), Failure> {
 struct Peer<P> {
     protocol: P,
     url: String,
+    tls: Option<ClientTls>,
     challenge: bool,
 }
 
@@ -107,7 +114,11 @@ impl<P: Protocol + Speaks<Value>> Peer<P> {
     }
 
     fn stranger(&self) -> ClientBuilder<P> {
-        Client::builder(self.protocol.clone(), &self.url).call_timeout(PATIENCE)
+        let builder = Client::builder(self.protocol.clone(), &self.url).call_timeout(PATIENCE);
+        match &self.tls {
+            Some(tls) => builder.tls(tls.clone()),
+            None => builder,
+        }
     }
 
     fn builder(&self) -> ClientBuilder<P> {

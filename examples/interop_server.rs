@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example interop_server -- --addr 127.0.0.1:4200 --protocol cbor`
 
+#[path = "interop/certificates.rs"]
+mod certificates;
 #[path = "interop/contract.rs"]
 mod contract;
 #[path = "interop/custom.rs"]
@@ -18,6 +20,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::net::TcpListener;
 use wse_codecs::{Cbor, JsonArray, Protobuf};
 use wse_proto::{Protocol, Speaks};
+use wse_transport::tls::ServerTls;
 
 use contract::Options;
 use custom::Custom;
@@ -26,7 +29,7 @@ use value::Value;
 const HELP: &str = "usage: interop_server [--addr HOST:PORT] \
     [--protocol json|cbor|protobuf|custom] [--conn-per-user N] [--challenge] \
     [--call-timeout SECONDS] [--welcome JSON] [--max-message BYTES] [--auth-timeout SECONDS] \
-    [--path PATH]...";
+    [--tls DIRECTORY | --path PATH...]\n       interop_server --make-certificates DIRECTORY";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -35,6 +38,7 @@ async fn main() -> Result<(), Failure> {
     let mut addr = "127.0.0.1:0".to_owned();
     let mut protocol = "json".to_owned();
     let mut paths: Vec<String> = Vec::new();
+    let mut tls = None;
     let mut options = Options {
         connections_per_user: 1,
         challenge: false,
@@ -56,6 +60,8 @@ async fn main() -> Result<(), Failure> {
             Long("welcome") => options.welcome = serde_json::from_str(&args.value()?.string()?)?,
             Long("max-message") => options.max_message = args.value()?.parse()?,
             Long("auth-timeout") => options.auth_timeout = Some(seconds(&mut args)?),
+            Long("tls") => tls = Some(certificates::read(args.value()?.as_ref())?),
+            Long("make-certificates") => return certificates::make(args.value()?.as_ref()),
             Long("path") => paths.push(args.value()?.parse()?),
             Long("help") => {
                 println!("{HELP}");
@@ -66,10 +72,10 @@ async fn main() -> Result<(), Failure> {
     }
 
     match protocol.as_str() {
-        "json" => run(JsonArray, &addr, &paths, &options).await,
-        "cbor" => run(Cbor, &addr, &paths, &options).await,
-        "protobuf" => run(Protobuf, &addr, &paths, &options).await,
-        "custom" => run(Custom, &addr, &paths, &options).await,
+        "json" => run(JsonArray, &addr, tls, &paths, &options).await,
+        "cbor" => run(Cbor, &addr, tls, &paths, &options).await,
+        "protobuf" => run(Protobuf, &addr, tls, &paths, &options).await,
+        "custom" => run(Custom, &addr, tls, &paths, &options).await,
         other => Err(format!("unknown protocol {other}\n{HELP}").into()),
     }
 }
@@ -77,13 +83,20 @@ async fn main() -> Result<(), Failure> {
 async fn run<P: Protocol + Speaks<Value>>(
     protocol: P,
     addr: &str,
+    tls: Option<ServerTls>,
     paths: &[String],
     options: &Options,
 ) -> Result<(), Failure> {
     if paths.is_empty() {
         let server = contract::server(protocol, options);
-        println!("listening on ws://{}", server.listen(addr).await?);
+        match tls {
+            Some(tls) => println!("listening on wss://{}", server.listen_tls(addr, tls).await?),
+            None => println!("listening on ws://{}", server.listen(addr).await?),
+        }
         return std::future::pending().await;
+    }
+    if tls.is_some() {
+        return Err(format!("axum brings its own TLS: --tls goes without --path\n{HELP}").into());
     }
     // With paths it is an ordinary HTTP server, and each path a server of its own within it.
     let mut app = axum::Router::new().route("/health", get(health));

@@ -43,7 +43,7 @@ with_server() {
   exec {out}< <(cd "$here" && exec $server 2>&1)
   pid=$!
   read -r -t 10 line <&"$out"
-  if [[ $line == "listening on ws://"* ]]; then
+  if [[ $line == "listening on ws://"* || $line == "listening on wss://"* ]]; then
     judge "$title" "$@" --url "${line#listening on }"
   else
     failures=$((failures + 1))

@@ -31,7 +31,7 @@ export class Server {
     server.exited.catch(() => {})
     const announced = new Promise((resolve) => {
       createInterface({ input: server.child.stdout }).on('line', (line) => {
-        const [, url] = /^listening on (ws:\/\/\S+)$/.exec(line) ?? []
+        const [, url] = /^listening on (wss?:\/\/\S+)$/.exec(line) ?? []
         if (url) resolve(url)
       })
     })

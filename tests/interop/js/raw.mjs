@@ -1,4 +1,4 @@
-// A WebSocket written by hand over TCP, for bytes that a well-behaved library refuses to send.
+// A WebSocket written by hand over TCP or TLS, for bytes that a well-behaved library refuses to send.
 //
 //      0 1 2 3 4 5 6 7   8  9 ........ 15   16 ...
 //     +-+-+-+-+-------+ +-+-------------+ +----------------------+---------------+---------
@@ -7,6 +7,7 @@
 
 import { randomBytes } from 'node:crypto'
 import net from 'node:net'
+import tls from 'node:tls'
 import { within } from './wait.mjs'
 
 export const OPCODE = Object.freeze({ continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 })
@@ -44,7 +45,8 @@ export class RawSocket {
 
   constructor(url) {
     this.url = new URL(url)
-    this.socket = net.connect(Number(this.url.port), this.url.hostname)
+    const { connect } = this.url.protocol === 'wss:' ? tls : net
+    this.socket = connect(Number(this.url.port), this.url.hostname)
     this.socket.on('error', () => {}) // followed by `close`
     this.socket.on('data', (data) => this.#receive(data))
     this.ended = new Promise((resolve) => this.socket.once('close', resolve))

@@ -1,9 +1,9 @@
 // A wse server on npm `ws`, for clients under test. It answers as the npm package wse 4.12 does: three
 // elements always, null for what is absent, and its bugs as well, where a client must survive them.
 //
-//     node server.mjs --protocol json|cbor|protobuf|custom [--challenge] [--port N]
+//     node server.mjs --protocol json|cbor|protobuf|custom [--challenge] [--port N] [--tls DIRECTORY]
 //
-// Prints `listening on ws://127.0.0.1:PORT` and runs until it is killed. The identity is "valid-secret", the
+// Prints `listening on ws://127.0.0.1:PORT`, or wss:// with a certificate from that directory, and runs until it is killed. The identity is "valid-secret", the
 // quest {"a":1,"b":2}, its answer 3. A user has one connection; cid is meta.user_id, else user-N.
 //
 // channel    count {count:n} -> count {count:n+1}     announce x -> announce x to every connection
@@ -19,6 +19,8 @@
 //            received    -> how many messages came on this connection, this one included
 //            whoami      -> {cid, meta}
 
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:https'
 import { parseArgs } from 'node:util'
 import { WebSocketServer } from 'ws'
 import { newStamp } from './client.mjs'
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     protocol: { type: 'string', default: 'json' },
     challenge: { type: 'boolean', default: false },
     port: { type: 'string', default: '0' },
+    tls: { type: 'string' },
   },
 })
 const codec = codecNamed(values.protocol)
@@ -192,13 +195,18 @@ class Connection {
   }
 }
 
+const address = { host: '127.0.0.1', port: Number(values.port) }
+const https =
+  values.tls &&
+  createServer({ cert: readFileSync(`${values.tls}/server.pem`), key: readFileSync(`${values.tls}/server.key`) })
 const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: Number(values.port),
+  ...(https ? { server: https } : address),
   handleProtocols: (offered) => (offered.has(codec.name) ? codec.name : false),
 })
 server.on('connection', (ws) => {
   if (ws.protocol === codec.name) new Connection(ws)
   else ws.close(1000, 'wse.protocol-error')
 })
-server.on('listening', () => console.log(`listening on ws://127.0.0.1:${server.address().port}`))
+const scheme = https ? 'wss' : 'ws'
+server.on('listening', () => console.log(`listening on ${scheme}://127.0.0.1:${server.address().port}`))
+https?.listen(address)

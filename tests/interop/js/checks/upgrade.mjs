@@ -15,7 +15,7 @@ async function turnedAway(raw) {
 }
 
 async function get(url, path) {
-  const answer = await fetch(new URL(path, url.replace('ws:', 'http:')), { signal: AbortSignal.timeout(4000) })
+  const answer = await fetch(new URL(path, url.replace(/^ws/, 'http')), { signal: AbortSignal.timeout(4000) })
   return [answer.status, await answer.text()]
 }
 
