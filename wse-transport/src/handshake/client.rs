@@ -4,11 +4,15 @@ use base64::Engine;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
 use url::{Host, Url};
 
+#[cfg(feature = "deflate")]
+use super::extensions;
 use super::{
     accept::{BASE64, accept_key},
     error::{RequestError, ResponseError},
     headers::{is_reserved, is_token, list_has, single},
 };
+#[cfg(feature = "deflate")]
+use crate::ws::{Deflate, DeflateAgreement};
 
 /// What a client asks for, and against what the response is verified.
 ///
@@ -28,6 +32,8 @@ pub struct ClientRequest {
     headers: HeaderMap,
     subprotocols: Vec<String>,
     require_subprotocol: bool,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
 }
 
 impl ClientRequest {
@@ -86,6 +92,8 @@ impl ClientRequest {
             headers,
             subprotocols: Vec::new(),
             require_subprotocol: true,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         })
     }
 
@@ -133,6 +141,15 @@ impl ClientRequest {
         self.secure
     }
 
+    /// Offers compression (RFC 7692); `None`, the default, offers none. What the server agreed to
+    /// is for [`agreed`](Self::agreed) to say.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn deflate(mut self, deflate: Option<Deflate>) -> Self {
+        self.deflate = deflate;
+        self
+    }
+
     /// The host to connect to: a name, or an address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -166,6 +183,10 @@ impl ClientRequest {
         {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions::offer(deflate));
+        }
         request
     }
 
@@ -196,9 +217,7 @@ impl ClientRequest {
         if single(headers, header::SEC_WEBSOCKET_ACCEPT) != Ok(Some(&accept)) {
             return Err(ResponseError::AcceptMismatch);
         }
-        if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-            return Err(ResponseError::ExtensionNotOffered);
-        }
+        self.verify_extensions(headers)?;
         match single(headers, header::SEC_WEBSOCKET_PROTOCOL) {
             Ok(Some(name)) if self.subprotocols.iter().any(|it| it == name) => {
                 Ok(Some(name.to_owned()))
@@ -209,6 +228,48 @@ impl ClientRequest {
             }
             Ok(None) => Ok(None),
             Err(()) => Err(ResponseError::SubprotocolMalformed),
+        }
+    }
+
+    #[cfg(feature = "deflate")]
+    fn verify_extensions(&self, headers: &HeaderMap) -> Result<(), ResponseError> {
+        self.agreement(headers).map(|_| ())
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn verify_extensions(&self, headers: &HeaderMap) -> Result<(), ResponseError> {
+        if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+            return Err(ResponseError::ExtensionNotOffered);
+        }
+        Ok(())
+    }
+
+    /// The compression that a response agrees to, for
+    /// [`WebSocket::set_deflate`](crate::ws::WebSocket::set_deflate); `None` when the server
+    /// declined. [`verify`](Self::verify) checks the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError::ExtensionNotOffered`] and [`ResponseError::ExtensionMalformed`].
+    #[cfg(feature = "deflate")]
+    pub fn agreed<B>(
+        &self,
+        response: &Response<B>,
+    ) -> Result<Option<(Deflate, DeflateAgreement)>, ResponseError> {
+        self.agreement(response.headers())
+    }
+
+    #[cfg(feature = "deflate")]
+    fn agreement(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Deflate, DeflateAgreement)>, ResponseError> {
+        match self.deflate {
+            Some(deflate) => Ok(extensions::agreed(&deflate, headers)?.map(|it| (deflate, it))),
+            None if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) => {
+                Err(ResponseError::ExtensionNotOffered)
+            }
+            None => Ok(None),
         }
     }
 }

@@ -85,8 +85,10 @@ pub enum ResponseError {
     SubprotocolMissing,
     /// `Sec-WebSocket-Protocol` is malformed, or there twice.
     SubprotocolMalformed,
-    /// An extension, of which none was offered.
+    /// An extension that was not offered, or one beyond what was.
     ExtensionNotOffered,
+    /// `Sec-WebSocket-Extensions` is malformed, or has a parameter that makes no sense.
+    ExtensionMalformed,
     /// A header field that belongs to the handshake itself.
     ReservedHeader(HeaderName),
 }
@@ -105,6 +107,7 @@ impl fmt::Display for ResponseError {
             Self::SubprotocolMissing => f.write_str("server selected no subprotocol"),
             Self::SubprotocolMalformed => f.write_str("server sent a malformed subprotocol"),
             Self::ExtensionNotOffered => f.write_str("server selected an extension not offered"),
+            Self::ExtensionMalformed => f.write_str("server sent a malformed extension"),
             Self::ReservedHeader(name) => write!(f, "caller set reserved header {name}"),
         }
     }

@@ -9,6 +9,8 @@
 mod accept;
 mod client;
 mod error;
+#[cfg(feature = "deflate")]
+mod extensions;
 mod head;
 mod headers;
 mod io;

@@ -14,6 +14,8 @@ use super::{
 pub struct Upgrade {
     key: String,
     subprotocols: Vec<String>,
+    /// The answer to the offered extensions.
+    extensions: Option<HeaderValue>,
 }
 
 impl Upgrade {
@@ -63,7 +65,7 @@ impl Upgrade {
         }
         let subprotocols = subprotocols(headers)
             .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
-        Ok(Self { key: key.to_owned(), subprotocols })
+        Ok(Self { key: key.to_owned(), subprotocols, extensions: None })
     }
 
     /// The client's `Sec-WebSocket-Key`.
@@ -82,6 +84,25 @@ impl Upgrade {
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
+    }
+
+    /// Agrees to the best offer of compression that is acceptable, if there is one, which
+    /// [`response`](Self::response) then says; the agreement is for
+    /// [`WebSocket::set_deflate`](crate::ws::WebSocket::set_deflate). Offers that are not
+    /// acceptable, and other extensions, are passed over.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with status 400 for a malformed `Sec-WebSocket-Extensions`.
+    #[cfg(feature = "deflate")]
+    pub fn deflate<B>(
+        &mut self,
+        deflate: &crate::ws::Deflate,
+        request: &Request<B>,
+    ) -> Result<Option<crate::ws::DeflateAgreement>, Rejection> {
+        let (value, agreed) = super::extensions::answer(deflate, request.headers())?.unzip();
+        self.extensions = value;
+        Ok(agreed)
     }
 
     /// The answer 101, with the selected subprotocol and any other fields.
@@ -109,6 +130,9 @@ impl Upgrade {
         let value = |text: &str| HeaderValue::from_str(text);
         let accept = value(&self.accept()).map_err(|_| ResponseError::AcceptMismatch)?;
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(extensions) = &self.extensions {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions.clone());
+        }
         if let Some(name) = selected {
             let not_offered = || ResponseError::SubprotocolNotOffered(name.to_owned());
             if !self.subprotocols.iter().any(|it| it == name) {

@@ -6,6 +6,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
+    deflate::PerMessage,
     error::{Error, ProtocolError, UsageError},
     frame::{Frame, FrameHeader, MAX_CONTROL},
     limits::Limits,
@@ -44,6 +45,8 @@ pub enum Role {
 /// Decoding enforces masking, reserved bits and opcodes, the rules for control frames, the order
 /// of fragments and the [`Limits`]; it unmasks, and checks text while its frame is still arriving,
 /// so that a wrong byte fails at once. An error is fatal: the codec must not be used after one.
+/// With the feature `deflate`, and once it is agreed upon, messages are inflated and compressed
+/// here too: what is decoded looks as if they had been sent as they are.
 ///
 /// The codec has no clock and no randomness: a client's masks come from a function it is given.
 pub struct Codec {
@@ -51,6 +54,8 @@ pub struct Codec {
     masks: Option<Box<dyn FnMut() -> [u8; 4] + Send + Sync>>,
     reading: Reading,
     message: Option<Fragments>,
+    /// Compression, if it was agreed upon.
+    deflate: Option<Box<PerMessage>>,
     /// How much to ask of the transport at once, in bytes.
     chunk: usize,
     /// Reads that left most of the buffer empty, since one filled it.
@@ -75,8 +80,12 @@ enum Reading {
 #[derive(Debug)]
 struct Fragments {
     text: Option<Utf8Validator>,
+    /// Payload on the wire, in bytes.
     bytes: usize,
     frames: usize,
+    compressed: bool,
+    /// How many bytes it may have in all.
+    limit: usize,
 }
 
 impl Codec {
@@ -88,6 +97,7 @@ impl Codec {
             masks: None,
             reading: Reading::Header,
             message: None,
+            deflate: None,
             chunk: READ_CHUNK,
             small_reads: 0,
             renew: false,
@@ -99,6 +109,21 @@ impl Codec {
     #[must_use]
     pub fn client(limits: Limits, masks: impl FnMut() -> [u8; 4] + Send + Sync + 'static) -> Self {
         Self { masks: Some(Box::new(masks)), ..Self::server(limits) }
+    }
+
+    /// Compresses and inflates from now on, as agreed upon in the opening handshake. Messages are
+    /// compressed that are sent as one frame without RSV1.
+    #[cfg(feature = "deflate")]
+    pub fn set_deflate(&mut self, deflate: super::Deflate, agreed: super::DeflateAgreement) {
+        self.deflate = Some(Box::new(PerMessage::new(self.role(), deflate, agreed)));
+    }
+
+    /// Whether messages are compressed from now on, if compression was agreed upon. Default: yes.
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, enabled: bool) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.enabled = enabled;
+        }
     }
 
     /// Which end this is.
@@ -128,8 +153,12 @@ impl Codec {
     /// Checks a header against role, order and limits, before any of its payload is looked at,
     /// and returns the payload's length.
     fn admit(&mut self, header: &FrameHeader) -> Result<usize, ProtocolError> {
-        if header.rsv1 || header.rsv2 || header.rsv3 {
-            // RFC 6455 §5.2: MUST be 0 unless an extension is negotiated.
+        let begins_compressed = header.rsv1
+            && self.deflate.is_some()
+            && matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if (header.rsv1 && !begins_compressed) || header.rsv2 || header.rsv3 {
+            // RFC 6455 §5.2: MUST be 0 unless an extension is negotiated. RFC 7692 §6: RSV1 is for
+            // the first frame of a data message.
             return Err(ProtocolError::ReservedBits);
         }
         // RFC 6455 §5.1: a server MUST close upon a frame that is not masked, a client upon one
@@ -145,19 +174,23 @@ impl Codec {
             return fits(MAX_CONTROL).ok_or(ProtocolError::ControlTooLong);
         }
 
-        let (had, frames) = match (header.opcode, &self.message) {
+        let (had, frames, compressed) = match (header.opcode, &self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationUnexpected),
-            (Opcode::Continuation, Some(message)) => (message.bytes, message.frames),
+            (Opcode::Continuation, Some(it)) => (it.bytes, it.frames, it.compressed),
             (_, Some(_)) => return Err(ProtocolError::ContinuationExpected),
-            (_, None) => (0, 0),
+            (_, None) => (0, 0, begins_compressed),
         };
         let limits = self.limits;
+        // What cannot be compressed grows a little.
+        let slack = |limit: usize| if compressed { limit / 8 + 64 } else { 0 };
+        let max_frame = limits.max_frame.saturating_add(slack(limits.max_frame));
+        let max_message = limits.max_message.saturating_add(slack(limits.max_message));
         if frames >= limits.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
         }
-        let len = fits(limits.max_frame)
+        let len = fits(max_frame)
             .ok_or(ProtocolError::FrameTooBig { declared, limit: limits.max_frame })?;
-        let bytes = had.checked_add(len).filter(|sum| *sum <= limits.max_message).ok_or(
+        let bytes = had.checked_add(len).filter(|sum| *sum <= max_message).ok_or(
             ProtocolError::MessageTooBig {
                 declared: declared.saturating_add(had as u64),
                 limit: limits.max_message,
@@ -167,7 +200,10 @@ impl Codec {
             text: (header.opcode == Opcode::Text).then(Utf8Validator::default),
             bytes: 0,
             frames: 0,
+            compressed,
+            limit: 0,
         });
+        message.limit = limits.max_message;
         message.bytes = bytes;
         message.frames += 1;
         Ok(len)
@@ -243,10 +279,18 @@ impl Decoder for Codec {
             apply_mask(new, mask, *checked);
         }
         *checked = here;
+        let mut inflating = None;
         if !header.opcode.is_control()
-            && let Some(Fragments { text: Some(text), .. }) = &mut self.message
+            && let Some(message) = &mut self.message
         {
-            text.feed(new).map_err(ProtocolError::from)?;
+            inflating = self.deflate.as_mut().filter(|_| message.compressed);
+            let new = match &mut inflating {
+                Some(deflate) => deflate.inflate(new, header.fin && here == *len, message.limit)?,
+                None => new,
+            };
+            if let Some(text) = &mut message.text {
+                text.feed(new).map_err(ProtocolError::from)?;
+            }
         }
         if here < *len {
             self.reserve(src);
@@ -255,7 +299,13 @@ impl Decoder for Codec {
 
         let header = *header;
         self.reading = Reading::Header;
-        let payload = src.split_to(here).freeze();
+        let payload = match inflating {
+            Some(deflate) => {
+                src.advance(here);
+                deflate.take()
+            }
+            None => src.split_to(here).freeze(),
+        };
         if !header.opcode.is_control()
             && header.fin
             && let Some(Fragments { text: Some(text), .. }) = self.message.take()
@@ -264,9 +314,9 @@ impl Decoder for Codec {
         }
         Ok(Some(Frame {
             fin: header.fin,
-            rsv1: header.rsv1,
-            rsv2: header.rsv2,
-            rsv3: header.rsv3,
+            rsv1: false,
+            rsv2: false,
+            rsv3: false,
             opcode: header.opcode,
             payload,
         }))
@@ -286,7 +336,7 @@ impl Encoder<Frame> for Codec {
     /// # Errors
     ///
     /// [`UsageError`] for a control frame that is fragmented or too long; nothing is written then.
-    fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> Result<(), Error> {
+    fn encode(&mut self, mut frame: Frame, dst: &mut BytesMut) -> Result<(), Error> {
         if frame.opcode.is_control() {
             if !frame.fin {
                 return Err(UsageError::ControlFragmented.into());
@@ -294,6 +344,15 @@ impl Encoder<Frame> for Codec {
             if frame.payload.len() > MAX_CONTROL {
                 return Err(UsageError::ControlTooLong.into());
             }
+        }
+        if matches!(frame.opcode, Opcode::Text | Opcode::Binary)
+            && frame.fin
+            && !frame.rsv1
+            && let Some(deflate) = &mut self.deflate
+            && let Some(compressed) = deflate.compress(&frame.payload)
+        {
+            frame.rsv1 = true;
+            frame.payload = compressed.into();
         }
         let mask = self.masks.as_mut().map(|next| next());
         let header = frame.header(mask);

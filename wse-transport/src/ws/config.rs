@@ -30,6 +30,11 @@ pub struct Config {
     /// With this many bytes waiting to be written, sending waits for the transport. Default:
     /// 64 KiB. Raise it for fewer, larger writes.
     pub write_buffer: usize,
+    /// Compression to offer in [`connect`](super::connect) and to agree to in
+    /// [`accept`](super::accept); for a WebSocket whose handshake was done elsewhere, see
+    /// [`WebSocket::set_deflate`](super::WebSocket::set_deflate). Default: none.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<super::Deflate>,
 }
 
 impl Config {
@@ -67,6 +72,14 @@ impl Config {
         self.write_buffer = bytes;
         self
     }
+
+    /// Sets [`deflate`](Self::deflate); `None` turns it off.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn deflate(mut self, deflate: Option<super::Deflate>) -> Self {
+        self.deflate = deflate;
+        self
+    }
 }
 
 impl Default for Config {
@@ -77,6 +90,8 @@ impl Default for Config {
             close_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             write_buffer: 64 * 1024,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }

@@ -48,6 +48,14 @@ pub enum ProtocolError {
         /// The limit in force.
         limit: usize,
     },
+    /// A compressed message that inflates to more than
+    /// [`Limits::max_message`](super::Limits::max_message), in bytes.
+    InflatedTooBig {
+        /// The limit in force.
+        limit: usize,
+    },
+    /// A compressed message that cannot be inflated (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A text message is not UTF-8 (§8.1).
     InvalidText,
     /// A close payload of a single byte (§5.5.1).
@@ -77,8 +85,12 @@ impl ProtocolError {
             | Self::ContinuationExpected
             | Self::CloseTooShort
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::TOO_BIG,
-            Self::InvalidText | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::InflatedTooBig { .. } => {
+                CloseCode::TOO_BIG
+            }
+            Self::InvalidDeflate | Self::InvalidText | Self::InvalidCloseReason => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::TooManyFragments { .. } | Self::ControlFlood => CloseCode::POLICY,
         }
     }
@@ -106,6 +118,10 @@ impl fmt::Display for ProtocolError {
             Self::TooManyFragments { limit } => {
                 write!(f, "peer sent a message in more than {limit} fragments")
             }
+            Self::InflatedTooBig { limit } => {
+                write!(f, "peer sent a message that inflates to more than {limit} bytes")
+            }
+            Self::InvalidDeflate => f.write_str("peer sent a message that cannot be inflated"),
             Self::InvalidText => f.write_str("peer sent a text message that is not utf-8"),
             Self::CloseTooShort => f.write_str("peer sent a close payload of one byte"),
             Self::InvalidCloseCode(code) => write!(f, "peer sent invalid close code {code}"),

@@ -12,10 +12,16 @@
 //! [`accept`] and [`connect`] do the opening handshake, whose parts are in
 //! [`handshake`](crate::handshake).
 
+#[cfg(feature = "deflate")]
+mod agreement;
 mod close;
 mod closing;
 mod codec;
+#[cfg_attr(not(feature = "deflate"), path = "compression_off.rs")]
+pub(crate) mod compression;
 mod config;
+#[cfg_attr(not(feature = "deflate"), path = "deflate_off.rs")]
+mod deflate;
 mod error;
 mod flood;
 mod frame;
@@ -31,6 +37,8 @@ mod utf8;
 mod wakers;
 mod websocket;
 
+#[cfg(feature = "deflate")]
+pub use agreement::{Deflate, DeflateAgreement};
 pub use close::{CloseCode, CloseFrame};
 pub use closing::{Closing, ClosingEvent};
 pub use codec::{Codec, Role};

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     codec::Role,
+    compression::{agree, agreed, apply, offer, wanted},
     config::Config,
     net::{NetStream, dial},
     stream::random_key,
@@ -63,20 +64,19 @@ where
 {
     let handshake = async {
         let answer = match read_request(&mut io, &HeadLimits::default()).await {
-            Ok((request, leftover)) => Upgrade::from_request(&request)
-                .and_then(|upgrade| {
-                    let selected = decide(&upgrade, &request)?;
-                    Ok((upgrade, selected))
-                })
-                .map(|(upgrade, selected)| (upgrade, selected, request, leftover)),
+            Ok((request, leftover)) => Upgrade::from_request(&request).and_then(|mut upgrade| {
+                let selected = decide(&upgrade, &request)?;
+                let agreed = agree(&mut upgrade, &request, wanted(&config))?;
+                Ok((upgrade, selected, agreed, request, leftover))
+            }),
             Err(HandshakeError::Rejected(rejection)) => Err(rejection),
             Err(error) => return Err(error),
         };
         match answer {
-            Ok((upgrade, selected, request, leftover)) => {
+            Ok((upgrade, selected, agreed, request, leftover)) => {
                 let response = upgrade.response(selected.as_deref(), &HeaderMap::new())?;
                 write_response(&mut io, &response).await?;
-                Ok((request, leftover))
+                Ok((agreed, request, leftover))
             }
             Err(rejection) => {
                 write_rejection(&mut io, &rejection).await?;
@@ -84,10 +84,12 @@ where
             }
         }
     };
-    let (request, leftover) = timeout(config.handshake_timeout, handshake)
+    let (agreed, request, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
-    Ok((WebSocket::with_leftover(io, leftover, Role::Server, config), request))
+    let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, config);
+    apply(&mut socket, agreed);
+    Ok((socket, request))
 }
 
 /// Connects to a `ws://` or `wss://` URL, with `TCP_NODELAY` on, and returns the WebSocket with the
@@ -139,15 +141,19 @@ async fn start(
     config: Config,
     transport: impl Future<Output = Result<NetStream, HandshakeError>>,
 ) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
+    let request = &offer(request.clone(), wanted(&config));
     let handshake = async {
         let mut io = transport.await?;
         let (response, leftover, _) = ask(&mut io, request, random_key()).await?;
-        Ok::<_, HandshakeError>((io, response, leftover))
+        let agreed = agreed(request, &response)?;
+        Ok::<_, HandshakeError>((io, agreed, response, leftover))
     };
-    let (io, response, leftover) = timeout(config.handshake_timeout, handshake)
+    let (io, agreed, response, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
-    Ok((WebSocket::with_leftover(io, leftover, Role::Client, config), response))
+    let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
+    apply(&mut socket, agreed);
+    Ok((socket, response))
 }
 
 #[cfg(feature = "tls")]

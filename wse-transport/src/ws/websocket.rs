@@ -140,6 +140,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.link.framed.codec_mut().set_limits(limits);
     }
 
+    /// Compresses and inflates from now on, as agreed upon in an opening handshake that was done
+    /// elsewhere: to be called before anything is sent or received.
+    #[cfg(feature = "deflate")]
+    pub fn set_deflate(&mut self, deflate: super::Deflate, agreed: super::DeflateAgreement) {
+        self.link.framed.codec_mut().set_deflate(deflate, agreed);
+    }
+
+    /// Whether messages are compressed that are queued from now on, if compression was agreed
+    /// upon. Turn it off around a message with a secret, or with what is compressed already.
+    /// Default: yes.
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, enabled: bool) {
+        self.link.framed.codec_mut().compress(enabled);
+    }
+
     /// The transport, for its addresses or options.
     pub fn get_ref(&self) -> &T {
         self.link.framed.get_ref()

@@ -1,0 +1,211 @@
+//! Messages compressed and inflated again (RFC 7692 §7.2).
+
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+use super::{
+    agreement::{Deflate, DeflateAgreement},
+    codec::Role,
+    error::ProtocolError,
+};
+
+/// What ends a message, and is not sent: the rest of an empty block without compression (§7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// An empty last block, which can be read only where another one is complete.
+const END: [u8; 5] = [0x01, 0x00, 0x00, 0xFF, 0xFF];
+
+/// How much room inflated bytes get at once: this at least, doubling up to [`MAX_STEP`].
+const MIN_STEP: usize = 1024;
+
+/// See [`MIN_STEP`].
+const MAX_STEP: usize = 64 * 1024;
+
+/// Both directions of one connection.
+///
+/// A context is made when it is first needed, and dropped after the message unless it is taken
+/// over to the next one.
+#[derive(Debug)]
+pub(super) struct PerMessage {
+    /// Whether the messages to come are compressed.
+    pub(super) enabled: bool,
+    level: Compression,
+    threshold: usize,
+    ours: Context<Compress>,
+    theirs: Context<Decompress>,
+    /// What the frame under way inflated to.
+    out: BytesMut,
+    /// How much the message under way inflated to, in bytes.
+    inflated: usize,
+    /// Whether bytes came since the message began, or since a block that said to be the last.
+    dangling: bool,
+}
+
+#[derive(Debug)]
+struct Context<T> {
+    bits: u8,
+    takeover: bool,
+    state: Option<T>,
+}
+
+impl<T> Context<T> {
+    fn new((bits, takeover): (u8, bool)) -> Self {
+        Self { bits, takeover, state: None }
+    }
+}
+
+impl PerMessage {
+    pub(super) fn new(role: Role, deflate: Deflate, agreed: DeflateAgreement) -> Self {
+        let other = match role {
+            Role::Server => Role::Client,
+            Role::Client => Role::Server,
+        };
+        let mut ours = Context::new(agreed.sending(role));
+        // To do less than what was agreed upon is always right.
+        ours.bits = ours.bits.min(deflate.window_bits);
+        ours.takeover &= deflate.takeover;
+        Self {
+            enabled: true,
+            level: Compression::new(u32::from(deflate.level.clamp(1, 9))),
+            threshold: deflate.threshold,
+            ours,
+            theirs: Context::new(agreed.sending(other)),
+            out: BytesMut::new(),
+            inflated: 0,
+            dangling: false,
+        }
+    }
+
+    /// The payload of a whole message to send with RSV1; `None` if it is to be sent as it is.
+    pub(super) fn compress(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+        // zlib has no window of 8 bits. Not to compress is allowed (§6), and all that is left.
+        if !self.enabled || payload.len() < self.threshold || self.ours.bits < 9 {
+            return None;
+        }
+        if payload.is_empty() {
+            // §7.2.3.6: zlib would write nothing.
+            return Some(vec![0]);
+        }
+        let out = self.deflate(payload).filter(|out| {
+            // With takeover the peer has to see it, so that it knows what we refer back to.
+            self.ours.takeover || out.len() < payload.len()
+        });
+        if out.is_none() || !self.ours.takeover {
+            self.ours.state = None;
+        }
+        out
+    }
+
+    fn deflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+        let (level, bits) = (self.level, self.ours.bits);
+        let state = self
+            .ours
+            .state
+            .get_or_insert_with(|| Compress::new_with_window_bits(level, false, bits));
+        let mut out = Vec::with_capacity(payload.len() / 2 + 64);
+        let mut rest = payload;
+        loop {
+            let before = state.total_in();
+            state.compress_vec(rest, &mut out, FlushCompress::Sync).ok()?;
+            rest = &rest[(state.total_in() - before) as usize..];
+            // All is out once there was more room than that took.
+            if rest.is_empty() && out.len() < out.capacity() {
+                break;
+            }
+            out.reserve(out.len().max(64));
+        }
+        out.truncate(out.strip_suffix(&TAIL)?.len());
+        Some(out)
+    }
+
+    /// Inflates the next bytes of a message, `last` being those at its end, and returns what they
+    /// give. It is also kept for [`take`](Self::take).
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::InvalidDeflate`], and [`ProtocolError::InflatedTooBig`] with the first
+    /// byte beyond `limit`.
+    pub(super) fn inflate(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        limit: usize,
+    ) -> Result<&[u8], ProtocolError> {
+        let start = self.out.len();
+        self.feed(input, limit)?;
+        if last {
+            let inflated = self.inflated;
+            if self.dangling {
+                self.feed(&TAIL, limit)?;
+                if self.inflated != inflated {
+                    // What ends where it should inflates without its tail.
+                    return Err(ProtocolError::InvalidDeflate);
+                }
+            }
+            if !self.theirs.takeover {
+                if self.dangling {
+                    self.feed(&END, limit)?;
+                    if self.dangling || self.inflated != inflated {
+                        return Err(ProtocolError::InvalidDeflate);
+                    }
+                }
+                self.theirs.state = None;
+            }
+            self.inflated = 0;
+            self.dangling = false;
+        }
+        Ok(&self.out[start..])
+    }
+
+    /// What the frame inflated to, which is now complete.
+    pub(super) fn take(&mut self) -> Bytes {
+        mem::take(&mut self.out).freeze()
+    }
+
+    fn feed(&mut self, mut input: &[u8], limit: usize) -> Result<(), ProtocolError> {
+        let bits = self.theirs.bits.max(9);
+        let mut step = input.len().saturating_mul(4).clamp(MIN_STEP, MAX_STEP);
+        let mut full = false;
+        self.dangling |= !input.is_empty();
+        while full || !input.is_empty() {
+            let state = self
+                .theirs
+                .state
+                .get_or_insert_with(|| Decompress::new_with_window_bits(false, bits));
+            let left = limit.saturating_sub(self.inflated);
+            // At the limit, one byte shows whether there is more.
+            let room = left.clamp(1, step);
+            let start = self.out.len();
+            self.out.resize(start + room, 0);
+            let before = (state.total_in(), state.total_out());
+            let status = state.decompress(input, &mut self.out[start..], FlushDecompress::None);
+            let used = (state.total_in() - before.0) as usize;
+            let made = (state.total_out() - before.1) as usize;
+            self.out.truncate(start + made);
+            let status = status.map_err(|_| ProtocolError::InvalidDeflate)?;
+            if made > left {
+                return Err(ProtocolError::InflatedTooBig { limit });
+            }
+            self.inflated += made;
+            input = &input[used..];
+            full = made == room;
+            match status {
+                Status::StreamEnd => {
+                    // §7.2.3.5: a block may say that it is the last one. What follows it begins
+                    // anew.
+                    state.reset(false);
+                    self.dangling = !input.is_empty();
+                    full = false;
+                }
+                Status::Ok | Status::BufError if used == 0 && made == 0 && !input.is_empty() => {
+                    return Err(ProtocolError::InvalidDeflate);
+                }
+                Status::Ok | Status::BufError => {}
+            }
+            step = step.saturating_mul(2).min(MAX_STEP);
+        }
+        Ok(())
+    }
+}
