@@ -3,28 +3,33 @@
 //!     cargo run --example echo_client -- ws://127.0.0.1:9001
 //!
 //! The server's URL is the argument or `$AUTOBAHN_URL`. Flags: `--max-message BYTES`,
-//! `--max-fragments N`. See tests/autobahn.
+//! `--max-fragments N`, `--deflate` (offers compression). See tests/autobahn.
 
 use std::{env, error::Error, process::exit, str::FromStr};
 
 use futures::{SinkExt, StreamExt};
-use wse_transport::ws::{self, Config, Limits, Message};
+use wse_transport::ws::{self, Config, Deflate, Limits, Message};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut url = env::var("AUTOBAHN_URL").ok();
     let mut limits = Limits::default();
+    let mut deflate = None;
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--max-message" => limits = limits.max_message(parse(args.next())),
             "--max-fragments" => limits = limits.max_fragments(parse(args.next())),
+            // All of it, for the conformance suite.
+            "--deflate" => {
+                deflate = Some(Deflate::default().threshold(0).takeover(true).peer_takeover(true));
+            }
             _ => url = Some(arg),
         }
     }
     let url: String = parse(url);
     let url = url.trim_end_matches('/');
-    let config = Config::default().limits(limits);
+    let config = Config::default().limits(limits).deflate(deflate);
 
     let cases = case_count(&format!("{url}/getCaseCount"), config).await?;
     for case in 1..=cases {
@@ -56,7 +61,7 @@ async fn echo(url: &str, config: Config) -> Result<(), Box<dyn Error>> {
 
 fn parse<T: FromStr>(value: Option<String>) -> T {
     value.and_then(|it| it.parse().ok()).unwrap_or_else(|| {
-        eprintln!("usage: echo_client [--max-message BYTES] [--max-fragments N] URL");
+        eprintln!("usage: echo_client [--max-message BYTES] [--max-fragments N] [--deflate] URL");
         exit(2)
     })
 }

@@ -3,26 +3,30 @@
 //!     cargo run --example echo_server -- --addr 127.0.0.1:9001 --threads 1
 //!
 //! Flags: `--addr HOST:PORT` (default 127.0.0.1:0, any free port), `--max-message BYTES`,
-//! `--max-fragments N`, `--threads N` (default: one per core).
+//! `--max-fragments N`, `--threads N` (default: one per core), `--deflate` (agrees to compression).
 
 use std::{env, error::Error, process::exit, str::FromStr};
 
 use futures::{SinkExt, StreamExt, future::poll_immediate};
 use tokio::net::{TcpListener, TcpStream};
-use wse_transport::ws::{self, Config, Limits, Message};
+use wse_transport::ws::{self, Config, Deflate, Limits, Message};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut addr = String::from("127.0.0.1:0");
     let mut limits = Limits::default();
+    let mut deflate = None;
     let mut threads = None;
     let mut args = env::args().skip(1);
     while let Some(flag) = args.next() {
-        let value = args.next();
         match flag.as_str() {
-            "--addr" => addr = parse(value),
-            "--max-message" => limits = limits.max_message(parse(value)),
-            "--max-fragments" => limits = limits.max_fragments(parse(value)),
-            "--threads" => threads = Some(parse(value)),
+            "--addr" => addr = parse(args.next()),
+            "--max-message" => limits = limits.max_message(parse(args.next())),
+            "--max-fragments" => limits = limits.max_fragments(parse(args.next())),
+            "--threads" => threads = Some(parse(args.next())),
+            // All of it, for the conformance suite.
+            "--deflate" => {
+                deflate = Some(Deflate::default().threshold(0).takeover(true).peer_takeover(true));
+            }
             _ => usage(),
         }
     }
@@ -34,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(threads) = threads {
         runtime.worker_threads(threads);
     }
-    let config = Config::default().limits(limits);
+    let config = Config::default().limits(limits).deflate(deflate);
     runtime.enable_all().build()?.block_on(serve(&addr, config))
 }
 
@@ -75,7 +79,8 @@ fn parse<T: FromStr>(value: Option<String>) -> T {
 
 fn usage() -> ! {
     eprintln!(
-        "usage: echo_server [--addr HOST:PORT] [--max-message BYTES] [--max-fragments N] [--threads N]"
+        "usage: echo_server [--addr HOST:PORT] [--max-message BYTES] [--max-fragments N] \
+         [--threads N] [--deflate]"
     );
     exit(2)
 }
