@@ -27,6 +27,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Feature `deflate`: compression of messages (permessage-deflate, RFC 7692), off until it is asked for
+//! with `ServerBuilder::deflate`, `ClientBuilder::deflate` or `ws::Config::deflate`.
+//!
 //! Feature `hyper`: `Server::upgrade`, for mounting inside a hyper 1 or axum 0.8 server. Feature `tls`:
 //! `wss://` URLs for clients, `Server::listen_tls`, and the module `tls`.
 

@@ -42,6 +42,7 @@ impl<P: Protocol> ClientBuilder<P> {
                 session: SessionLimits::default(),
                 handlers: 1024,
                 limits: ws::Limits::default(),
+                deflate: None,
                 queue: SendQueue::default(),
                 offline_queue: 0,
             },
@@ -176,6 +177,14 @@ impl<P: Protocol> ClientBuilder<P> {
     /// Limits on what the server may send. Default: [`ws::Limits::default`], messages of 1 MiB.
     pub fn limits(mut self, limits: ws::Limits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Offers compression on these terms; the server may decline. Default: no offer. Read
+    /// [`ws::Deflate`] before secrets are sent.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, deflate: ws::Deflate) -> Self {
+        self.settings.deflate = Some(deflate);
         self
     }
 

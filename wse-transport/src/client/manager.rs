@@ -17,7 +17,7 @@ use super::status::{ClientEvent, Status};
 use crate::connection::{Clock, DriverConfig, Link, drive};
 use crate::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError, ask};
 use crate::luck;
-use crate::ws::{self, Role, WebSocket};
+use crate::ws::{self, Role, WebSocket, compression};
 
 /// What the application asks of the manager.
 pub(super) enum Command<P: Protocol> {
@@ -221,7 +221,8 @@ async fn open<P: Protocol>(
     let clock = Clock::start();
     let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
     let mut io = transport(settings, &request).await?;
-    let (_, rest, selected) = ask(&mut io, &request, luck::bytes::<16>()).await?;
+    let (response, rest, selected) = ask(&mut io, &request, luck::bytes::<16>()).await?;
+    let agreed = compression::agreed(&request, &response).map_err(HandshakeError::Response)?;
     let offered: Vec<&str> = selected.as_deref().into_iter().collect();
     let protocol = settings
         .protocol
@@ -238,7 +239,8 @@ async fn open<P: Protocol>(
 
     let config =
         ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
-    let socket = WebSocket::with_leftover(io, rest, Role::Client, config);
+    let mut socket = WebSocket::with_leftover(io, rest, Role::Client, config);
+    compression::apply(&mut socket, agreed);
     let session = Session::client(hi, settings.session);
     let link = Link::new(protocol, session, settings.queue, clock);
     let (welcomed, welcome) = oneshot::channel();
@@ -277,7 +279,7 @@ async fn transport<P: Protocol>(
 }
 
 fn request<P: Protocol>(shared: &Shared<P>, url: &str) -> Result<ClientRequest, RequestError> {
-    let mut request = ClientRequest::new(url)?;
+    let mut request = compression::offer(ClientRequest::new(url)?, shared.settings.deflate);
     for name in shared.settings.protocol.subprotocols() {
         request = request.subprotocol(name)?;
     }

@@ -196,6 +196,14 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
+    /// Agrees to compression when a client offers it, and on these terms. Limits hold for what is
+    /// inflated. Default: no compression. Read [`ws::Deflate`] before secrets are sent.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, deflate: ws::Deflate) -> Self {
+        self.config.deflate = Some(deflate);
+        self
+    }
+
     /// The largest message of a stranger, in bytes. Default: 16 KiB.
     pub fn max_stranger_message(mut self, bytes: usize) -> Self {
         self.config.stranger_message = bytes;

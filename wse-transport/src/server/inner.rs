@@ -17,7 +17,7 @@ use super::identify::Identify;
 use crate::connection::{SendQueue, Tasks};
 use crate::handshake::{HeadLimits, OriginPolicy};
 use crate::router::Router;
-use crate::ws;
+use crate::ws::{self, compression};
 
 /// Events that a slow reader may fall behind.
 const EVENTS: usize = 1024;
@@ -39,6 +39,7 @@ pub(super) struct Config {
     pub(super) queue: SendQueue,
     pub(super) origin: OriginPolicy,
     pub(super) head: HeadLimits,
+    pub(super) deflate: compression::Wanted,
 }
 
 impl Default for Config {
@@ -57,6 +58,7 @@ impl Default for Config {
             queue: SendQueue::default(),
             origin: OriginPolicy::default(),
             head: HeadLimits::default(),
+            deflate: None,
         }
     }
 }

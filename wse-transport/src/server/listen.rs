@@ -24,7 +24,7 @@ use crate::handshake::{
 };
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
-use crate::ws::{self, NetStream, Role, WebSocket};
+use crate::ws::{self, NetStream, Role, WebSocket, compression};
 
 /// How long accepting rests when the system has no more file descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -127,8 +127,8 @@ impl<P: Protocol> Server<P> {
         let timeout = self.inner.config.handshake_timeout.saturating_sub(clock.now());
         let answered = tokio::time::timeout(timeout, async {
             match self.inner.answer(&request) {
-                Ok((response, protocol)) => {
-                    write_response(&mut io, &response).await.ok().map(|()| protocol)
+                Ok((response, answered)) => {
+                    write_response(&mut io, &response).await.ok().map(|()| answered)
                 }
                 Err(rejection) => {
                     let _ = write_rejection(&mut io, &rejection).await;
@@ -136,19 +136,28 @@ impl<P: Protocol> Server<P> {
                 }
             }
         });
-        if let Ok(Some(protocol)) = answered.await {
-            self.inner.run(io, leftover, protocol, request, peer_addr, clock).await;
+        if let Ok(Some(answered)) = answered.await {
+            self.inner.run(io, leftover, answered, request, peer_addr, clock).await;
         }
     }
 }
 
+/// What an upgrade request is answered with.
+pub(super) struct Answered<P> {
+    protocol: P,
+    agreed: compression::Agreed,
+}
+
 impl<P: Protocol> Inner<P> {
-    /// The answer to an upgrade request: 101 and the protocol chosen, or why not.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Result<(Response<()>, P), Rejection> {
+    /// The answer to an upgrade request: 101 and what was chosen, or why not.
+    pub(super) fn answer<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<(Response<()>, Answered<P>), Rejection> {
         if self.stop.is_cancelled() {
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
         }
-        let upgrade = Upgrade::from_request(request)?;
+        let mut upgrade = Upgrade::from_request(request)?;
         self.config.origin.check(request)?;
         let offered: Vec<&str> = upgrade.subprotocols().iter().map(String::as_str).collect();
         let protocol = self.protocol.select(&offered).ok_or_else(|| {
@@ -159,10 +168,11 @@ impl<P: Protocol> Inner<P> {
             )
         })?;
         let selected = Some(protocol.name()).filter(|name| !name.is_empty());
+        let agreed = compression::agree(&mut upgrade, request, self.config.deflate)?;
         let response = upgrade
             .response(selected, &HeaderMap::new())
             .map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-        Ok((response, protocol))
+        Ok((response, Answered { protocol, agreed }))
     }
 
     /// Runs an upgraded connection to its end.
@@ -170,7 +180,7 @@ impl<P: Protocol> Inner<P> {
         self: &Arc<Self>,
         io: T,
         leftover: BytesMut,
-        protocol: P,
+        Answered { protocol, agreed }: Answered<P>,
         request: Request<()>,
         peer_addr: Option<SocketAddr>,
         clock: Clock,
@@ -184,7 +194,8 @@ impl<P: Protocol> Inner<P> {
             .limits(stranger)
             .control_rate(config.control_rate)
             .close_timeout(config.close_timeout);
-        let socket = WebSocket::with_leftover(io, leftover, Role::Server, socket_config);
+        let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, socket_config);
+        compression::apply(&mut socket, agreed);
         let session = Session::server(protocol.has_greeting(), config.auth_timeout, config.session);
         let link = Link::new(protocol, session, config.queue, clock);
         let host = Host::new(Arc::clone(self), request, peer_addr);

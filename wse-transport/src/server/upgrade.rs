@@ -28,7 +28,7 @@ impl<P: Protocol> Server<P> {
     {
         let clock = Clock::start();
         match self.inner.answer(&request) {
-            Ok((response, protocol)) => {
+            Ok((response, answered)) => {
                 let mut request = request;
                 // Takes only hyper's own extension: those of middleware stay for `identify`.
                 let upgrading = hyper::upgrade::on(&mut request);
@@ -40,7 +40,7 @@ impl<P: Protocol> Server<P> {
                         Ok(Ok(io)) => {
                             let io = TokioIo::new(io);
                             let rest = bytes::BytesMut::new();
-                            server.inner.run(io, rest, protocol, request, peer_addr, clock).await;
+                            server.inner.run(io, rest, answered, request, peer_addr, clock).await;
                         }
                         Ok(Err(error)) => tracing::debug!(%error, "the upgrade failed"),
                         Err(_) => tracing::debug!("the upgrade took too long"),

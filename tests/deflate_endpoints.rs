@@ -1,0 +1,76 @@
+//! Compression between whole endpoints.
+
+mod support;
+
+use support::endpoints::*;
+use wse_codecs::JsonArray;
+use wse_transport::ws::Deflate;
+use wse_transport::{Accept, Client, Hello, Server, ServerBuilder, ServerEvent, memory};
+
+fn echoing() -> ServerBuilder<JsonArray> {
+    Server::builder(JsonArray)
+        .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+        .procedure("echo", |_, text: String| async move { Ok(text) })
+}
+
+/// How many bytes go up and down when a client has a large text echoed.
+async fn traffic(server: Option<Deflate>, client: Option<Deflate>) -> (u64, u64) {
+    let mut builder = echoing();
+    if let Some(deflate) = server {
+        builder = builder.deflate(deflate);
+    }
+    let server = builder.build();
+    let (dial, mut arrivals) = dialled();
+    let mut builder =
+        Client::builder(JsonArray, memory::URL).connector(dial).identity("ann".to_owned());
+    if let Some(deflate) = client {
+        builder = builder.deflate(deflate);
+    }
+    let wire = async {
+        let mut near = arrivals.dialled().await;
+        let mut far = Raw::dial(&server).await;
+        tokio::io::copy_bidirectional(&mut near, &mut far).await.unwrap()
+    };
+    let talk = async {
+        let client = builder.connect().await.unwrap();
+        let text = "all work and no play ".repeat(1000);
+        for _ in 0..3 {
+            let echo: String = client.call("echo", &text).await.unwrap();
+            assert_eq!(echo, text);
+        }
+        client.close();
+        client.closed().await;
+    };
+    within(async { tokio::join!(wire, talk).0 }).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_compress_when_both_ask_for_it() {
+    let deflate = Some(Deflate::default());
+    for (server, client) in [(None, None), (deflate, None), (None, deflate)] {
+        let (up, down) = traffic(server, client).await;
+        assert!(up > 60_000 && down > 60_000, "{up} {down}");
+    }
+    let (up, down) = traffic(deflate, deflate).await;
+    assert!(up < 3000 && down < 3000, "{up} {down}");
+}
+
+/// A stranger's limit is for what his messages inflate to.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_cannot_send_a_bomb() {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = server(&JsonArray)
+        .on_event(move |event| {
+            if let ServerEvent::Error(error) = event {
+                seen.add(error.message.clone());
+            }
+        })
+        .deflate(Deflate::default())
+        .max_stranger_message(4000)
+        .build();
+    let client = client(&JsonArray, &server, &"a".repeat(10_000)).deflate(Deflate::default());
+    assert!(within(client.connect()).await.is_err());
+    settle().await;
+    assert_eq!(log.take(), ["peer sent a message that inflates to more than 4000 bytes"]);
+}
