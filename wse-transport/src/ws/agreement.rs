@@ -6,8 +6,8 @@ use super::codec::Role;
 ///
 /// By default a message of 1 KiB or more is compressed by itself, and no memory is kept between
 /// messages. With [`takeover`](Self::takeover) small messages that resemble each other compress
-/// far better, at about 330 KiB for each connection's sending side and 50 KiB for its receiving
-/// side; smaller windows need less.
+/// far better, at 370 KiB for each connection's sending side and 46 KiB for its receiving side. The
+/// smallest window saves a third of the former.
 ///
 /// The length of what is compressed tells something about its content: who can make you send text
 /// of his choice beside a secret, and sees how long the frames are, can guess the secret step by
@@ -25,7 +25,8 @@ use super::codec::Role;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deflate {
-    /// How hard to try, from 1 (fast) to 9 (small). Default: 6.
+    /// How hard to try, from 1 (fast) to 9 (small). Default: 3, which saves nearly as much as 6,
+    /// zlib's own default, in about half the time.
     pub level: u8,
     /// Payloads of fewer bytes are sent as they are. Default: 1,024.
     pub threshold: usize,
@@ -88,7 +89,7 @@ impl Deflate {
 impl Default for Deflate {
     fn default() -> Self {
         Self {
-            level: 6,
+            level: 3,
             threshold: 1024,
             window_bits: 15,
             peer_window_bits: 15,
