@@ -1,4 +1,5 @@
-//! Unpacking allocates nothing, and neither does packing into a buffer that has the room.
+//! Unpacking allocates nothing, and neither does packing into a buffer that has the room. What
+//! compression allocates it gives back.
 
 #![allow(unsafe_code)] // a counting allocator cannot be written without
 
@@ -6,11 +7,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::BytesMut;
+use tokio_util::codec::{Decoder, Encoder};
 use wse_codecs::{Cbor, JsonArray, Protobuf};
 use wse_proto::{Encode, Head, Protocol, Stamp};
+use wse_transport::ws::{Codec, Deflate, DeflateAgreement, Limits, Message};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -19,20 +23,27 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        live(layout.size() as isize);
         // SAFETY: the caller's promise is the one that `System` asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        live(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        live(size as isize - layout.size() as isize);
         // SAFETY: as above.
         unsafe { System.realloc(at, layout, size) }
     }
+}
+
+fn live(change: isize) {
+    LIVE.with(|live| live.set(live.get() + change));
 }
 
 #[global_allocator]
@@ -87,4 +98,31 @@ fn unpacking_and_packing_in_place_allocate_nothing() {
     check(&JsonArray, &value);
     check(&Cbor, &value);
     check(&Protobuf, &"text".repeat(1000));
+}
+
+/// How many bytes two ends keep after they have exchanged a large message.
+fn kept(agreed: DeflateAgreement) -> isize {
+    let deflate = Deflate::default().takeover(true);
+    let mut client = Codec::client(Limits::default(), || [0; 4]);
+    let mut server = Codec::server(Limits::default());
+    client.set_deflate(deflate, agreed);
+    server.set_deflate(deflate, agreed);
+    let frame = Message::text("lorem ipsum ".repeat(10_000)).into_frame();
+    let mut wire = BytesMut::with_capacity(1 << 16);
+    let before = LIVE.get();
+    for _ in 0..3 {
+        server.encode(frame.clone(), &mut wire).unwrap();
+        assert!(wire.len() < 10_000);
+        assert_eq!(client.decode(&mut wire).unwrap(), Some(frame.clone()));
+    }
+    LIVE.get() - before
+}
+
+#[test]
+fn compression_keeps_no_memory_without_takeover() {
+    let agreed = DeflateAgreement::default();
+    let with = kept(agreed);
+    assert!((300_000..500_000).contains(&with), "{with}");
+    let without = kept(DeflateAgreement { server_no_context_takeover: true, ..agreed });
+    assert!(without < 1000, "{without}");
 }

@@ -220,6 +220,17 @@ fn the_offer_says_what_the_client_wants() {
 }
 
 #[test]
+fn there_are_no_other_windows() {
+    for (bits, expected) in [(0, 9), (8, 9), (16, 15), (255, 15)] {
+        let mut deflate = open();
+        deflate.window_bits = bits;
+        let offer = "permessage-deflate; server_max_window_bits=15";
+        let (_, agreed) = answer(deflate, &[offer]).unwrap().unwrap();
+        assert_eq!(agreed.server_max_window_bits, expected);
+    }
+}
+
+#[test]
 fn answers_are_verified() {
     let plain = DeflateAgreement::default();
     let good = [

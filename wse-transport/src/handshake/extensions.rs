@@ -20,6 +20,7 @@ const MAX_BITS: u8 = 15;
 ///
 /// `client_max_window_bits` is always in it, since a server may ask for a smaller window only then.
 pub(super) fn offer(deflate: &Deflate) -> HeaderValue {
+    let deflate = deflate.in_bounds();
     let mut text = NAME.to_owned();
     if !deflate.peer_takeover {
         push(&mut text, SERVER_NO_TAKEOVER, None);
@@ -51,7 +52,7 @@ pub(super) fn answer(
         .iter()
         .filter(|offer| offer.name == NAME)
         .filter_map(Params::read)
-        .find_map(|offer| accept(deflate, &offer)))
+        .find_map(|offer| accept(&deflate.in_bounds(), &offer)))
 }
 
 fn accept(deflate: &Deflate, offer: &Params) -> Option<(HeaderValue, DeflateAgreement)> {
@@ -99,6 +100,7 @@ pub(super) fn agreed(
     deflate: &Deflate,
     headers: &HeaderMap,
 ) -> Result<Option<DeflateAgreement>, ResponseError> {
+    let deflate = deflate.in_bounds();
     let answers = parse(headers).map_err(|Malformed| ResponseError::ExtensionMalformed)?;
     let answer = match &answers[..] {
         [] => return Ok(None),

@@ -84,6 +84,11 @@ impl Deflate {
         self.peer_takeover = allowed;
         self
     }
+
+    /// The same with numbers that zlib knows: the fields are public.
+    pub(crate) fn in_bounds(self) -> Self {
+        self.level(self.level).window_bits(self.window_bits).peer_window_bits(self.peer_window_bits)
+    }
 }
 
 impl Default for Deflate {

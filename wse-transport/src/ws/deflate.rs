@@ -64,6 +64,7 @@ impl<T> Context<T> {
 
 impl PerMessage {
     pub(super) fn new(role: Role, deflate: Deflate, agreed: DeflateAgreement) -> Self {
+        let deflate = deflate.in_bounds();
         let other = match role {
             Role::Server => Role::Client,
             Role::Client => Role::Server,
@@ -74,7 +75,7 @@ impl PerMessage {
         ours.takeover &= deflate.takeover;
         Self {
             enabled: true,
-            level: Compression::new(u32::from(deflate.level.clamp(1, 9))),
+            level: Compression::new(u32::from(deflate.level)),
             threshold: deflate.threshold,
             ours,
             theirs: Context::new(agreed.sending(other)),
@@ -173,7 +174,7 @@ impl PerMessage {
     }
 
     fn feed(&mut self, mut input: &[u8], limit: usize) -> Result<(), ProtocolError> {
-        let bits = self.theirs.bits.max(9);
+        let bits = self.theirs.bits.clamp(9, 15);
         let mut step = input.len().saturating_mul(4).clamp(MIN_STEP, MAX_STEP);
         let mut full = false;
         self.dangling |= !input.is_empty();

@@ -1,7 +1,9 @@
 //! What a peer may make us hold in memory.
 
 /// Bounds on what is received. Each is checked on the declared length, before memory is reserved;
-/// exactly the limit passes.
+/// exactly the limit passes. Of a compressed message [`max_message`](Self::max_message) is checked
+/// on what it inflates to, while it does; on the wire it, and each of its frames, may be an eighth
+/// longer than the limits, as what cannot be compressed grows.
 ///
 /// ```
 /// use wse_transport::ws::Limits;

@@ -6,7 +6,7 @@
 //! clock, no randomness.
 //!
 //! ```text
-//! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
+//! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, deflate.rs, UTF-8 ─▶ message.rs: fragments ─▶ Message
 //! ```
 //!
 //! [`accept`] and [`connect`] do the opening handshake, whose parts are in
