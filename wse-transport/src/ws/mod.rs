@@ -6,8 +6,10 @@
 //! clock, no randomness.
 //!
 //! ```text
-//! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, deflate.rs, UTF-8 ─▶ message.rs: fragments ─▶ Message
+//! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
 //! ```
+//!
+//! With the feature `deflate`, `deflate.rs` inflates what is unmasked, and compresses what is sent.
 //!
 //! [`accept`] and [`connect`] do the opening handshake, whose parts are in
 //! [`handshake`](crate::handshake).
