@@ -17,7 +17,7 @@ VIOLATION = (1000, "wse.protocol-error")
 EVICTED = (1000, "wse.clients-concurrency")
 
 # A stack trace, a source path, or a panic's text: nothing of the sort may reach a peer.
-LEAK = re.compile(r"\bstack\b|backtrace|panicked|\.rs\b|\.py\b|/src/|/home/|/root/|Traceback", re.IGNORECASE)
+LEAK = re.compile(r"\bstack\b|backtrace|panicked|\.rs\b|\.py\b|/src/|/(?:home|root)/|Traceback", re.IGNORECASE)
 
 
 class Server:
