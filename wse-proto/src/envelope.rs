@@ -209,6 +209,7 @@ impl Head {
     ///
     /// [`CodecErrorKind::Shape`](crate::CodecErrorKind::Shape) when there is no type, unless a stamp
     /// makes it a call, of a procedure without a name.
+    #[inline]
     pub fn from_parts(
         types: &InternalTypes,
         kind: Text,

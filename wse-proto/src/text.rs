@@ -43,6 +43,7 @@ impl Text {
     /// # Errors
     ///
     /// [`Utf8Error`] when they are not.
+    #[inline]
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Utf8Error> {
         let text = std::str::from_utf8(&bytes)?;
         Ok(Self::inline(text).unwrap_or(Self(Repr::Shared(bytes))))
@@ -50,6 +51,7 @@ impl Text {
 
     /// The part `part` of `message`, which must lie inside it; a part from elsewhere is copied.
     /// What a protocol calls to name a slice of what it unpacks.
+    #[inline]
     pub fn slice_of(message: &Bytes, part: &str) -> Self {
         if let Some(text) = Self::inline(part) {
             return text;
@@ -63,6 +65,7 @@ impl Text {
         }
     }
 
+    #[inline]
     fn inline(text: &str) -> Option<Self> {
         let mut buf = [0; INLINE];
         buf.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
@@ -71,12 +74,14 @@ impl Text {
     }
 
     /// The text.
+    #[inline]
     pub fn as_str(&self) -> &str {
         // Checked when it was made. Names are short: checking again is cheaper than `unsafe` is worth.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// The bytes of the text; cheaper than [`as_str`](Self::as_str).
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, buf } => &buf[..usize::from(*len)],
@@ -85,11 +90,13 @@ impl Text {
     }
 
     /// The length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
     /// Whether it is the empty text.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -146,6 +153,7 @@ impl From<&Self> for Text {
 }
 
 impl PartialEq for Text {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
@@ -154,12 +162,14 @@ impl PartialEq for Text {
 impl Eq for Text {}
 
 impl PartialEq<str> for Text {
+    #[inline]
     fn eq(&self, other: &str) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for Text {
+    #[inline]
     fn eq(&self, other: &&str) -> bool {
         self.as_bytes() == other.as_bytes()
     }

@@ -9,7 +9,7 @@ use super::item::{is_null, put_head, put_text, text};
 use super::scan::{self, ItemHead, major};
 use super::{CborFormat, scan::NULL};
 use crate::part::part;
-use crate::put::put_payload;
+use crate::put::{put_around, put_payload};
 
 /// The messages of wse in CBOR (RFC 8949): subprotocol `wse-cbor`, binary frames.
 ///
@@ -99,8 +99,15 @@ impl Protocol for Cbor {
 
 /// Writes what comes before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
-    put_head(major::ARRAY, if head.flags() == 0 { 3 } else { 4 }, out);
-    put_text(head.kind_bytes(types), out);
+    let array = major::ARRAY << 5 | if head.flags() == 0 { 3 } else { 4 };
+    let kind = head.kind_bytes(types);
+    match u8::try_from(kind.len()) {
+        Ok(len @ 0..24) => put_around([array, major::TEXT << 5 | len], kind, [], out),
+        _ => {
+            out.extend_from_slice(&[array]);
+            put_text(kind, out);
+        }
+    }
 }
 
 /// Writes what comes behind the payload.
