@@ -16,7 +16,7 @@ use super::events::{ServerError, ServerEvent};
 use super::identify::{Accept, Hello, Identify, Refuse, Stranger, erase};
 use super::inner::{Callback, Config, Inner};
 use crate::connection::SendQueue;
-use crate::handshake::OriginPolicy;
+use crate::handshake::{HeadLimits, OriginPolicy};
 use crate::router::{Outcome, Router, Unhandled};
 use crate::ws;
 
@@ -160,6 +160,13 @@ impl<P: Protocol> ServerBuilder<P> {
     /// How long the HTTP part of it may take, TLS included; past it, the socket is dropped. Default: 10 s.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// Limits on the HTTP request, past which it is answered with 414 or 431. Default: 8 KiB a line, 128
+    /// headers, 32 KiB in all.
+    pub fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.config.head = limits;
         self
     }
 
