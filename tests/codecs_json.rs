@@ -201,6 +201,18 @@ fn every_character_is_judged_wherever_it_is_in_a_string() {
 }
 
 #[test]
+fn every_character_is_judged_wherever_it_is_in_a_number() {
+    for character in (1..128_u8).map(char::from) {
+        for place in 0..18 {
+            let value = format!("1{}{character}{}", "9".repeat(place), "0".repeat(17 - place));
+            let text = format!("[\"t\",[{value}],null]");
+            let is_json = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
+            assert_eq!(JsonArray.unpack(text.clone().into()).is_ok(), is_json, "{text:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_json_but_no_envelope_is_of_the_wrong_shape() {
     for text in [
         "null",

@@ -1,6 +1,7 @@
 //! [`JsonArray`]: the envelope of the JavaScript package wse.
 
 use std::num::ParseIntError;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
@@ -79,9 +80,9 @@ impl Protocol for JsonArray {
     fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
         let text = std::str::from_utf8(&message)
             .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
-        let elements = scan::elements(text)?;
-        let [kind, payload, stamp, flags] =
-            elements.each_ref().map(|range| text.get(range.clone()).unwrap_or_default());
+        let [kind, payload, stamp, flags] = scan::elements(text)?;
+        let element = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+        let (kind, stamp) = (element(&kind), element(&stamp));
         let kind = match kind.as_bytes() {
             [b'"', ..] => string(&message, kind, "the type")?,
             b"null" => Text::EMPTY,
@@ -95,14 +96,11 @@ impl Protocol for JsonArray {
                     .with_source(e)
             })?)),
         };
-        let head =
-            Head::from_parts(self.internal_types(), kind, stamp, flags.parse().unwrap_or(0))?;
-        let payload = match payload {
+        let flags = if flags.is_empty() { 0 } else { element(&flags).parse().unwrap_or(0) };
+        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
+        let payload = match element(&payload) {
             "" | "null" => Bytes::new(),
-            _ => {
-                let [_, range, _, _] = elements;
-                part(message, range)
-            }
+            _ => part(message, payload),
         };
         Ok(Envelope { head, payload })
     }
@@ -144,9 +142,12 @@ fn close(head: &Head, out: &mut BytesMut) {
 }
 
 /// The text of a string element. A slice of the message unless it has escapes.
+#[inline]
 fn string(message: &Bytes, element: &str, place: &'static str) -> Result<Text, CodecError> {
     match element.get(1..element.len().saturating_sub(1)) {
-        Some(plain) if !plain.as_bytes().contains(&b'\\') => Ok(Text::slice_of(message, plain)),
+        Some(plain) if scan::plain(plain.as_bytes(), 0) == plain.len() => {
+            Ok(Text::slice_of(message, plain))
+        }
         _ => serde_json::from_str::<String>(element)
             .map(Text::from)
             .map_err(|e| CodecError::malformed(place, "a broken escape").with_source(e)),

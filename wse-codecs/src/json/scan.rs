@@ -203,6 +203,10 @@ pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
             // Counted by branches, not by `trailing_zeros`: a predicted branch lets the scan run
             // ahead, while a count has to be waited for, and every next step hangs on it.
             let mut found = found;
+            if found & 0x8080_8080 == 0 {
+                found >>= 32;
+                at += 4;
+            }
             while found & 0x80 == 0 {
                 found >>= 8;
                 at += 1;
@@ -235,6 +239,15 @@ fn number(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
 #[inline]
 fn digits(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
     let mut at = start;
+    // Eight digits are a word of 0x30 to 0x39: the high halves are 3, also with 6 added.
+    const HALVES: u64 = ONES * 0xf0;
+    const THREES: u64 = ONES * 0x30;
+    while let Some(word) = word(bytes, at)
+        && word & HALVES == THREES
+        && word.wrapping_add(ONES * 6) & HALVES == THREES
+    {
+        at += 8;
+    }
     while byte(bytes, at).is_ascii_digit() {
         at += 1;
     }
