@@ -186,3 +186,14 @@ async fn echo_server_echoes_text_as_text_and_binary_as_binary() {
         other => panic!("no close but {other:?}"),
     }
 }
+
+#[test]
+fn a_streamed_message_needs_little_memory() {
+    let child = example("stream").arg("64").spawn().expect("the example is built");
+    let printed = finish("stream", child);
+    assert!(printed.contains("64 MiB came back"), "{printed}");
+    let peak = printed.lines().last().and_then(|it| it.strip_suffix(" MiB"));
+    let peak = peak.and_then(|it| it.rsplit(' ').next()?.parse::<u64>().ok());
+    // On a system that does not tell, there is nothing to check.
+    assert!(peak.is_none_or(|peak| peak < 32) && peak.is_some() == cfg!(target_os = "linux"));
+}

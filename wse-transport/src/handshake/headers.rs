@@ -47,7 +47,7 @@ pub(super) fn subprotocols(headers: &HeaderMap) -> Result<Vec<String>, ()> {
 }
 
 /// Whether a field belongs to the handshake itself, and must not come from the caller.
-pub(super) fn is_reserved(name: &HeaderName) -> bool {
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     [
         header::HOST,
         header::CONNECTION,

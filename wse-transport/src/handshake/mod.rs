@@ -25,10 +25,11 @@ pub use head::{
     HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
     parse_response,
 };
+pub(crate) use headers::is_reserved;
 pub(crate) use io::ask;
 #[cfg(feature = "tls")]
 pub(crate) use io::linger;
 pub use io::{read_request, read_response, write_rejection, write_request, write_response};
 pub use origin::OriginPolicy;
 pub use rejection::Rejection;
-pub use upgrade::Upgrade;
+pub use upgrade::{Upgrade, is_websocket};

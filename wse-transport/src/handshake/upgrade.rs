@@ -9,6 +9,15 @@ use super::{
     rejection::Rejection,
 };
 
+/// Whether a request wants to become a WebSocket at all, rightly or not: what to ask before it is handed
+/// to something that speaks HTTP. [`Upgrade::from_request`] checks the rest.
+#[must_use]
+pub fn is_websocket<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && list_has(request.headers(), &header::CONNECTION, "upgrade")
+        && list_has(request.headers(), &header::UPGRADE, "websocket")
+}
+
 /// A request that asks for a WebSocket in full accordance with RFC 6455 §4.2.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {

@@ -54,6 +54,8 @@ pub struct Codec {
     masks: Option<Box<dyn FnMut() -> [u8; 4] + Send + Sync>>,
     reading: Reading,
     message: Option<Fragments>,
+    /// Whether frames are given out in the pieces in which they arrive.
+    streaming: bool,
     /// Compression, if it was agreed upon.
     deflate: Option<Box<PerMessage>>,
     /// How much to ask of the transport at once, in bytes.
@@ -97,6 +99,7 @@ impl Codec {
             masks: None,
             reading: Reading::Header,
             message: None,
+            streaming: false,
             deflate: None,
             chunk: READ_CHUNK,
             small_reads: 0,
@@ -109,6 +112,12 @@ impl Codec {
     #[must_use]
     pub fn client(limits: Limits, masks: impl FnMut() -> [u8; 4] + Send + Sync + 'static) -> Self {
         Self { masks: Some(Box::new(masks)), ..Self::server(limits) }
+    }
+
+    /// Whether a data frame is decoded in the pieces in which it arrives, as if its sender had made as many
+    /// fragments (RFC 6455 §5.4 lets anybody on the way do so). Default: no, frames are decoded whole.
+    pub const fn set_streaming(&mut self, streaming: bool) {
+        self.streaming = streaming;
     }
 
     /// Compresses and inflates from now on, as agreed upon in the opening handshake. Messages are
@@ -292,13 +301,13 @@ impl Decoder for Codec {
                 text.feed(new).map_err(ProtocolError::from)?;
             }
         }
-        if here < *len {
+        let complete = here == *len;
+        let piece = self.streaming && here > 0 && !header.opcode.is_control();
+        if !complete && !piece {
             self.reserve(src);
             return Ok(None);
         }
 
-        let header = *header;
-        self.reading = Reading::Header;
         let payload = match inflating {
             Some(deflate) => {
                 src.advance(here);
@@ -306,6 +315,23 @@ impl Decoder for Codec {
             }
             None => src.split_to(here).freeze(),
         };
+        if !complete {
+            let opcode = header.opcode;
+            *len -= here;
+            *checked = 0;
+            if let Some(mask) = &mut header.mask {
+                mask.rotate_left(here % 4);
+            }
+            // Bytes that inflate to nothing yet make no piece.
+            if payload.is_empty() {
+                self.reserve(src);
+                return Ok(None);
+            }
+            header.opcode = Opcode::Continuation;
+            return Ok(Some(Frame::fragment(opcode, payload)));
+        }
+        let header = *header;
+        self.reading = Reading::Header;
         if !header.opcode.is_control()
             && header.fin
             && let Some(Fragments { text: Some(text), .. }) = self.message.take()

@@ -3,7 +3,7 @@
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Config, Deflate, DeflateAgreement, WebSocket};
+use super::{Codec, Config, Deflate, DeflateAgreement, WebSocket};
 use crate::handshake::{ClientRequest, Rejection, ResponseError, Upgrade};
 
 /// What the settings say.
@@ -47,5 +47,11 @@ where
 {
     if let Some((deflate, agreed)) = agreed {
         socket.set_deflate(deflate, agreed);
+    }
+}
+
+pub(crate) fn apply_to(codec: &mut Codec, agreed: Agreed) {
+    if let Some((deflate, agreed)) = agreed {
+        codec.set_deflate(deflate, agreed);
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use http::{Request, Response};
 
-use super::{Config, WebSocket};
+use super::{Codec, Config, WebSocket};
 use crate::handshake::{ClientRequest, Rejection, ResponseError, Upgrade};
 
 pub(crate) type Wanted = Option<Infallible>;
@@ -28,3 +28,5 @@ pub(crate) fn agreed(_: &ClientRequest, _: &Response<()>) -> Result<Agreed, Resp
 }
 
 pub(crate) fn apply<T>(_: &mut WebSocket<T>, _: Agreed) {}
+
+pub(crate) fn apply_to(_: &mut Codec, _: Agreed) {}

@@ -149,6 +149,14 @@ pub enum UsageError {
     ControlTooLong,
     /// A control frame without the final bit (§5.5).
     ControlFragmented,
+    /// A close frame whose payload is not a code and a reason (§5.5.1).
+    CloseMalformed,
+    /// A new message while a fragmented one is not ended (§5.4).
+    Unfinished,
+    /// A continuation frame while no fragmented message is under way (§5.4).
+    NothingToContinue,
+    /// A step of the opening handshake that is not its turn.
+    NotReady,
 }
 
 impl fmt::Display for UsageError {
@@ -157,6 +165,10 @@ impl fmt::Display for UsageError {
             Self::Closed => "caller sent a message after the closing handshake began",
             Self::ControlTooLong => "caller sent a control frame over 125 bytes",
             Self::ControlFragmented => "caller fragmented a control frame",
+            Self::CloseMalformed => "caller sent a malformed close frame",
+            Self::Unfinished => "caller sent a message before the fragmented one ended",
+            Self::NothingToContinue => "caller continued no message",
+            Self::NotReady => "caller did a step of the opening handshake that is not its turn",
         })
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 /// A bound on received pings and pongs together: `burst` at once, refilled by `per_second`. One
 /// more closes with 1008.
 ///
@@ -27,25 +25,26 @@ impl Default for ControlRate {
 pub(crate) struct ControlBudget {
     rate: Option<ControlRate>,
     /// When the bucket will be full again; in the past when it is.
-    full_at: Option<Instant>,
+    full_at: Duration,
 }
 
 impl ControlBudget {
     pub(crate) const fn new(rate: Option<ControlRate>) -> Self {
-        Self { rate, full_at: None }
+        Self { rate, full_at: Duration::ZERO }
     }
 
-    /// Whether one more frame may pass at `now`.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    /// Whether one more frame may pass. `now` is the time since any moment, the same in all calls.
+    pub(crate) fn take(&mut self, now: impl FnOnce() -> Duration) -> bool {
         let Some(ControlRate { burst, per_second }) = self.rate else {
             return true;
         };
+        let now = now();
         let cost = Duration::from_secs(1) / per_second.max(1);
-        let full_at = self.full_at.map_or(now, |at| at.max(now)) + cost;
+        let full_at = self.full_at.max(now) + cost;
         if full_at - now > cost * burst {
             return false;
         }
-        self.full_at = Some(full_at);
+        self.full_at = full_at;
         true
     }
 }

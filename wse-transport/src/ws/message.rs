@@ -58,6 +58,11 @@ pub struct Assembler {
 }
 
 impl Assembler {
+    /// The fragments of the message under way, as one.
+    pub(super) fn take_partial(&mut self) -> Option<(Opcode, BytesMut)> {
+        self.partial.take()
+    }
+
     /// Takes the next frame, and returns the message that it completes. Control frames pass
     /// between the fragments of a message.
     ///

@@ -9,6 +9,9 @@
 //! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
 //! ```
 //!
+//! `engine.rs` answers, keeps the order and closes; [`WebSocket`] runs it over a transport, and [`Driver`]
+//! over bytes that the caller carries. [`Frames`] streams messages of any length, [`ByteStream`] bytes.
+//!
 //! With the feature `deflate`, `deflate.rs` inflates what is unmasked, and compresses what is sent.
 //!
 //! [`accept`] and [`connect`] do the opening handshake, whose parts are in
@@ -16,6 +19,7 @@
 
 #[cfg(feature = "deflate")]
 mod agreement;
+mod byte_stream;
 mod close;
 mod closing;
 mod codec;
@@ -24,9 +28,12 @@ pub(crate) mod compression;
 mod config;
 #[cfg_attr(not(feature = "deflate"), path = "deflate_off.rs")]
 mod deflate;
+mod driver;
+mod engine;
 mod error;
 mod flood;
 mod frame;
+mod frames;
 mod limits;
 mod mask;
 mod message;
@@ -39,15 +46,19 @@ mod utf8;
 mod wakers;
 mod websocket;
 
+pub use crate::handshake::is_websocket;
 #[cfg(feature = "deflate")]
 pub use agreement::{Deflate, DeflateAgreement};
+pub use byte_stream::ByteStream;
 pub use close::{CloseCode, CloseFrame};
 pub use closing::{Closing, ClosingEvent};
 pub use codec::{Codec, Role};
 pub use config::Config;
+pub use driver::{Driver, DriverError, DriverEvent, DriverOptions, DriverState, TransportUse};
 pub use error::{Error, ProtocolError, UsageError};
 pub use flood::ControlRate;
 pub use frame::{Frame, FrameHeader};
+pub use frames::Frames;
 pub use limits::Limits;
 pub use mask::apply_mask;
 pub use message::{Assembler, Message};

@@ -5,9 +5,10 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::{Sink, Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -20,11 +21,10 @@ use super::{
     closing::{Closing, ClosingEvent},
     codec::{Codec, Role},
     config::Config,
+    engine::Engine,
     error::{Error, ProtocolError, UsageError},
-    flood::ControlBudget,
     frame::Frame,
-    message::{Assembler, Message},
-    opcode::Opcode,
+    message::Message,
 };
 
 /// A write buffer that held more than this is given back once it is empty, in bytes.
@@ -36,18 +36,12 @@ const KEEP_WRITE: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Link<T> {
     pub(super) framed: Framed<T, Codec>,
-    pub(super) closing: Closing,
-    role: Role,
-    config: Config,
-    assembler: Assembler,
-    budget: ControlBudget,
+    engine: Engine,
+    close_timeout: Duration,
+    /// What the time of the engine is counted from.
+    epoch: Instant,
     /// When the closing handshake is given up; set by the first poll after it began.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// What the peer did wrong, to be reported once its close frame is written.
-    failure: Option<ProtocolError>,
-    /// The answer to the latest ping, while the write buffer is not empty (RFC 6455 §5.5.3 lets
-    /// us answer only that one): a peer that never reads costs us one pong.
-    pong: Option<Bytes>,
     /// Whether a frame of ours, which the caller does not know of, waits to be flushed.
     urgent: bool,
     /// Whether the write buffer has grown beyond what is worth keeping.
@@ -67,68 +61,82 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         framed.set_backpressure_boundary(config.write_buffer);
         Self {
             framed,
-            closing: Closing::Open,
-            role,
-            config,
-            assembler: Assembler::default(),
-            budget: ControlBudget::new(config.control_rate),
+            engine: Engine::new(role, config.control_rate),
+            close_timeout: config.close_timeout,
+            epoch: Instant::now(),
             deadline: None,
-            failure: None,
-            pong: None,
             urgent: false,
             oversized: false,
         }
     }
 
+    pub(super) const fn closing(&self) -> Closing {
+        self.engine.closing()
+    }
+
     /// Moves the closing handshake on, and queues our close frame if it is time.
     pub(super) fn advance(&mut self, event: ClosingEvent, frame: Option<CloseFrame>) {
-        let (next, send) = self.closing.on(event, self.role);
-        self.closing = next;
-        if send {
-            self.pong = None;
-            // Cannot fail: a close payload never exceeds 125 bytes.
-            let _ = self.start_frame(Message::Close(frame).into_frame());
-            self.urgent = true;
-        }
+        self.engine.advance(event, frame);
+        self.queue_control(false);
     }
 
     fn fail(&mut self, error: ProtocolError) {
-        // After our own close frame the peer's mistakes only end the wait for theirs.
-        if self.closing.is_open() {
-            tracing::debug!(%error, "websocket failed");
-            self.failure = Some(error);
+        self.engine.fail(error);
+        self.queue_control(false);
+    }
+
+    /// Queues what the engine has to send by itself.
+    fn queue_control(&mut self, written: bool) {
+        if let Some(frame) = self.engine.control(written) {
+            // Cannot fail: a control frame of the engine is whole and has at most 125 bytes.
+            let _ = self.start_frame(frame);
+            self.urgent = true;
         }
-        self.advance(ClosingEvent::Violation, Some(error.close_code().into()));
     }
 
     pub(super) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
+        self.poll_receive(cx, |engine, frame, epoch| engine.receive(frame, || epoch.elapsed()))
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame, Error>>> {
+        self.poll_receive(cx, |engine, frame, epoch| {
+            engine.receive_frame(frame, || epoch.elapsed())
+        })
+    }
+
+    /// Reads frames until `receive` makes something of them, and carries the closing handshake out.
+    fn poll_receive<M>(
+        &mut self,
+        cx: &mut Context<'_>,
+        receive: impl Fn(&mut Engine, Frame, Instant) -> Result<Option<M>, ProtocolError>,
+    ) -> Poll<Option<Result<M, Error>>> {
         loop {
             if self.poll_deadline(cx).is_ready() {
                 self.advance(ClosingEvent::Timeout, None);
             }
-            match self.closing {
+            match self.closing() {
                 Closing::Open | Closing::CloseSent => {
-                    if self.urgent || self.pong.is_some() {
-                        self.try_write(cx);
-                    }
+                    self.write_urgent(cx);
                     match ready!(Pin::new(&mut self.framed).poll_next(cx)) {
-                        Some(Ok(frame)) => match self.receive(frame) {
+                        Some(Ok(frame)) => match receive(&mut self.engine, frame, self.epoch) {
                             Ok(None) => {}
                             Ok(Some(message)) => {
+                                self.queue_control(false);
                                 // At once, and not when the caller polls next, which may be late.
-                                if self.urgent || self.pong.is_some() {
-                                    self.try_write(cx);
-                                }
+                                self.write_urgent(cx);
                                 return Poll::Ready(Some(Ok(message)));
                             }
                             Err(error) => self.fail(error),
                         },
                         Some(Err(Error::Protocol(error))) => self.fail(error),
                         Some(Err(error)) => {
-                            let was_open = self.closing.is_open();
+                            let was_open = self.closing().is_open();
                             self.advance(ClosingEvent::Eof, None);
                             if was_open {
                                 return Poll::Ready(Some(Err(error)));
@@ -141,7 +149,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     // What cannot be written any more is as good as written.
                     let _ = ready!(self.poll_finish(cx));
                     self.advance(ClosingEvent::Flushed, None);
-                    if let Some(error) = self.failure.take() {
+                    if let Some(error) = self.engine.take_failure() {
                         return Poll::Ready(Some(Err(error.into())));
                     }
                 }
@@ -150,35 +158,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     self.advance(ClosingEvent::Eof, None);
                 }
                 Closing::Ended => {
-                    return Poll::Ready(self.failure.take().map(|error| Err(error.into())));
+                    return Poll::Ready(self.engine.take_failure().map(|error| Err(error.into())));
                 }
             }
         }
     }
 
-    /// Takes in one frame; returns what the caller is to see of it.
-    fn receive(&mut self, frame: Frame) -> Result<Option<Message>, ProtocolError> {
-        if matches!(frame.opcode, Opcode::Ping | Opcode::Pong) && !self.budget.take(Instant::now())
-        {
-            return Err(ProtocolError::ControlFlood);
-        }
-        if !self.closing.is_open() && frame.opcode != Opcode::Close {
-            return Ok(None);
-        }
-        let message = self.assembler.push(frame)?;
-        match &message {
-            Some(Message::Ping(payload)) => self.pong = Some(payload.clone()),
-            Some(Message::Close(frame)) => {
-                // RFC 6455 §5.5.1: the answer typically echoes the status code.
-                self.advance(ClosingEvent::PeerClose, frame.clone());
-            }
-            _ => {}
-        }
-        Ok(message)
-    }
-
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if !self.closing.is_open() {
+        if !self.closing().is_open() {
             return Poll::Ready(Err(UsageError::Closed.into()));
         }
         if self.framed.write_buffer().len() >= self.framed.backpressure_boundary() {
@@ -188,13 +175,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     pub(super) fn start_send(&mut self, message: Message) -> Result<(), Error> {
-        match message {
-            _ if !self.closing.is_open() => Err(UsageError::Closed.into()),
-            Message::Close(frame) => {
-                self.advance(ClosingEvent::Close, frame);
+        let frame = self.engine.send(message)?;
+        self.queue(frame)
+    }
+
+    pub(super) fn start_send_frame(&mut self, frame: Frame) -> Result<(), Error> {
+        let frame = self.engine.send_frame(frame)?;
+        self.queue(frame)
+    }
+
+    fn queue(&mut self, frame: Option<Frame>) -> Result<(), Error> {
+        match frame {
+            Some(frame) => self.start_frame(frame),
+            None => {
+                self.queue_control(false);
                 Ok(())
             }
-            message => self.start_frame(message.into_frame()),
         }
     }
 
@@ -209,7 +205,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if self.poll_deadline(cx).is_ready() {
             self.advance(ClosingEvent::Timeout, None);
         }
-        if self.closing == Closing::Ended && !self.framed.write_buffer().is_empty() {
+        if self.closing() == Closing::Ended && !self.framed.write_buffer().is_empty() {
             return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()));
         }
         self.poll_write(cx)
@@ -224,21 +220,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 *self.framed.write_buffer_mut() = BytesMut::new();
                 self.oversized = false;
             }
-            let Some(payload) = self.pong.take() else {
+            if !self.engine.has_control() {
                 return Poll::Ready(Ok(()));
-            };
-            self.start_frame(Frame::new(Opcode::Pong, payload))?;
-            self.urgent = true;
+            }
+            self.queue_control(true);
         }
     }
 
-    /// Writes what can be written, for a caller who is reading. A failure shows when he writes,
-    /// or when TCP ends.
-    fn try_write(&mut self, cx: &mut Context<'_>) {
+    /// Writes what is ours to send, as far as it goes, for a caller who is reading. A failure shows
+    /// when he writes, or when TCP ends.
+    fn write_urgent(&mut self, cx: &mut Context<'_>) {
+        if !self.urgent && !self.engine.has_control() {
+            return;
+        }
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             tracing::debug!(%error, "a control frame could not be written");
             self.urgent = false;
-            self.pong = None;
+            self.engine.forget_control();
         }
     }
 
@@ -256,7 +254,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_write(cx))?;
-        if self.closing.shuts_down(self.role) {
+        if self.engine.shuts_down() {
             ready!(Pin::new(self.framed.get_mut()).poll_shutdown(cx))?;
         }
         Poll::Ready(Ok(()))
@@ -278,10 +276,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.closing, Closing::Open | Closing::Ended) {
+        if matches!(self.closing(), Closing::Open | Closing::Ended) {
             return Poll::Pending;
         }
-        let timeout = self.config.close_timeout;
+        let timeout = self.close_timeout;
         self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(cx)
     }
 }

@@ -10,11 +10,13 @@ use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    byte_stream::ByteStream,
     close::CloseFrame,
     closing::{Closing, ClosingEvent},
     codec::Role,
     config::Config,
     error::Error,
+    frames::Frames,
     limits::Limits,
     message::Message,
     stream::Link,
@@ -79,10 +81,10 @@ use super::{
 /// ```
 #[derive(Debug)]
 pub struct WebSocket<T> {
-    link: Link<T>,
+    pub(super) link: Link<T>,
     wakers: Wakers,
     /// The peer's close frame that `poll_close` came across.
-    parked: Option<Message>,
+    pub(super) parked: Option<Message>,
 }
 
 /// What a [`WebSocket`] was made of, see [`WebSocket::into_parts`].
@@ -120,9 +122,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.wakers.wake();
     }
 
+    /// The connection frame by frame, to stream messages of any length in little memory, both ways.
+    pub fn frames(&mut self) -> Frames<'_, T> {
+        Frames::new(self)
+    }
+
+    /// The connection as a stream of bytes.
+    pub fn into_bytes(self) -> ByteStream<T> {
+        ByteStream::new(self)
+    }
+
     /// How far the closing handshake has come.
     pub fn closing(&self) -> Closing {
-        self.link.closing
+        self.link.closing()
     }
 
     /// Bytes that are queued and not yet written to the transport.
@@ -167,16 +179,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     }
 
     /// Polls the link with a waker for both halves, and wakes both if the handshake moved on.
-    fn poll<R>(
+    pub(super) fn poll<R>(
         &mut self,
         half: Half,
         cx: &Context<'_>,
         poll: impl FnOnce(&mut Link<T>, &mut Context<'_>) -> R,
     ) -> R {
-        let before = self.link.closing;
+        let before = self.link.closing();
         let waker = self.wakers.register(half, cx.waker());
         let result = poll(&mut self.link, &mut Context::from_waker(waker));
-        if self.link.closing != before {
+        if self.link.closing() != before {
+            self.wakers.wake();
+        }
+        result
+    }
+
+    /// Queues something, and wakes both halves if the handshake moved on.
+    pub(super) fn start<R>(&mut self, start: impl FnOnce(&mut Link<T>) -> R) -> R {
+        let before = self.link.closing();
+        let result = start(&mut self.link);
+        if self.link.closing() != before {
             self.wakers.wake();
         }
         result
@@ -205,13 +227,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<T> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let this = self.get_mut();
-        let before = this.link.closing;
-        let result = this.link.start_send(message);
-        if this.link.closing != before {
-            this.wakers.wake();
-        }
-        result
+        self.get_mut().start(|link| link.start_send(message))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

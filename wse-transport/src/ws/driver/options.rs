@@ -1,0 +1,57 @@
+//! The settings of a driver.
+
+use crate::{
+    handshake::{HeadLimits, OriginPolicy},
+    ws::Config,
+};
+
+/// How a [`Driver`](super::Driver) behaves.
+///
+/// ```
+/// use wse_transport::ws::{Driver, DriverOptions};
+///
+/// let driver = Driver::server(DriverOptions::default().protocols(["chat", "superchat"]));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DriverOptions {
+    /// Limits, timeouts and compression of the connection. Default: [`Config::default`].
+    pub config: Config,
+    /// Bounds on the head of the request or response. Default: [`HeadLimits::default`].
+    pub head_limits: HeadLimits,
+    /// Subprotocols, best first. A client offers them; a server selects the first that was offered, or
+    /// none. Default: none.
+    pub protocols: Vec<String>,
+    /// Which web pages a server lets in. Default: those of its own host.
+    pub origins: OriginPolicy,
+}
+
+impl DriverOptions {
+    /// Sets [`config`](Self::config).
+    #[must_use]
+    pub const fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets [`head_limits`](Self::head_limits).
+    #[must_use]
+    pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Sets [`protocols`](Self::protocols).
+    #[must_use]
+    pub fn protocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.protocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`origins`](Self::origins).
+    #[must_use]
+    pub fn origins(mut self, policy: OriginPolicy) -> Self {
+        self.origins = policy;
+        self
+    }
+}
