@@ -1,16 +1,20 @@
 //! The client's side (RFC 6455 §4.1).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
 use url::{Host, Url};
 
 #[cfg(feature = "deflate")]
-use super::extensions;
+use super::deflate;
 use super::{
     accept::{BASE64, accept_key},
     error::{RequestError, ResponseError},
+    extensions,
     headers::{is_reserved, is_token, list_has, single},
 };
+use crate::ws::{AgreedExtensions, Extension, ReservedBits};
 #[cfg(feature = "deflate")]
 use crate::ws::{Deflate, DeflateAgreement};
 
@@ -32,6 +36,7 @@ pub struct ClientRequest {
     headers: HeaderMap,
     subprotocols: Vec<String>,
     require_subprotocol: bool,
+    extensions: Vec<Arc<dyn Extension>>,
     #[cfg(feature = "deflate")]
     deflate: Option<Deflate>,
 }
@@ -92,6 +97,7 @@ impl ClientRequest {
             headers,
             subprotocols: Vec::new(),
             require_subprotocol: true,
+            extensions: Vec::new(),
             #[cfg(feature = "deflate")]
             deflate: None,
         })
@@ -132,6 +138,23 @@ impl ClientRequest {
         }
         let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
         self.headers.append(parsed, value);
+        Ok(self)
+    }
+
+    /// Offers an extension, after those offered before. What the server agreed to is for
+    /// [`extended`](Self::extended) to say.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Extension`] for a name or parameter that is no token, and for a repetition.
+    pub fn extension(mut self, extension: Arc<dyn Extension>) -> Result<Self, RequestError> {
+        let name = extension.name();
+        if !extensions::is_valid(name, &extension.offer())
+            || self.extensions.iter().any(|it| it.name() == name)
+        {
+            return Err(RequestError::Extension(name.to_owned()));
+        }
+        self.extensions.push(extension);
         Ok(self)
     }
 
@@ -183,9 +206,8 @@ impl ClientRequest {
         {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
-        #[cfg(feature = "deflate")]
-        if let Some(deflate) = &self.deflate {
-            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions::offer(deflate));
+        if let Some(value) = extensions::field(&self.offers()) {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, value);
         }
         request
     }
@@ -217,7 +239,7 @@ impl ClientRequest {
         if single(headers, header::SEC_WEBSOCKET_ACCEPT) != Ok(Some(&accept)) {
             return Err(ResponseError::AcceptMismatch);
         }
-        self.verify_extensions(headers)?;
+        self.agreement(headers)?;
         match single(headers, header::SEC_WEBSOCKET_PROTOCOL) {
             Ok(Some(name)) if self.subprotocols.iter().any(|it| it == name) => {
                 Ok(Some(name.to_owned()))
@@ -229,19 +251,6 @@ impl ClientRequest {
             Ok(None) => Ok(None),
             Err(()) => Err(ResponseError::SubprotocolMalformed),
         }
-    }
-
-    #[cfg(feature = "deflate")]
-    fn verify_extensions(&self, headers: &HeaderMap) -> Result<(), ResponseError> {
-        self.agreement(headers).map(|_| ())
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    fn verify_extensions(&self, headers: &HeaderMap) -> Result<(), ResponseError> {
-        if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-            return Err(ResponseError::ExtensionNotOffered);
-        }
-        Ok(())
     }
 
     /// The compression that a response agrees to, for
@@ -256,22 +265,59 @@ impl ClientRequest {
         &self,
         response: &Response<B>,
     ) -> Result<Option<(Deflate, DeflateAgreement)>, ResponseError> {
-        self.agreement(response.headers())
+        Ok(self.agreement(response.headers())?.deflate)
     }
 
-    #[cfg(feature = "deflate")]
-    fn agreement(
-        &self,
-        headers: &HeaderMap,
-    ) -> Result<Option<(Deflate, DeflateAgreement)>, ResponseError> {
-        match self.deflate {
-            Some(deflate) => Ok(extensions::agreed(&deflate, headers)?.map(|it| (deflate, it))),
-            None if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) => {
-                Err(ResponseError::ExtensionNotOffered)
-            }
-            None => Ok(None),
-        }
+    /// The extensions that a response agrees to, for
+    /// [`WebSocket::set_extensions`](crate::ws::WebSocket::set_extensions).
+    /// [`verify`](Self::verify) checks the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError::ExtensionNotOffered`] and [`ResponseError::ExtensionMalformed`].
+    pub fn extended<B>(&self, response: &Response<B>) -> Result<AgreedExtensions, ResponseError> {
+        Ok(self.agreement(response.headers())?.extensions)
     }
+
+    /// What is offered, in order.
+    fn offers(&self) -> Vec<String> {
+        let own = self.extensions.iter().map(|it| extensions::write(it.name(), &it.offer()));
+        #[cfg(feature = "deflate")]
+        let own = self.deflate.iter().map(deflate::offer).chain(own);
+        own.collect()
+    }
+
+    fn agreement(&self, headers: &HeaderMap) -> Result<Agreement, ResponseError> {
+        let answers = extensions::parse(headers)
+            .map_err(|extensions::Malformed| ResponseError::ExtensionMalformed)?;
+        let mut agreement = Agreement::default();
+        let mut bits = ReservedBits::NONE;
+        for (index, answer) in answers.iter().enumerate() {
+            if answers.iter().take(index).any(|it| it.name == answer.name) {
+                return Err(ResponseError::ExtensionNotOffered);
+            }
+            #[cfg(feature = "deflate")]
+            if answer.name == deflate::NAME
+                && let Some(deflate) = self.deflate
+            {
+                agreement.deflate = Some((deflate, deflate::agreed(&deflate, answer)?));
+                bits = bits.with(ReservedBits::RSV1).ok_or(ResponseError::ExtensionNotOffered)?;
+                continue;
+            }
+            let (extension, own) = extensions::agree(&self.extensions, answer)?;
+            bits = bits.with(own).ok_or(ResponseError::ExtensionNotOffered)?;
+            agreement.extensions.push(extension, own);
+        }
+        Ok(agreement)
+    }
+}
+
+/// What a response agrees to.
+#[derive(Default)]
+struct Agreement {
+    #[cfg(feature = "deflate")]
+    deflate: Option<(Deflate, DeflateAgreement)>,
+    extensions: AgreedExtensions,
 }
 
 /// RFC 3986 §2.1; what is not an escape stays as it is.

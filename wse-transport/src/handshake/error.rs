@@ -27,6 +27,8 @@ pub enum RequestError {
     Target,
     /// A subprotocol that is not a token, or is there twice.
     Subprotocol(String),
+    /// An extension whose name or parameters are not tokens, or that is there twice.
+    Extension(String),
     /// A header field that belongs to the handshake itself.
     ReservedHeader(HeaderName),
     /// A header field with a character that is not allowed, such as a line break.
@@ -48,6 +50,9 @@ impl fmt::Display for RequestError {
             Self::Target => f.write_str("caller gave a url with too long a path"),
             Self::Subprotocol(name) => {
                 write!(f, "caller gave a malformed or repeated subprotocol {name:?}")
+            }
+            Self::Extension(name) => {
+                write!(f, "caller gave a malformed or repeated extension {name:?}")
             }
             Self::ReservedHeader(name) => write!(f, "caller set reserved header {name}"),
             Self::MalformedHeader(name) => write!(f, "caller set malformed header {name:?}"),

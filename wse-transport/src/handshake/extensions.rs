@@ -1,214 +1,99 @@
-//! `Sec-WebSocket-Extensions` (RFC 6455 §9.1), and what is agreed upon by it (RFC 7692 §7.1).
+//! `Sec-WebSocket-Extensions` (RFC 6455 §9.1), and the extensions of the user's own.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{error::ResponseError, headers::is_token, rejection::Rejection};
-use crate::ws::{Deflate, DeflateAgreement};
+use super::{error::ResponseError, headers::is_token};
+use crate::ws::{AgreedExtensions, Extension, ExtensionParams, FrameExtension, ReservedBits};
 
-const NAME: &str = "permessage-deflate";
-const SERVER_NO_TAKEOVER: &str = "server_no_context_takeover";
-const CLIENT_NO_TAKEOVER: &str = "client_no_context_takeover";
-const SERVER_BITS: &str = "server_max_window_bits";
-const CLIENT_BITS: &str = "client_max_window_bits";
-
-/// The window when nothing is said about it (RFC 7692 §7.1.2).
-const MAX_BITS: u8 = 15;
-
-/// What a client offers.
-///
-/// `client_max_window_bits` is always in it, since a server may ask for a smaller window only then.
-pub(super) fn offer(deflate: &Deflate) -> HeaderValue {
-    let deflate = deflate.in_bounds();
-    let mut text = NAME.to_owned();
-    if !deflate.peer_takeover {
-        push(&mut text, SERVER_NO_TAKEOVER, None);
-    }
-    if !deflate.takeover {
-        push(&mut text, CLIENT_NO_TAKEOVER, None);
-    }
-    if deflate.peer_window_bits < MAX_BITS {
-        push(&mut text, SERVER_BITS, Some(deflate.peer_window_bits));
-    }
-    let bits = Some(deflate.window_bits).filter(|bits| *bits < MAX_BITS);
-    push(&mut text, CLIENT_BITS, bits);
-    value(text)
+/// Whether everything in an offer or an answer can stand in the field.
+pub(super) fn is_valid(name: &str, params: &ExtensionParams) -> bool {
+    is_token(name)
+        && params.iter().all(|(name, value)| is_token(name) && value.is_none_or(is_token))
 }
 
-/// A server's answer to the first offer that it can accept; `None` when there is none.
-///
-/// # Errors
-///
-/// A [`Rejection`] with status 400 for a field that does not follow the grammar (RFC 6455 §9.1:
-/// it fails the connection). An offer with parameters that make no sense is declined only.
+/// An offer or an answer as it stands in the field; its parts are tokens.
+pub(super) fn write(name: &str, params: &ExtensionParams) -> String {
+    let mut text = name.to_owned();
+    for (name, value) in params.iter() {
+        text.push_str("; ");
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    text
+}
+
+/// The field for these offers or answers; `None` for none.
+pub(super) fn field(elements: &[String]) -> Option<HeaderValue> {
+    // Tokens are always a valid field value.
+    HeaderValue::try_from(elements.join(", ")).ok().filter(|_| !elements.is_empty())
+}
+
+/// A server's answers to what was offered, and the extensions then in force, in the order of the
+/// server's preference. `bits` are in use already.
 pub(super) fn answer(
-    deflate: &Deflate,
-    headers: &HeaderMap,
-) -> Result<Option<(HeaderValue, DeflateAgreement)>, Rejection> {
-    let offers = parse(headers)
-        .map_err(|Malformed| Rejection::bad_request("Sec-WebSocket-Extensions is malformed"))?;
-    Ok(offers
+    extensions: &[Arc<dyn Extension>],
+    offers: &[Element<'_>],
+    mut bits: ReservedBits,
+) -> (Vec<String>, AgreedExtensions) {
+    let (mut answers, mut agreed) = (Vec::new(), AgreedExtensions::default());
+    for extension in extensions {
+        // RFC 6455 §9.1: two extensions cannot give the same bit a meaning.
+        let Some(sum) = bits.with(extension.reserved_bits()) else {
+            continue;
+        };
+        let answer = offers
+            .iter()
+            .filter(|offer| offer.name == extension.name())
+            .find_map(|offer| extension.answer(&offer.to_params()))
+            .filter(|(params, _)| is_valid(extension.name(), params));
+        if let Some((params, frames)) = answer {
+            bits = sum;
+            answers.push(write(extension.name(), &params));
+            agreed.push(frames, extension.reserved_bits());
+        }
+    }
+    (answers, agreed)
+}
+
+/// What one of a server's answers makes of the extensions that were offered.
+pub(super) fn agree(
+    extensions: &[Arc<dyn Extension>],
+    answer: &Element<'_>,
+) -> Result<(Box<dyn FrameExtension>, ReservedBits), ResponseError> {
+    let extension = extensions
         .iter()
-        .filter(|offer| offer.name == NAME)
-        .filter_map(Params::read)
-        .find_map(|offer| accept(&deflate.in_bounds(), &offer)))
-}
-
-fn accept(deflate: &Deflate, offer: &Params) -> Option<(HeaderValue, DeflateAgreement)> {
-    let mut text = NAME.to_owned();
-    let mut agreed = DeflateAgreement::default();
-    if offer.server_no_takeover || !deflate.takeover {
-        agreed.server_no_context_takeover = true;
-        push(&mut text, SERVER_NO_TAKEOVER, None);
-    }
-    // A client that hints that it can do without is taken at its word.
-    if offer.client_no_takeover || !deflate.peer_takeover {
-        agreed.client_no_context_takeover = true;
-        push(&mut text, CLIENT_NO_TAKEOVER, None);
-    }
-    let server_bits = match offer.server_bits {
-        // RFC 7692 §7.1.2.1: in an offer it has a value.
-        Some(bits) => Some(bits?.min(deflate.window_bits)),
-        None => Some(deflate.window_bits).filter(|bits| *bits < MAX_BITS),
-    };
-    if let Some(bits) = server_bits {
-        agreed.server_max_window_bits = bits;
-        push(&mut text, SERVER_BITS, Some(bits));
-    }
-    match offer.client_bits {
-        Some(hint) => {
-            let bits = hint.unwrap_or(MAX_BITS).min(deflate.peer_window_bits);
-            if hint.is_some() || bits < MAX_BITS {
-                agreed.client_max_window_bits = bits;
-                push(&mut text, CLIENT_BITS, Some(bits));
-            }
-        }
-        // RFC 7692 §7.1.2.2: a client that did not offer it must not be told.
-        None if deflate.peer_window_bits < MAX_BITS => return None,
-        None => {}
-    }
-    Some((value(text), agreed))
-}
-
-/// What a server's answer to [`offer`] agrees to; `None` when it declined.
-///
-/// # Errors
-///
-/// [`ResponseError`] for whatever was not offered, is malformed, or goes beyond the offer.
-pub(super) fn agreed(
-    deflate: &Deflate,
-    headers: &HeaderMap,
-) -> Result<Option<DeflateAgreement>, ResponseError> {
-    let deflate = deflate.in_bounds();
-    let answers = parse(headers).map_err(|Malformed| ResponseError::ExtensionMalformed)?;
-    let answer = match &answers[..] {
-        [] => return Ok(None),
-        [answer] if answer.name == NAME => answer,
-        _ => return Err(ResponseError::ExtensionNotOffered),
-    };
-    let params = Params::read(answer).ok_or(ResponseError::ExtensionMalformed)?;
-    let beyond = Err(ResponseError::ExtensionNotOffered);
-    // RFC 7692 §7.1.1.1, §7.1.2.1: a server that accepts the offer says so.
-    if !deflate.peer_takeover && !params.server_no_takeover {
-        return beyond;
-    }
-    // In an answer both have a value.
-    let bits = |param: Option<Option<u8>>| match param {
-        Some(None) => Err(ResponseError::ExtensionMalformed),
-        Some(bits) => Ok(bits),
-        None => Ok(None),
-    };
-    let server_bits = bits(params.server_bits)?.unwrap_or(MAX_BITS);
-    let client_bits = bits(params.client_bits)?.unwrap_or(MAX_BITS);
-    if server_bits > deflate.peer_window_bits {
-        return beyond;
-    }
-    if params.client_bits.is_some() && client_bits > deflate.window_bits {
-        return beyond;
-    }
-    Ok(Some(DeflateAgreement {
-        server_no_context_takeover: params.server_no_takeover,
-        client_no_context_takeover: params.client_no_takeover,
-        server_max_window_bits: server_bits,
-        client_max_window_bits: client_bits,
-    }))
-}
-
-/// The four parameters of `permessage-deflate`; of the bits, whether they are there and what they
-/// say.
-#[derive(Default)]
-struct Params {
-    server_no_takeover: bool,
-    client_no_takeover: bool,
-    server_bits: Option<Option<u8>>,
-    client_bits: Option<Option<u8>>,
-}
-
-impl Params {
-    /// `None` for a parameter that is unknown, there twice, or has a wrong value: RFC 7692 §7.1
-    /// then declines the offer, or fails the connection.
-    fn read(extension: &Extension<'_>) -> Option<Self> {
-        let mut params = Self::default();
-        for (name, value) in &extension.params {
-            match (*name, value.as_deref()) {
-                (SERVER_NO_TAKEOVER, None) => once(&mut params.server_no_takeover)?,
-                (CLIENT_NO_TAKEOVER, None) => once(&mut params.client_no_takeover)?,
-                (SERVER_BITS, value) if params.server_bits.is_none() => {
-                    params.server_bits = Some(window_bits(value)?);
-                }
-                (CLIENT_BITS, value) if params.client_bits.is_none() => {
-                    params.client_bits = Some(window_bits(value)?);
-                }
-                _ => return None,
-            }
-        }
-        Some(params)
-    }
-}
-
-fn once(flag: &mut bool) -> Option<()> {
-    (!std::mem::replace(flag, true)).then_some(())
-}
-
-/// A decimal number from 8 to 15 without leading zeros (RFC 7692 §7.1.2).
-fn window_bits(value: Option<&str>) -> Option<Option<u8>> {
-    match value {
-        None => Some(None),
-        Some("8") => Some(Some(8)),
-        Some("9") => Some(Some(9)),
-        Some(text) => {
-            let bits = text.strip_prefix('1').filter(|it| it.len() == 1)?.parse::<u8>().ok()?;
-            (bits <= 5).then_some(Some(10 + bits))
-        }
-    }
-}
-
-fn push(text: &mut String, name: &str, bits: Option<u8>) {
-    text.push_str("; ");
-    text.push_str(name);
-    if let Some(bits) = bits {
-        text.push_str(&format!("={bits}"));
-    }
-}
-
-/// For text made of tokens, which is always a valid field value.
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(NAME))
+        .find(|it| it.name() == answer.name)
+        .ok_or(ResponseError::ExtensionNotOffered)?;
+    let agreed = extension.agree(&answer.to_params()).ok_or(ResponseError::ExtensionMalformed)?;
+    Ok((agreed, extension.reserved_bits()))
 }
 
 /// An extension with its parameters, as it stands in the field.
-struct Extension<'a> {
-    name: &'a str,
-    params: Vec<(&'a str, Option<Cow<'a, str>>)>,
+pub(super) struct Element<'a> {
+    pub(super) name: &'a str,
+    pub(super) params: Vec<(&'a str, Option<Cow<'a, str>>)>,
+}
+
+impl Element<'_> {
+    fn to_params(&self) -> ExtensionParams {
+        self.params.iter().fold(ExtensionParams::default(), |params, (name, value)| match value {
+            Some(value) => params.value(*name, value.clone()),
+            None => params.flag(*name),
+        })
+    }
 }
 
 /// A field that does not follow the grammar.
-struct Malformed;
+pub(super) struct Malformed;
 
 /// All extensions of all repetitions of the field, in order. Empty elements of a list are passed
 /// over (RFC 9110 §5.6.1.2).
-fn parse(headers: &HeaderMap) -> Result<Vec<Extension<'_>>, Malformed> {
+pub(super) fn parse(headers: &HeaderMap) -> Result<Vec<Element<'_>>, Malformed> {
     let mut found = Vec::new();
     for value in headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS) {
         let mut rest = Cursor(value.to_str().map_err(|_| Malformed)?);
@@ -230,13 +115,13 @@ struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
     /// `extension-token *( ";" extension-param )`, up to the comma or the end.
-    fn extension(&mut self) -> Result<Extension<'a>, Malformed> {
+    fn extension(&mut self) -> Result<Element<'a>, Malformed> {
         let name = self.token()?;
         let mut params = Vec::new();
         loop {
             self.skip_space();
             if self.0.is_empty() || self.0.starts_with(',') {
-                return Ok(Extension { name, params });
+                return Ok(Element { name, params });
             }
             if !self.eat(';') {
                 return Err(Malformed);

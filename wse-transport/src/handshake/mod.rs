@@ -8,8 +8,9 @@
 
 mod accept;
 mod client;
-mod error;
 #[cfg(feature = "deflate")]
+mod deflate;
+mod error;
 mod extensions;
 mod head;
 mod headers;

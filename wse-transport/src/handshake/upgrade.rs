@@ -1,13 +1,17 @@
 //! The server's side: from a request to the answer 101 (RFC 6455 §4.2).
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::{
     accept::{accept_key, is_key},
     error::ResponseError,
+    extensions::{self, Element, Malformed},
     headers::{is_reserved, list_has, single, subprotocols},
     rejection::Rejection,
 };
+use crate::ws::{AgreedExtensions, Extension, ReservedBits};
 
 /// Whether a request wants to become a WebSocket at all, rightly or not: what to ask before it is handed
 /// to something that speaks HTTP. [`Upgrade::from_request`] checks the rest.
@@ -23,8 +27,10 @@ pub fn is_websocket<B>(request: &Request<B>) -> bool {
 pub struct Upgrade {
     key: String,
     subprotocols: Vec<String>,
-    /// The answer to the offered extensions.
-    extensions: Option<HeaderValue>,
+    /// The answers to the offered extensions.
+    extensions: Vec<String>,
+    /// The reserved bits that they use.
+    bits: ReservedBits,
 }
 
 impl Upgrade {
@@ -74,7 +80,12 @@ impl Upgrade {
         }
         let subprotocols = subprotocols(headers)
             .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
-        Ok(Self { key: key.to_owned(), subprotocols, extensions: None })
+        Ok(Self {
+            key: key.to_owned(),
+            subprotocols,
+            extensions: Vec::new(),
+            bits: ReservedBits::NONE,
+        })
     }
 
     /// The client's `Sec-WebSocket-Key`.
@@ -109,8 +120,37 @@ impl Upgrade {
         deflate: &crate::ws::Deflate,
         request: &Request<B>,
     ) -> Result<Option<crate::ws::DeflateAgreement>, Rejection> {
-        let (value, agreed) = super::extensions::answer(deflate, request.headers())?.unzip();
-        self.extensions = value;
+        let offers = offers(request)?;
+        // RFC 7692 §6: the first reserved bit is its own.
+        let Some(bits) = self.bits.with(ReservedBits::RSV1) else {
+            return Ok(None);
+        };
+        let Some((answer, agreed)) = super::deflate::answer(deflate, &offers) else {
+            return Ok(None);
+        };
+        self.extensions.push(answer);
+        self.bits = bits;
+        Ok(Some(agreed))
+    }
+
+    /// Agrees to those extensions that were offered, in this order, which
+    /// [`response`](Self::response) then says; what it returns is for
+    /// [`WebSocket::set_extensions`](crate::ws::WebSocket::set_extensions). Compression, if any, has to
+    /// be agreed upon first.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with status 400 for a malformed `Sec-WebSocket-Extensions`.
+    pub fn extend<B>(
+        &mut self,
+        extensions: &[Arc<dyn Extension>],
+        request: &Request<B>,
+    ) -> Result<AgreedExtensions, Rejection> {
+        if extensions.is_empty() {
+            return Ok(AgreedExtensions::default());
+        }
+        let (answers, agreed) = extensions::answer(extensions, &offers(request)?, self.bits);
+        self.extensions.extend(answers);
         Ok(agreed)
     }
 
@@ -139,8 +179,8 @@ impl Upgrade {
         let value = |text: &str| HeaderValue::from_str(text);
         let accept = value(&self.accept()).map_err(|_| ResponseError::AcceptMismatch)?;
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        if let Some(extensions) = &self.extensions {
-            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions.clone());
+        if let Some(extensions) = extensions::field(&self.extensions) {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
         if let Some(name) = selected {
             let not_offered = || ResponseError::SubprotocolNotOffered(name.to_owned());
@@ -152,4 +192,10 @@ impl Upgrade {
         }
         Ok(response)
     }
+}
+
+/// What a request offers.
+fn offers<B>(request: &Request<B>) -> Result<Vec<Element<'_>>, Rejection> {
+    extensions::parse(request.headers())
+        .map_err(|Malformed| Rejection::bad_request("Sec-WebSocket-Extensions is malformed"))
 }

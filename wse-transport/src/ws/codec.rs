@@ -8,6 +8,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::{
     deflate::PerMessage,
     error::{Error, ProtocolError, UsageError},
+    extension::AgreedExtensions,
     frame::{Frame, FrameHeader, MAX_CONTROL},
     limits::Limits,
     mask::apply_mask,
@@ -56,6 +57,8 @@ pub struct Codec {
     message: Option<Fragments>,
     /// Whether frames are given out in the pieces in which they arrive.
     streaming: bool,
+    /// Extensions that were agreed upon.
+    extensions: AgreedExtensions,
     /// Compression, if it was agreed upon.
     deflate: Option<Box<PerMessage>>,
     /// How much to ask of the transport at once, in bytes.
@@ -86,6 +89,8 @@ struct Fragments {
     bytes: usize,
     frames: usize,
     compressed: bool,
+    /// What extensions made of the payload, in bytes.
+    extended: usize,
     /// How many bytes it may have in all.
     limit: usize,
 }
@@ -100,6 +105,7 @@ impl Codec {
             reading: Reading::Header,
             message: None,
             streaming: false,
+            extensions: AgreedExtensions::default(),
             deflate: None,
             chunk: READ_CHUNK,
             small_reads: 0,
@@ -118,6 +124,12 @@ impl Codec {
     /// fragments (RFC 6455 §5.4 lets anybody on the way do so). Default: no, frames are decoded whole.
     pub const fn set_streaming(&mut self, streaming: bool) {
         self.streaming = streaming;
+    }
+
+    /// Lets extensions see the frames from now on, as agreed upon in the opening handshake, in that order.
+    /// Frames are then decoded whole.
+    pub fn set_extensions(&mut self, extensions: AgreedExtensions) {
+        self.extensions = extensions;
     }
 
     /// Compresses and inflates from now on, as agreed upon in the opening handshake. Messages are
@@ -165,7 +177,8 @@ impl Codec {
         let begins_compressed = header.rsv1
             && self.deflate.is_some()
             && matches!(header.opcode, Opcode::Text | Opcode::Binary);
-        if (header.rsv1 && !begins_compressed) || header.rsv2 || header.rsv3 {
+        let (rsv1, rsv2, rsv3) = (header.rsv1 && !begins_compressed, header.rsv2, header.rsv3);
+        if !self.extensions.bits.allow(rsv1, rsv2, rsv3) {
             // RFC 6455 §5.2: MUST be 0 unless an extension is negotiated. RFC 7692 §6: RSV1 is for
             // the first frame of a data message.
             return Err(ProtocolError::ReservedBits);
@@ -210,6 +223,7 @@ impl Codec {
             bytes: 0,
             frames: 0,
             compressed,
+            extended: 0,
             limit: 0,
         });
         message.limit = limits.max_message;
@@ -263,6 +277,40 @@ impl Codec {
     }
 }
 
+impl Codec {
+    /// Lets the extensions undo what they did to a frame, and checks what is left.
+    fn extended(&mut self, frame: Frame) -> Result<Frame, Error> {
+        let Frame { fin, opcode, .. } = frame;
+        let decoded = self.extensions.decode(frame)?;
+        let mut frame = Frame { fin, ..Frame::new(opcode, decoded.payload) };
+        if frame.opcode.is_control() {
+            return Ok(frame);
+        }
+        let Some(message) = &mut self.message else {
+            return Err(ProtocolError::ContinuationUnexpected.into());
+        };
+        if message.compressed
+            && let Some(deflate) = &mut self.deflate
+        {
+            deflate.inflate(&frame.payload, frame.fin, message.limit)?;
+            frame.payload = deflate.take();
+        }
+        message.extended += frame.payload.len();
+        if message.extended > message.limit {
+            return Err(ProtocolError::InflatedTooBig { limit: message.limit }.into());
+        }
+        if let Some(text) = &mut message.text {
+            text.feed(&frame.payload).map_err(ProtocolError::from)?;
+        }
+        if frame.fin
+            && let Some(Fragments { text: Some(text), .. }) = self.message.take()
+        {
+            text.finish().map_err(ProtocolError::from)?;
+        }
+        Ok(frame)
+    }
+}
+
 impl Decoder for Codec {
     type Item = Frame;
     type Error = Error;
@@ -288,6 +336,17 @@ impl Decoder for Codec {
             apply_mask(new, mask, *checked);
         }
         *checked = here;
+        if !self.extensions.is_empty() {
+            if here < *len {
+                self.reserve(src);
+                return Ok(None);
+            }
+            let FrameHeader { fin, rsv1, rsv2, rsv3, opcode, .. } = *header;
+            self.reading = Reading::Header;
+            let payload = src.split_to(here).freeze();
+            let frame = Frame { fin, rsv1, rsv2, rsv3, opcode, payload };
+            return self.extended(frame).map(Some);
+        }
         let mut inflating = None;
         if !header.opcode.is_control()
             && let Some(message) = &mut self.message
@@ -363,13 +422,8 @@ impl Encoder<Frame> for Codec {
     ///
     /// [`UsageError`] for a control frame that is fragmented or too long; nothing is written then.
     fn encode(&mut self, mut frame: Frame, dst: &mut BytesMut) -> Result<(), Error> {
-        if frame.opcode.is_control() {
-            if !frame.fin {
-                return Err(UsageError::ControlFragmented.into());
-            }
-            if frame.payload.len() > MAX_CONTROL {
-                return Err(UsageError::ControlTooLong.into());
-            }
+        if frame.opcode.is_control() && !frame.fin {
+            return Err(UsageError::ControlFragmented.into());
         }
         if matches!(frame.opcode, Opcode::Text | Opcode::Binary)
             && frame.fin
@@ -379,6 +433,10 @@ impl Encoder<Frame> for Codec {
         {
             frame.rsv1 = true;
             frame.payload = compressed.into();
+        }
+        let frame = self.extensions.encode(frame);
+        if frame.opcode.is_control() && frame.payload.len() > MAX_CONTROL {
+            return Err(UsageError::ControlTooLong.into());
         }
         let mask = self.masks.as_mut().map(|next| next());
         let header = frame.header(mask);

@@ -56,6 +56,8 @@ pub enum ProtocolError {
     },
     /// A compressed message that cannot be inflated (RFC 7692 §7.2.2).
     InvalidDeflate,
+    /// An extension could not read a frame; the code is its own.
+    Extension(CloseCode),
     /// A text message is not UTF-8 (§8.1).
     InvalidText,
     /// A close payload of a single byte (§5.5.1).
@@ -88,6 +90,8 @@ impl ProtocolError {
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::InflatedTooBig { .. } => {
                 CloseCode::TOO_BIG
             }
+            Self::Extension(code) if code.is_sendable() => *code,
+            Self::Extension(_) => CloseCode::PROTOCOL_ERROR,
             Self::InvalidDeflate | Self::InvalidText | Self::InvalidCloseReason => {
                 CloseCode::INVALID_PAYLOAD
             }
@@ -120,6 +124,9 @@ impl fmt::Display for ProtocolError {
             }
             Self::InflatedTooBig { limit } => {
                 write!(f, "peer sent a message that inflates to more than {limit} bytes")
+            }
+            Self::Extension(code) => {
+                write!(f, "peer sent a frame that an extension cannot read: close code {code}")
             }
             Self::InvalidDeflate => f.write_str("peer sent a message that cannot be inflated"),
             Self::InvalidText => f.write_str("peer sent a text message that is not utf-8"),

@@ -1,6 +1,6 @@
 //! The opening handshake and what follows it, in one call.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use http::{HeaderMap, Request, Response};
 use tokio::{
@@ -12,6 +12,7 @@ use super::{
     codec::Role,
     compression::{agree, agreed, apply, offer, wanted},
     config::Config,
+    extension::Extension,
     net::{NetStream, dial},
     stream::random_key,
     websocket::WebSocket,
@@ -54,8 +55,26 @@ where
 ///
 /// [`HandshakeError`], also after [`Config::handshake_timeout`].
 pub async fn accept_with<T, F>(
+    io: T,
+    config: Config,
+    decide: F,
+) -> Result<(WebSocket<T>, Request<()>), HandshakeError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    F: FnOnce(&Upgrade, &Request<()>) -> Result<Option<String>, Rejection>,
+{
+    accept_extended(io, config, &[], decide).await
+}
+
+/// [`accept_with`] extensions of the caller's, best first: those that the client offers are agreed upon.
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`].
+pub async fn accept_extended<T, F>(
     mut io: T,
     config: Config,
+    extensions: &[Arc<dyn Extension>],
     decide: F,
 ) -> Result<(WebSocket<T>, Request<()>), HandshakeError>
 where
@@ -67,7 +86,8 @@ where
             Ok((request, leftover)) => Upgrade::from_request(&request).and_then(|mut upgrade| {
                 let selected = decide(&upgrade, &request)?;
                 let agreed = agree(&mut upgrade, &request, wanted(&config))?;
-                Ok((upgrade, selected, agreed, request, leftover))
+                let extended = upgrade.extend(extensions, &request)?;
+                Ok((upgrade, selected, (agreed, extended), request, leftover))
             }),
             Err(HandshakeError::Rejected(rejection)) => Err(rejection),
             Err(error) => return Err(error),
@@ -84,11 +104,12 @@ where
             }
         }
     };
-    let (agreed, request, leftover) = timeout(config.handshake_timeout, handshake)
+    let ((agreed, extended), request, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, config);
     apply(&mut socket, agreed);
+    socket.set_extensions(extended);
     Ok((socket, request))
 }
 
@@ -146,13 +167,15 @@ async fn start(
         let mut io = transport.await?;
         let (response, leftover, _) = ask(&mut io, request, random_key()).await?;
         let agreed = agreed(request, &response)?;
-        Ok::<_, HandshakeError>((io, agreed, response, leftover))
+        let extended = request.extended(&response)?;
+        Ok::<_, HandshakeError>((io, (agreed, extended), response, leftover))
     };
-    let (io, agreed, response, leftover) = timeout(config.handshake_timeout, handshake)
+    let (io, (agreed, extended), response, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
     apply(&mut socket, agreed);
+    socket.set_extensions(extended);
     Ok((socket, response))
 }
 

@@ -16,6 +16,7 @@ use super::{
     codec::Role,
     config::Config,
     error::Error,
+    extension::AgreedExtensions,
     frames::Frames,
     limits::Limits,
     message::Message,
@@ -150,6 +151,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     /// Changes the limits, from the next frame on: a server raises them once it knows its peer.
     pub fn set_limits(&mut self, limits: Limits) {
         self.link.framed.codec_mut().set_limits(limits);
+    }
+
+    /// Lets extensions see the frames from now on, as agreed upon in an opening handshake that was done
+    /// elsewhere: to be called before anything is sent or received.
+    pub fn set_extensions(&mut self, extensions: AgreedExtensions) {
+        self.link.framed.codec_mut().set_extensions(extensions);
     }
 
     /// Compresses and inflates from now on, as agreed upon in an opening handshake that was done

@@ -6,7 +6,7 @@ mod options;
 mod pings;
 mod run;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -17,6 +17,7 @@ use super::{
     codec::{Codec, Role},
     engine::Engine,
     error::UsageError,
+    extension::Extension,
     frame::Frame,
     message::Message,
     text::Text,
@@ -78,6 +79,7 @@ pub struct Driver {
     engine: Engine,
     opening: Opening,
     headers: HeaderMap,
+    extensions: Vec<Arc<dyn Extension>>,
     request: Option<Request<()>>,
     response: Option<Response<()>>,
     protocol: Option<String>,
@@ -156,6 +158,7 @@ impl Driver {
             codec,
             opening,
             headers: HeaderMap::new(),
+            extensions: Vec::new(),
             request: None,
             response: None,
             protocol: None,
@@ -305,6 +308,20 @@ impl Driver {
             return Err(RequestError::ReservedHeader(field));
         }
         self.headers.append(field, HeaderValue::from_str(value).map_err(|_| malformed())?);
+        Ok(())
+    }
+
+    /// Offers an extension, or agrees to it when it is offered; before [`start`](Self::start).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Extension`] for a name or parameter that is no token, and for a repetition.
+    pub fn add_extension(&mut self, extension: Arc<dyn Extension>) -> Result<(), RequestError> {
+        if let Opening::Idle { request } = &mut self.opening {
+            **request = (**request).clone().extension(extension)?;
+        } else {
+            self.extensions.push(extension);
+        }
         Ok(())
     }
 

@@ -108,6 +108,7 @@ impl Driver {
         let offered = upgrade.subprotocols();
         let selected = self.options.protocols.iter().find(|name| offered.contains(name)).cloned();
         let agreed = agree(&mut upgrade, request, wanted(&self.options.config))?;
+        let extended = upgrade.extend(&self.extensions, request)?;
         let response = upgrade.response(selected.as_deref(), &self.headers).map_err(|_| {
             // Headers and subprotocols have been checked.
             Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, "cannot answer")
@@ -116,6 +117,7 @@ impl Driver {
         self.response = Some(response);
         self.protocol = selected;
         apply_to(&mut self.codec, agreed);
+        self.codec.set_extensions(extended);
         self.open();
         Ok(())
     }
@@ -189,12 +191,13 @@ impl Driver {
                             return Err(HandshakeError::Refused(Box::new(refusal)));
                         }
                         let selected = request.verify(*key, response)?;
-                        Ok((selected, agreed(request, response)?))
+                        Ok((selected, agreed(request, response)?, request.extended(response)?))
                     });
                 match checked {
-                    Ok((selected, agreed)) => {
+                    Ok((selected, agreed, extended)) => {
                         self.protocol = selected;
                         apply_to(&mut self.codec, agreed);
+                        self.codec.set_extensions(extended);
                         self.open();
                     }
                     Err(error) => self.fail_opening(error),

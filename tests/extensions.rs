@@ -1,0 +1,361 @@
+//! Extensions of the user's own: agreed upon in the handshake, and seeing every frame.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::{SinkExt, StreamExt};
+use http::{HeaderMap, Request, Response, header};
+use tokio::net::TcpListener;
+use tokio_util::codec::{Decoder, Encoder};
+use wse_transport::handshake::{ClientRequest, RequestError, ResponseError, Upgrade};
+use wse_transport::ws::{
+    self, CloseCode, Codec, Config, Deflate, Driver, DriverEvent, DriverOptions, Error, Extension,
+    ExtensionParams, Frame, FrameExtension, FrameHeader, Limits, Message, Opcode, ProtocolError,
+    ReservedBits, UsageError,
+};
+
+/// Turns every byte of data around by a number that is agreed upon, and marks the frame by RSV2. A key of 0
+/// is one it cannot read.
+#[derive(Clone, Debug)]
+struct Turn {
+    name: &'static str,
+    bits: ReservedBits,
+    key: u8,
+}
+
+impl Turn {
+    fn new(key: u8) -> Self {
+        Self { name: "x-turn", bits: ReservedBits::RSV2, key }
+    }
+
+    fn shared(key: u8) -> Arc<dyn Extension> {
+        Arc::new(Self::new(key))
+    }
+}
+
+impl Extension for Turn {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn reserved_bits(&self) -> ReservedBits {
+        self.bits
+    }
+
+    fn offer(&self) -> ExtensionParams {
+        ExtensionParams::default().value("key", self.key.to_string()).flag("any")
+    }
+
+    fn answer(
+        &self,
+        offer: &ExtensionParams,
+    ) -> Option<(ExtensionParams, Box<dyn FrameExtension>)> {
+        let key: u8 = offer.get("key")??.parse().ok()?;
+        let answer = ExtensionParams::default().value("key", offer.get("key")??);
+        Some((answer, Box::new(Self { key, ..self.clone() })))
+    }
+
+    fn agree(&self, answer: &ExtensionParams) -> Option<Box<dyn FrameExtension>> {
+        let key: u8 = answer.get("key")??.parse().ok()?;
+        (key == self.key).then(|| Box::new(self.clone()) as Box<dyn FrameExtension>)
+    }
+}
+
+impl Turn {
+    fn turn(&self, payload: &Bytes) -> Bytes {
+        payload.iter().map(|byte| byte ^ self.key).collect()
+    }
+}
+
+impl FrameExtension for Turn {
+    fn encode(&mut self, mut frame: Frame) -> Frame {
+        frame.payload = self.turn(&frame.payload);
+        frame.rsv2 |= self.bits.rsv2;
+        frame.rsv3 |= self.bits.rsv3;
+        frame
+    }
+
+    fn decode(&mut self, mut frame: Frame) -> Result<Frame, CloseCode> {
+        if self.key == 0 || (self.bits.rsv2 && !frame.rsv2) {
+            return Err(CloseCode(4002));
+        }
+        frame.payload = self.turn(&frame.payload);
+        Ok(frame)
+    }
+}
+
+/// A request that offers, and what a server with these extensions makes of it.
+fn negotiate(
+    offers: &[Arc<dyn Extension>],
+    served: &[Arc<dyn Extension>],
+) -> (ClientRequest, Response<()>, usize) {
+    let mut client = ClientRequest::new("ws://example.com/").unwrap();
+    for extension in offers {
+        client = client.extension(extension.clone()).unwrap();
+    }
+    let request = client.build([7; 16]);
+    let mut upgrade = Upgrade::from_request(&request).unwrap();
+    let agreed = upgrade.extend(served, &request).unwrap();
+    (client, upgrade.response(None, &HeaderMap::new()).unwrap(), agreed.len())
+}
+
+#[test]
+fn an_offer_is_answered_with_parameters_and_agreed_upon() {
+    let offers = [Turn::shared(5)];
+    let (client, response, agreed) = negotiate(&offers, &[Turn::shared(1)]);
+    let offered = &client.build([7; 16]).headers()[header::SEC_WEBSOCKET_EXTENSIONS].clone();
+    assert_eq!(offered, "x-turn; key=5; any");
+    assert_eq!(response.headers()[header::SEC_WEBSOCKET_EXTENSIONS], "x-turn; key=5");
+    assert_eq!(agreed, 1);
+    assert_eq!(client.extended(&response).unwrap().len(), 1);
+    client.verify([7; 16], &response).unwrap();
+
+    // Neither side has to.
+    let (client, response, agreed) = negotiate(&offers, &[]);
+    assert!(!response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS));
+    assert_eq!((agreed, client.extended(&response).unwrap().len()), (0, 0));
+    let (_, response, agreed) = negotiate(&[], &offers);
+    assert!(!response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS));
+    assert_eq!(agreed, 0);
+}
+
+#[test]
+fn of_two_extensions_with_the_same_bit_the_first_is_agreed_upon() {
+    let other = |name, bits| Arc::new(Turn { name, bits, key: 9 }) as Arc<dyn Extension>;
+    let served =
+        [Turn::shared(1), other("x-same", ReservedBits::RSV2), other("x-free", ReservedBits::RSV3)];
+    let offers = [other("x-same", ReservedBits::RSV2), served[2].clone(), Turn::shared(2)];
+    let (client, response, agreed) = negotiate(&offers, &served);
+    let answer = response.headers()[header::SEC_WEBSOCKET_EXTENSIONS].to_str().unwrap();
+    assert_eq!((answer, agreed), ("x-turn; key=2, x-free; key=9", 2));
+    assert_eq!(client.extended(&response).unwrap().len(), 2);
+
+    // Compression has the first bit.
+    let greedy = other("x-greedy", ReservedBits::RSV1);
+    let client =
+        ClientRequest::new("ws://example.com/").unwrap().extension(greedy.clone()).unwrap();
+    let request = client.deflate(Some(Deflate::default())).build([7; 16]);
+    let mut upgrade = Upgrade::from_request(&request).unwrap();
+    assert!(upgrade.deflate(&Deflate::default(), &request).unwrap().is_some());
+    assert!(upgrade.extend(&[greedy], &request).unwrap().is_empty());
+}
+
+#[test]
+fn answers_that_were_not_asked_for_fail_the_handshake() {
+    let cases = [
+        ("x-other", ResponseError::ExtensionNotOffered),
+        ("permessage-deflate", ResponseError::ExtensionNotOffered),
+        ("x-turn; key=5, x-turn; key=5", ResponseError::ExtensionNotOffered),
+        ("x-turn; key=6", ResponseError::ExtensionMalformed),
+        ("x-turn", ResponseError::ExtensionMalformed),
+        ("x-turn; key=5; =", ResponseError::ExtensionMalformed),
+    ];
+    for (answer, expected) in cases {
+        let (client, mut response, _) = negotiate(&[Turn::shared(5)], &[Turn::shared(1)]);
+        response.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, answer.parse().unwrap());
+        assert_eq!(client.verify([7; 16], &response), Err(expected), "{answer}");
+    }
+}
+
+#[test]
+fn what_cannot_stand_in_the_field_is_the_callers_fault() {
+    let request = || ClientRequest::new("ws://example.com/").unwrap();
+    let named = |name| Arc::new(Turn { name, ..Turn::new(1) }) as Arc<dyn Extension>;
+    for name in ["", "a b", "a,b", "a\r\nX: y"] {
+        let error = request().extension(named(name)).unwrap_err();
+        assert_eq!(error, RequestError::Extension(name.into()));
+    }
+    let twice = request().extension(named("x")).unwrap().extension(named("x"));
+    assert_eq!(twice.unwrap_err(), RequestError::Extension("x".into()));
+}
+
+/// Both ends of a connection on which `x-turn` with this key is agreed upon.
+fn codecs(key: u8, limits: Limits) -> (Codec, Codec) {
+    let offers = [Turn::shared(key)];
+    let request = ClientRequest::new("ws://example.com/").unwrap();
+    let request = request.extension(offers[0].clone()).unwrap();
+    let asked: Request<()> = request.build([7; 16]);
+    let mut upgrade = Upgrade::from_request(&asked).unwrap();
+    let (mut client, mut server) = (Codec::client(limits, || [1, 2, 3, 4]), Codec::server(limits));
+    server.set_extensions(upgrade.extend(&offers, &asked).unwrap());
+    let response = upgrade.response(None, &HeaderMap::new()).unwrap();
+    client.set_extensions(request.extended(&response).unwrap());
+    (client, server)
+}
+
+#[test]
+fn every_frame_is_changed_on_the_wire_and_undone_however_it_arrives() {
+    let (mut client, mut server) = codecs(0xff, Limits::default());
+    let frames = [
+        Frame::new(Opcode::Text, "häßlich"),
+        Frame::fragment(Opcode::Text, &b"in two h\xc3"[..]),
+        Frame::new(Opcode::Ping, "p"),
+        Frame::new(Opcode::Continuation, &b"\xa4lves"[..]),
+        Frame::new(Opcode::Binary, vec![0; 1000]),
+    ];
+    let mut wire = BytesMut::new();
+    for frame in &frames {
+        let start = wire.len();
+        client.encode(frame.clone(), &mut wire).unwrap();
+        let (header, _) = FrameHeader::parse(&wire[start..]).unwrap().unwrap();
+        assert!(header.rsv2 && !header.rsv1 && !header.rsv3);
+    }
+    for streaming in [false, true] {
+        let (_, mut bytewise) = codecs(0xff, Limits::default());
+        bytewise.set_streaming(streaming);
+        let (mut input, mut got) = (BytesMut::new(), Vec::new());
+        for byte in &wire {
+            input.extend_from_slice(&[*byte]);
+            got.extend(bytewise.decode(&mut input).unwrap());
+        }
+        assert_eq!(got, frames);
+    }
+    let mut got = Vec::new();
+    while let Some(frame) = server.decode(&mut wire).unwrap() {
+        got.push(frame);
+    }
+    assert_eq!(got, frames);
+}
+
+#[test]
+fn what_an_extension_makes_of_a_frame_keeps_the_rules() {
+    let protocol = |codec: &mut Codec, mut wire: BytesMut| match codec.decode(&mut wire) {
+        Err(Error::Protocol(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let encode = |codec: &mut Codec, frame| {
+        let mut wire = BytesMut::new();
+        codec.encode(frame, &mut wire).unwrap();
+        wire
+    };
+    // Text is checked when it is turned back.
+    let (mut client, mut server) = codecs(1, Limits::default());
+    let wire = encode(&mut client, Frame::new(Opcode::Text, vec![0xff]));
+    assert_eq!(protocol(&mut server, wire), ProtocolError::InvalidText);
+
+    // The extension's own refusal has its own code; one that may not be sent becomes 1002.
+    let (mut client, mut server) = codecs(0, Limits::default());
+    let wire = encode(&mut client, Frame::new(Opcode::Text, "a"));
+    let error = protocol(&mut server, wire);
+    assert_eq!(
+        (error, error.close_code()),
+        (ProtocolError::Extension(CloseCode(4002)), CloseCode(4002))
+    );
+    assert_eq!(ProtocolError::Extension(CloseCode(1006)).close_code(), CloseCode::PROTOCOL_ERROR);
+
+    // Bits without a meaning stay forbidden.
+    let (_, mut server) = codecs(1, Limits::default());
+    let wire = BytesMut::from(&[0x92, 0x80, 0, 0, 0, 0][..]);
+    assert_eq!(protocol(&mut server, wire), ProtocolError::ReservedBits);
+    let mut server = Codec::server(Limits::default());
+    let wire = BytesMut::from(&[0xa2, 0x80, 0, 0, 0, 0][..]);
+    assert_eq!(protocol(&mut server, wire), ProtocolError::ReservedBits);
+
+    // So do the lengths.
+    let (mut client, _) = grown(Limits::default());
+    let error = client.encode(Frame::new(Opcode::Ping, vec![0; 70]), &mut BytesMut::new());
+    assert!(matches!(error, Err(Error::Usage(UsageError::ControlTooLong))), "{error:?}");
+    let (mut client, mut server) = grown(Limits::default().max_message(100));
+    let wire = encode(&mut client, Frame::new(Opcode::Binary, vec![0; 50]));
+    assert_eq!(protocol(&mut server, wire), ProtocolError::InflatedTooBig { limit: 100 });
+}
+
+/// Doubles what is sent, and triples what is received.
+#[derive(Debug)]
+struct Grow;
+
+impl Extension for Grow {
+    fn name(&self) -> &str {
+        "x-grow"
+    }
+
+    fn answer(&self, _: &ExtensionParams) -> Option<(ExtensionParams, Box<dyn FrameExtension>)> {
+        Some((ExtensionParams::default(), Box::new(Grow)))
+    }
+
+    fn agree(&self, _: &ExtensionParams) -> Option<Box<dyn FrameExtension>> {
+        Some(Box::new(Grow))
+    }
+}
+
+impl FrameExtension for Grow {
+    fn encode(&mut self, mut frame: Frame) -> Frame {
+        frame.payload = frame.payload.repeat(2).into();
+        frame
+    }
+
+    fn decode(&mut self, mut frame: Frame) -> Result<Frame, CloseCode> {
+        frame.payload = frame.payload.repeat(3).into();
+        Ok(frame)
+    }
+}
+
+fn grown(limits: Limits) -> (Codec, Codec) {
+    let extensions = [Arc::new(Grow) as Arc<dyn Extension>];
+    let request = ClientRequest::new("ws://example.com/").unwrap();
+    let request = request.extension(extensions[0].clone()).unwrap();
+    let asked = request.build([7; 16]);
+    let mut upgrade = Upgrade::from_request(&asked).unwrap();
+    let mut server = Codec::server(limits);
+    server.set_extensions(upgrade.extend(&extensions, &asked).unwrap());
+    let mut client = Codec::client(limits, || [0; 4]);
+    let response = upgrade.response(None, &HeaderMap::new()).unwrap();
+    client.set_extensions(request.extended(&response).unwrap());
+    (client, server)
+}
+
+#[tokio::test]
+async fn it_works_over_tcp_together_with_compression() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let config = Config::default().deflate(Some(Deflate::default()));
+    let serving = tokio::spawn(async move {
+        let (io, _) = listener.accept().await.unwrap();
+        let extensions = [Turn::shared(1)];
+        let (mut socket, request) =
+            ws::accept_extended(io, config, &extensions, |_, _| Ok(None)).await.unwrap();
+        while let Some(message) = socket.next().await {
+            match message.unwrap() {
+                Message::Close(_) => {}
+                message => socket.send(message).await.unwrap(),
+            }
+        }
+        request
+    });
+    let request = ClientRequest::new(&url).unwrap().extension(Turn::shared(0x55)).unwrap();
+    let (mut socket, response) = ws::connect_with(&request, config).await.unwrap();
+    let answer = response.headers()[header::SEC_WEBSOCKET_EXTENSIONS].to_str().unwrap();
+    assert!(answer.starts_with("permessage-deflate; "), "{answer}");
+    assert!(answer.ends_with(", x-turn; key=85"), "{answer}");
+    for text in ["short".to_owned(), "long enough to be worth it ".repeat(1000)] {
+        socket.send(Message::text(text.clone())).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+    }
+    SinkExt::close(&mut socket).await.unwrap();
+    let request = serving.await.unwrap();
+    assert!(request.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS));
+}
+
+#[test]
+fn drivers_agree_upon_it_too() {
+    let mut client = Driver::client("ws://example.com/", DriverOptions::default()).unwrap();
+    let mut server = Driver::server(DriverOptions::default());
+    client.add_extension(Turn::shared(3)).unwrap();
+    server.add_extension(Turn::shared(1)).unwrap();
+    client.start().unwrap();
+    client.text("hi").unwrap();
+    server.receive(&client.take_output());
+    assert!(matches!(server.next_event(Duration::ZERO), Some(DriverEvent::Connect)));
+    server.start().unwrap();
+    client.receive(&server.take_output());
+    assert!(matches!(client.next_event(Duration::ZERO), Some(DriverEvent::Open)));
+    assert_eq!(client.output()[0], 0xa1, "final, RSV2, text");
+    server.receive(&client.take_output());
+    assert!(matches!(server.next_event(Duration::ZERO), Some(DriverEvent::Open)));
+    let event = server.next_event(Duration::ZERO);
+    assert!(
+        matches!(&event, Some(DriverEvent::Message(it)) if *it == Message::text("hi")),
+        "{event:?}"
+    );
+}
