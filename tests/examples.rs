@@ -38,6 +38,8 @@ fn finish(name: &str, child: Child) -> String {
 /// A server that runs until the test ends.
 struct Serving {
     child: Child,
+    /// Kept open, so that it may go on printing.
+    _printed: BufReader<std::process::ChildStdout>,
     url: String,
 }
 
@@ -46,9 +48,10 @@ impl Serving {
         let mut child =
             example(name).args(args).spawn().expect("the example is built: cargo build --examples");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let mut printed = BufReader::new(child.stdout.take().expect("piped"));
+        printed.read_line(&mut line).expect("a line");
         let url = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
-        Self { child, url }
+        Self { child, _printed: printed, url }
     }
 }
 
@@ -185,6 +188,23 @@ async fn echo_server_echoes_text_as_text_and_binary_as_binary() {
         Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1009),
         other => panic!("no close but {other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_loop_over_raw_frames_is_a_websocket_server() {
+    use futures::{SinkExt, StreamExt};
+    use wse_transport::ws::{self, Message};
+
+    let server = Serving::start("low_level", &[]);
+    let (mut socket, response) =
+        ws::connect(&server.url, ws::Config::default()).await.expect("upgraded");
+    assert_eq!(response.headers()["x-powered-by"], "frames");
+    let mut next = async || socket.next().await.expect("a frame").expect("sound");
+    assert_eq!(next().await, Message::Ping("".into()));
+    assert_eq!(next().await, Message::text("Hello from the frames."));
+    socket.send(Message::text("and back")).await.expect("sent");
+    assert_eq!(socket.next().await.expect("echoed").expect("sound"), Message::text("and back"));
+    SinkExt::close(&mut socket).await.expect("closed");
 }
 
 #[test]

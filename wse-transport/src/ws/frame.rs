@@ -64,20 +64,8 @@ impl FrameHeader {
                 return Err(ProtocolError::ControlTooLong);
             }
         }
-        let (payload_len, rest) = match short {
-            126 => {
-                let Some((bytes, rest)) = rest.split_first_chunk() else {
-                    return Ok(None);
-                };
-                (u64::from(u16::from_be_bytes(*bytes)), rest)
-            }
-            127 => {
-                let Some((bytes, rest)) = rest.split_first_chunk() else {
-                    return Ok(None);
-                };
-                (u64::from_be_bytes(*bytes), rest)
-            }
-            short => (u64::from(short), rest),
+        let Some((payload_len, mask, rest)) = length_and_mask(second, rest) else {
+            return Ok(None);
         };
         // RFC 6455 §5.2: the most significant bit MUST be 0, and the minimal number of bytes
         // MUST be used to encode the length.
@@ -87,14 +75,6 @@ impl FrameHeader {
         if (short == 126 && payload_len < 126) || (short == 127 && payload_len <= 0xFFFF) {
             return Err(ProtocolError::LengthNotMinimal);
         }
-        let (mask, rest) = if second & 0x80 != 0 {
-            let Some((key, rest)) = rest.split_first_chunk() else {
-                return Ok(None);
-            };
-            (Some(*key), rest)
-        } else {
-            (None, rest)
-        };
         let header = Self {
             fin,
             rsv1: first & 0x40 != 0,
@@ -128,21 +108,52 @@ impl FrameHeader {
                 | bit(self.rsv3, 0x10)
                 | self.opcode.bits(),
         );
-        let mask = bit(self.mask.is_some(), 0x80);
-        match self.payload_len {
-            len @ 0..=125 => out.put_u8(mask | len as u8),
-            len @ 126..=0xFFFF => {
-                out.put_u8(mask | 126);
-                out.put_u16(len as u16);
-            }
-            len => {
-                out.put_u8(mask | 127);
-                out.put_u64(len);
-            }
+        put_length_and_mask(self.payload_len, self.mask, out);
+    }
+}
+
+/// The key that a client masks a frame with (RFC 6455 §5.3).
+type MaskingKey = [u8; 4];
+
+/// Reads what stands between the first two bytes of a frame, of which this is the `second`, and the
+/// payload: the length and the masking key, and the rest of the input. `None` when there is more to come.
+#[inline]
+pub(super) fn length_and_mask(second: u8, rest: &[u8]) -> Option<(u64, Option<MaskingKey>, &[u8])> {
+    let (len, rest) = match second & 0x7F {
+        126 => {
+            let (bytes, rest) = rest.split_first_chunk()?;
+            (u64::from(u16::from_be_bytes(*bytes)), rest)
         }
-        if let Some(key) = self.mask {
-            out.put_slice(&key);
+        127 => {
+            let (bytes, rest) = rest.split_first_chunk()?;
+            (u64::from_be_bytes(*bytes), rest)
         }
+        short => (u64::from(short), rest),
+    };
+    if second & 0x80 == 0 {
+        return Some((len, None, rest));
+    }
+    let (key, rest) = rest.split_first_chunk()?;
+    Some((len, Some(*key), rest))
+}
+
+/// Writes the second byte of a frame and what follows it, the length in as few bytes as it needs.
+#[inline]
+pub(super) fn put_length_and_mask(len: u64, key: Option<MaskingKey>, out: &mut BytesMut) {
+    let mask = if key.is_some() { 0x80 } else { 0 };
+    match len {
+        0..=125 => out.put_u8(mask | len as u8),
+        126..=0xFFFF => {
+            out.put_u8(mask | 126);
+            out.put_u16(len as u16);
+        }
+        _ => {
+            out.put_u8(mask | 127);
+            out.put_u64(len);
+        }
+    }
+    if let Some(key) = key {
+        out.put_slice(&key);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! From the outside in: [`WebSocket`] is a stream and a sink of [`Message`]s over any transport;
 //! [`Codec`] turns bytes into [`Frame`]s and back, for use with tokio-util; [`FrameHeader`],
-//! [`apply_mask`] and [`Utf8Validator`] are its parts. All but the first are pure: no sockets, no
-//! clock, no randomness.
+//! [`apply_mask`] and [`Utf8Validator`] are its parts. [`RawCodec`] gives frames as they are, for a loop of
+//! one's own. All but the first are pure: no sockets, no clock, no randomness.
 //!
 //! ```text
 //! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
@@ -41,6 +41,7 @@ mod message;
 mod net;
 mod opcode;
 mod open;
+mod raw;
 mod stream;
 mod text;
 mod utf8;
@@ -70,6 +71,7 @@ pub use opcode::Opcode;
 #[cfg(feature = "tls")]
 pub use open::connect_with_tls;
 pub use open::{accept, accept_extended, accept_with, connect, connect_with};
+pub use raw::{RawCodec, RawFrame, close_payload};
 pub use text::Text;
 pub use utf8::{InvalidUtf8, Utf8Validator};
 pub use websocket::{Parts, WebSocket};

@@ -1,0 +1,180 @@
+//! Frames as they are, for a loop of one's own.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::{
+    close::CloseCode,
+    error::{Error, ProtocolError},
+    frame::{length_and_mask, put_length_and_mask},
+    mask::apply_mask,
+    opcode::Opcode,
+};
+
+/// A frame with every bit of its header (RFC 6455 §5.2), whatever it means.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use tokio_util::codec::Encoder;
+/// use wse_transport::ws::{Opcode, RawCodec, RawFrame};
+///
+/// let mut out = BytesMut::new();
+/// let frame = RawFrame { rsv3: true, ..RawFrame::new(Opcode::Text.bits(), "hi") };
+/// RawCodec::default().encode(frame, &mut out)?;
+/// assert_eq!(&out[..], b"\x91\x02hi");
+/// # Ok::<(), wse_transport::ws::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFrame {
+    /// Whether this is the last fragment of its message.
+    pub fin: bool,
+    /// Reserved for extensions.
+    pub rsv1: bool,
+    /// Reserved for extensions.
+    pub rsv2: bool,
+    /// Reserved for extensions.
+    pub rsv3: bool,
+    /// What the frame carries: 0 to 15, of which [`Opcode`] knows six. The upper bits are not sent.
+    pub opcode: u8,
+    /// The masking key. The payload here is not masked; with a key, it is on the wire.
+    pub mask: Option<[u8; 4]>,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+impl RawFrame {
+    /// A final frame without reserved bits or mask.
+    pub fn new(opcode: u8, payload: impl Into<Bytes>) -> Self {
+        Self {
+            fin: true,
+            rsv1: false,
+            rsv2: false,
+            rsv3: false,
+            opcode,
+            mask: None,
+            payload: payload.into(),
+        }
+    }
+
+    /// What RFC 6455 calls the opcode.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::ReservedOpcode`].
+    pub const fn known_opcode(&self) -> Result<Opcode, ProtocolError> {
+        Opcode::from_bits(self.opcode)
+    }
+}
+
+/// The tokio-util codec of [`RawFrame`]s: it finds where they end and takes off the mask, and judges
+/// nothing. All rules are the caller's to keep; [`Codec`](super::Codec) keeps them.
+///
+/// # Errors
+///
+/// Decoding fails with [`ProtocolError::FrameTooBig`] before a payload over the limit is read, and with
+/// [`ProtocolError::LengthTooLarge`] for a length with its top bit set. Both are fatal: where the next frame
+/// begins is not known.
+#[derive(Clone, Debug)]
+pub struct RawCodec {
+    max_payload: usize,
+}
+
+impl RawCodec {
+    /// A codec that takes payloads of so many bytes.
+    #[must_use]
+    pub const fn new(max_payload: usize) -> Self {
+        Self { max_payload }
+    }
+}
+
+/// Payloads of up to 1 MiB.
+impl Default for RawCodec {
+    fn default() -> Self {
+        Self::new(1 << 20)
+    }
+}
+
+impl Decoder for RawCodec {
+    type Item = RawFrame;
+    type Error = Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<RawFrame>, Error> {
+        let &[first, second, ref rest @ ..] = &src[..] else {
+            return Ok(None);
+        };
+        let Some((declared, mask, rest)) = length_and_mask(second, rest) else {
+            return Ok(None);
+        };
+        if declared >> 63 != 0 {
+            return Err(ProtocolError::LengthTooLarge.into());
+        }
+        let limit = self.max_payload;
+        let len = usize::try_from(declared)
+            .ok()
+            .filter(|len| *len <= limit)
+            .ok_or(ProtocolError::FrameTooBig { declared, limit })?;
+        let (here, header) = (rest.len(), src.len() - rest.len());
+        if here < len {
+            // As much again as has come: a length alone costs its sender nothing.
+            src.reserve((len - here).min(src.len().max(8 * 1024)));
+            return Ok(None);
+        }
+        src.advance(header);
+        let mut payload = src.split_to(len);
+        if let Some(mask) = mask {
+            apply_mask(&mut payload, mask, 0);
+        }
+        Ok(Some(RawFrame {
+            fin: first & 0x80 != 0,
+            rsv1: first & 0x40 != 0,
+            rsv2: first & 0x20 != 0,
+            rsv3: first & 0x10 != 0,
+            opcode: first & 0x0F,
+            mask,
+            payload: payload.freeze(),
+        }))
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<RawFrame>, Error> {
+        self.decode(src)
+    }
+}
+
+impl Encoder<RawFrame> for RawCodec {
+    type Error = Error;
+
+    fn encode(&mut self, frame: RawFrame, dst: &mut BytesMut) -> Result<(), Error> {
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        dst.reserve(14 + frame.payload.len());
+        dst.put_u8(
+            bit(frame.fin, 0x80)
+                | bit(frame.rsv1, 0x40)
+                | bit(frame.rsv2, 0x20)
+                | bit(frame.rsv3, 0x10)
+                | (frame.opcode & 0x0F),
+        );
+        put_length_and_mask(frame.payload.len() as u64, frame.mask, dst);
+        let start = dst.len();
+        dst.put_slice(&frame.payload);
+        if let Some(mask) = frame.mask {
+            apply_mask(&mut dst[start..], mask, 0);
+        }
+        Ok(())
+    }
+}
+
+/// The payload of a close frame (RFC 6455 §5.5.1): extension data, if an extension was agreed upon that has
+/// any, then the code and the reason. It is the caller's to keep it within 125 bytes.
+///
+/// ```
+/// use wse_transport::ws::{CloseCode, close_payload};
+/// assert_eq!(close_payload(CloseCode::NORMAL, "bye", b""), &b"\x03\xe8bye"[..]);
+/// ```
+#[must_use]
+pub fn close_payload(code: CloseCode, reason: &str, extension_data: &[u8]) -> Bytes {
+    let mut payload = BytesMut::with_capacity(extension_data.len() + 2 + reason.len());
+    payload.put_slice(extension_data);
+    payload.put_u16(code.0);
+    payload.put_slice(reason.as_bytes());
+    payload.freeze()
+}
