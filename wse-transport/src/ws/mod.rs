@@ -19,6 +19,7 @@
 
 #[cfg(feature = "deflate")]
 mod agreement;
+mod buffers;
 mod byte_stream;
 mod close;
 mod closing;

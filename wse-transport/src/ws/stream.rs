@@ -17,6 +17,7 @@ use tokio::{
 use tokio_util::codec::{Framed, FramedParts};
 
 use super::{
+    buffers::{lend, take_back},
     close::{CloseCode, CloseFrame},
     closing::{Closing, ClosingEvent},
     codec::{Codec, Role},
@@ -26,9 +27,6 @@ use super::{
     frame::Frame,
     message::Message,
 };
-
-/// A write buffer that held more than this is given back once it is empty, in bytes.
-const KEEP_WRITE: usize = 256 * 1024;
 
 /// Both directions of one connection; [`WebSocket`](super::WebSocket) is its public face.
 ///
@@ -44,8 +42,6 @@ pub(super) struct Link<T> {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether a frame of ours, which the caller does not know of, waits to be flushed.
     urgent: bool,
-    /// Whether the write buffer has grown beyond what is worth keeping.
-    oversized: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
@@ -59,6 +55,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         parts.read_buf = leftover;
         let mut framed = Framed::from_parts(parts);
         framed.set_backpressure_boundary(config.write_buffer);
+        take_back(framed.read_buffer_mut());
+        take_back(framed.write_buffer_mut());
         Self {
             framed,
             engine: Engine::new(role, config.control_rate),
@@ -66,7 +64,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             epoch: Instant::now(),
             deadline: None,
             urgent: false,
-            oversized: false,
         }
     }
 
@@ -123,7 +120,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             match self.closing() {
                 Closing::Open | Closing::CloseSent => {
                     self.write_urgent(cx);
-                    match ready!(Pin::new(&mut self.framed).poll_next(cx)) {
+                    match ready!(self.poll_read(cx)) {
                         Some(Ok(frame)) => match receive(&mut self.engine, frame, self.epoch) {
                             Ok(None) => {}
                             Ok(Some(message)) => {
@@ -164,6 +161,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
+    /// The next frame. While there is none, and none has begun, the connection has no read buffer.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
+        lend(self.framed.read_buffer_mut());
+        let polled = Pin::new(&mut self.framed).poll_next(cx);
+        if polled.is_pending() {
+            take_back(self.framed.read_buffer_mut());
+        }
+        polled
+    }
+
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.closing().is_open() {
             return Poll::Ready(Err(UsageError::Closed.into()));
@@ -195,9 +202,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     fn start_frame(&mut self, frame: Frame) -> Result<(), Error> {
-        Pin::new(&mut self.framed).start_send(frame)?;
-        self.oversized |= self.framed.write_buffer().len() > KEEP_WRITE;
-        Ok(())
+        lend(self.framed.write_buffer_mut());
+        Pin::new(&mut self.framed).start_send(frame)
     }
 
     /// Flushes for a caller, who must not wait for longer than the closing handshake may take.
@@ -216,10 +222,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         loop {
             ready!(Sink::<Frame>::poll_flush(Pin::new(&mut self.framed), cx))?;
             self.urgent = false;
-            if self.oversized {
-                *self.framed.write_buffer_mut() = BytesMut::new();
-                self.oversized = false;
-            }
+            take_back(self.framed.write_buffer_mut());
             if !self.engine.has_control() {
                 return Poll::Ready(Ok(()));
             }
@@ -287,4 +290,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 /// A `Sec-WebSocket-Key` (RFC 6455 §4.1: selected randomly for each connection).
 pub(super) fn random_key() -> [u8; 16] {
     rand::random()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{SinkExt, StreamExt};
+
+    use crate::ws::{Config, Message, Role, WebSocket};
+
+    #[tokio::test]
+    async fn an_idle_connection_has_no_buffers_whatever_went_through_it() {
+        let (one, other) = tokio::io::duplex(1 << 20);
+        let mut client = WebSocket::new(one, Role::Client, Config::default());
+        let mut server = WebSocket::new(other, Role::Server, Config::default());
+        for len in [0, 10, 5_000, 100_000] {
+            client.send(Message::binary(vec![7; len])).await.unwrap();
+            let message = server.next().await.unwrap().unwrap();
+            assert_eq!(message, Message::binary(vec![7; len]));
+            server.send(message).await.unwrap();
+            client.next().await.unwrap().unwrap();
+            for socket in [&mut client, &mut server] {
+                assert!(futures::poll!(socket.next()).is_pending());
+                let framed = &mut socket.link.framed;
+                assert_eq!(framed.read_buffer_mut().capacity(), 0, "read, after {len}");
+                assert_eq!(framed.write_buffer_mut().capacity(), 0, "write, after {len}");
+            }
+        }
+    }
 }

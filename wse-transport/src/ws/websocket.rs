@@ -52,6 +52,11 @@ use super::{
 /// Sending alone does not read: two peers that both send more than their buffers hold and never
 /// read wait for each other forever. Poll both halves, from one task or from two (`split`).
 ///
+/// # Memory
+///
+/// While nothing is under way a connection has no buffers: they belong to the thread. A payload that you
+/// keep keeps the buffer that it was read into, of 8 KiB or more: copy what you store.
+///
 /// # Closing
 ///
 /// [`close`](Self::close) begins the closing handshake, and so does sending [`Message::Close`];
