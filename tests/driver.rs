@@ -95,6 +95,17 @@ fn carry(
     moved
 }
 
+/// A request of one of the drafts.
+fn draft(which: usize) -> String {
+    let fields = [
+        "",
+        "Sec-WebSocket-Key1: 1 2\r\nSec-WebSocket-Key2: 3 4\r\n",
+        "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ];
+    let field = fields[which % fields.len()];
+    format!("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n{field}\r\n")
+}
+
 /// A pair that has said hello.
 fn open() -> (Driver, Driver) {
     let (mut client, mut server) = (client(), server());
@@ -142,10 +153,14 @@ proptest! {
 
     #[test]
     fn no_order_of_operations_panics(
-        is_server in any::<bool>(),
-        operations in prop::collection::vec((0..12_u8, prop::collection::vec(any::<u8>(), 0..40)), 0..40),
+        (is_server, drafts) in any::<(bool, bool)>(),
+        operations in prop::collection::vec((0..13_u8, prop::collection::vec(any::<u8>(), 0..40)), 0..40),
     ) {
+        let server = || Driver::server(DriverOptions::default().allow_drafts(drafts));
         let (mut driver, mut peer) = if is_server { (server(), client()) } else { (client(), server()) };
+        if is_server && drafts {
+            driver.receive(draft(operations.len()).as_bytes());
+        }
         let mut now = START;
         let mut closed = 0;
         for (operation, bytes) in operations {
@@ -160,7 +175,8 @@ proptest! {
                 7 => driver.close(Some(CloseFrame::new(CloseCode(u16::from(bytes.first().copied().unwrap_or(0)) * 20), ""))),
                 8 => driver.end(),
                 9 => now += Duration::from_secs(bytes.len() as u64),
-                10 => drop(driver.reject(Rejection::new(StatusCode::FORBIDDEN, "no"))),
+                10 => driver.receive(draft(bytes.len()).as_bytes()),
+                11 => drop(driver.reject(Rejection::new(StatusCode::FORBIDDEN, "no"))),
                 _ => drop(peer.text("hi")),
             }
             while let Some(event) = driver.next_event(now) {

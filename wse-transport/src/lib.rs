@@ -30,6 +30,9 @@
 //! Feature `deflate`: compression of messages (permessage-deflate, RFC 7692), off until it is asked for
 //! with `ServerBuilder::deflate`, `ClientBuilder::deflate` or `ws::Config::deflate`.
 //!
+//! Feature `drafts`: servers' `ws::Driver` speaks hixie-75, hixie-76, hybi-7 and hybi-8 too, once
+//! `ws::DriverOptions::allow_drafts` asks for it.
+//!
 //! Feature `hyper`: `Server::upgrade`, for mounting inside a hyper 1 or axum 0.8 server. Feature `tls`:
 //! `wss://` URLs for clients, `Server::listen_tls`, and the module `tls`.
 

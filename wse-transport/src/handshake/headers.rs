@@ -12,7 +12,7 @@ pub(super) fn is_token(text: &str) -> bool {
 
 /// The value of a field that must not be repeated: none, one, or `Err` for more or for one that is
 /// not visible ASCII.
-pub(super) fn single(headers: &HeaderMap, name: impl Into<HeaderName>) -> Result<Option<&str>, ()> {
+pub(crate) fn single(headers: &HeaderMap, name: impl Into<HeaderName>) -> Result<Option<&str>, ()> {
     let mut values = headers.get_all(name.into()).into_iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -27,6 +27,8 @@ pub use head::{
     parse_response,
 };
 pub(crate) use headers::is_reserved;
+#[cfg(feature = "drafts")]
+pub(crate) use headers::single;
 pub(crate) use io::ask;
 #[cfg(feature = "tls")]
 pub(crate) use io::linger;

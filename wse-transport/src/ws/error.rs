@@ -164,6 +164,8 @@ pub enum UsageError {
     NothingToContinue,
     /// A step of the opening handshake that is not its turn.
     NotReady,
+    /// A binary message, a ping or a pong, where a draft of the protocol is spoken that has only text.
+    Unsupported,
 }
 
 impl fmt::Display for UsageError {
@@ -176,6 +178,7 @@ impl fmt::Display for UsageError {
             Self::Unfinished => "caller sent a message before the fragmented one ended",
             Self::NothingToContinue => "caller continued no message",
             Self::NotReady => "caller did a step of the opening handshake that is not its turn",
+            Self::Unsupported => "caller sent other than text in a draft that has only text",
         })
     }
 }

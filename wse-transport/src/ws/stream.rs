@@ -48,8 +48,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     pub(super) fn new(io: T, leftover: BytesMut, role: Role, config: Config) -> Self {
         let codec = match role {
             Role::Server => Codec::server(config.limits),
-            // RFC 6455 §5.3: the masking key needs to be unpredictable.
-            Role::Client => Codec::client(config.limits, rand::random),
+            Role::Client => Codec::client(config.limits, random_mask),
         };
         let mut parts = FramedParts::new::<Frame>(io, codec);
         parts.read_buf = leftover;
@@ -285,6 +284,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let timeout = self.close_timeout;
         self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(cx)
     }
+}
+
+/// A masking key (RFC 6455 §5.3: it needs to be unpredictable).
+pub(super) fn random_mask() -> [u8; 4] {
+    rand::random()
 }
 
 /// A `Sec-WebSocket-Key` (RFC 6455 §4.1: selected randomly for each connection).

@@ -1,10 +1,14 @@
 //! [`Driver`]: a whole WebSocket without I/O, for any transport and any runtime.
 
+#[cfg_attr(not(feature = "drafts"), path = "drafts_off.rs")]
+mod drafts;
 mod event;
+mod framing;
 mod opening;
 mod options;
 mod pings;
 mod run;
+mod sending;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -13,17 +17,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
 use super::{
     close::{CloseCode, CloseFrame},
-    closing::{Closing, ClosingEvent},
+    closing::Closing,
     codec::{Codec, Role},
     engine::Engine,
-    error::UsageError,
     extension::Extension,
     frame::Frame,
-    message::Message,
-    text::Text,
+    stream::random_mask,
 };
 use crate::handshake::{ClientRequest, RequestError, is_reserved};
+use drafts::Draft;
 pub use event::{DriverError, DriverEvent, DriverState, TransportUse};
+use framing::Framing;
 use opening::Opening;
 pub use options::DriverOptions;
 use pings::Pings;
@@ -75,8 +79,10 @@ use pings::Pings;
 #[derive(Debug)]
 pub struct Driver {
     options: DriverOptions,
-    codec: Codec,
+    framing: Framing,
     engine: Engine,
+    /// Which draft is spoken in place of RFC 6455; known once there is a request.
+    draft: Option<Draft>,
     opening: Opening,
     headers: HeaderMap,
     extensions: Vec<Arc<dyn Extension>>,
@@ -115,7 +121,7 @@ impl Driver {
         *copy.uri_mut() = request.uri().clone();
         *copy.version_mut() = request.version();
         copy.headers_mut().clone_from(request.headers());
-        driver.request = Some(copy);
+        driver.asked(copy);
         driver
     }
 
@@ -136,8 +142,7 @@ impl Driver {
     /// The client's side with a request of the caller's; the options' subprotocols are not looked at.
     #[must_use]
     pub fn client_with(request: ClientRequest, options: DriverOptions) -> Self {
-        // RFC 6455 §5.3: the masking key needs to be unpredictable.
-        let codec = Codec::client(options.config.limits, rand::random);
+        let codec = Codec::client(options.config.limits, random_mask);
         Self::new(options, codec, Opening::idle(request))
     }
 
@@ -146,7 +151,7 @@ impl Driver {
     pub fn opened(role: Role, options: DriverOptions) -> Self {
         let codec = match role {
             Role::Server => Codec::server(options.config.limits),
-            Role::Client => Codec::client(options.config.limits, rand::random),
+            Role::Client => Codec::client(options.config.limits, random_mask),
         };
         Self::new(options, codec, Opening::Open)
     }
@@ -155,7 +160,8 @@ impl Driver {
         Self {
             engine: Engine::new(codec.role(), options.config.control_rate),
             options,
-            codec,
+            framing: Framing::Rfc(codec),
+            draft: None,
             opening,
             headers: HeaderMap::new(),
             extensions: Vec::new(),
@@ -219,82 +225,6 @@ impl Driver {
         }
     }
 
-    /// Sends a text message. See [`send`](Self::send).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send`](Self::send).
-    pub fn text(&mut self, text: impl Into<Text>) -> Result<(), UsageError> {
-        self.send(Message::Text(text.into()))
-    }
-
-    /// Sends a binary message. See [`send`](Self::send).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send`](Self::send).
-    pub fn binary(&mut self, bytes: impl Into<Bytes>) -> Result<(), UsageError> {
-        self.send(Message::Binary(bytes.into()))
-    }
-
-    /// Sends a ping, and measures how long its pong takes. Of more than 16 that are not answered, the
-    /// earliest are forgotten.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send`](Self::send).
-    pub fn ping(&mut self, payload: impl Into<Bytes>, now: Duration) -> Result<(), UsageError> {
-        let payload = payload.into();
-        self.send(Message::Ping(payload.clone()))?;
-        self.pings.sent(payload, now);
-        Ok(())
-    }
-
-    /// Begins the closing handshake: `None` sends no code. Before the opening handshake is done it
-    /// ends the connection at once.
-    pub fn close(&mut self, frame: Option<CloseFrame>) {
-        if let Opening::Open = self.opening {
-            self.engine.advance(ClosingEvent::Close, frame);
-            self.control();
-        } else if !self.is_over() {
-            self.opening = Opening::Over { lingers: false };
-        }
-    }
-
-    /// Queues a message; before the connection is open, until it is.
-    ///
-    /// # Errors
-    ///
-    /// [`UsageError::Closed`] once the closing handshake began, and [`UsageError::ControlTooLong`].
-    pub fn send(&mut self, message: Message) -> Result<(), UsageError> {
-        match (&message, &self.opening) {
-            (_, Opening::Over { .. }) => return Err(UsageError::Closed),
-            (Message::Ping(payload) | Message::Pong(payload), _)
-                if payload.len() > super::frame::MAX_CONTROL =>
-            {
-                return Err(UsageError::ControlTooLong);
-            }
-            _ => {}
-        }
-        if let Message::Close(frame) = message {
-            self.close(frame);
-        } else if let Some(frame) = self.engine.send(message)? {
-            if let Opening::Open = self.opening {
-                self.put(frame);
-            } else {
-                self.queue.push(frame);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether messages are compressed that are sent from now on, if compression was agreed upon.
-    /// Default: yes.
-    #[cfg(feature = "deflate")]
-    pub fn compress(&mut self, enabled: bool) {
-        self.codec.compress(enabled);
-    }
-
     /// Adds a header field to what the handshake will send, before [`start`](Self::start).
     ///
     /// # Errors
@@ -351,10 +281,15 @@ impl Driver {
         self.protocol.as_deref()
     }
 
-    /// Which version of the WebSocket protocol is spoken: `hybi-13`, that of RFC 6455.
+    /// Which version of the WebSocket protocol is spoken: `hybi-13`, that of RFC 6455. On a server that
+    /// allows drafts it may be `hixie-75`, `hixie-76`, `hybi-7` or `hybi-8` from
+    /// [`DriverEvent::Connect`] on.
     #[must_use]
     pub const fn version(&self) -> &'static str {
-        "hybi-13"
+        match self.draft {
+            Some(draft) => draft.name(),
+            None => "hybi-13",
+        }
     }
 
     /// Where the connection stands.
@@ -395,7 +330,7 @@ impl Driver {
 
     /// Whether this is a client that waits for its server to end TCP (RFC 6455 §7.1.1).
     fn is_client_done(&self) -> bool {
-        self.codec.role() == Role::Client && !self.engine.has_failed()
+        self.framing.role() == Role::Client && !self.engine.has_failed()
     }
 
     const fn is_over(&self) -> bool {

@@ -2,16 +2,21 @@
 
 use std::io;
 
+use bytes::Buf;
 use http::{Request, StatusCode};
 
-use super::{Driver, DriverEvent};
+use super::{
+    Driver, DriverEvent,
+    drafts::{self, Challenge, Draft},
+    framing::Framing,
+};
 use crate::{
     handshake::{
         ClientRequest, HandshakeError, HeadScanner, Rejection, ResponseError, Upgrade,
         encode_request, encode_response, parse_request, parse_response,
     },
     ws::{
-        compression::{agree, agreed, apply_to, offer, wanted},
+        compression::{agree, agreed, offer, wanted},
         error::UsageError,
         stream::random_key,
     },
@@ -24,6 +29,8 @@ pub(super) enum Opening {
     Request(HeadScanner),
     /// A server has the request; what to answer is the caller's to say.
     Asked,
+    /// A server of hixie-76 has sent the head of its answer, and reads what the rest is made of.
+    Challenged(Challenge),
     /// A client has not been started.
     Idle { request: Box<ClientRequest> },
     /// A client reads the response.
@@ -100,15 +107,41 @@ impl Driver {
         self.opening = Opening::Over { lingers: true };
     }
 
+    /// A server has its request, and with that the version of the protocol.
+    pub(super) fn asked(&mut self, request: Request<()>) {
+        self.draft = Draft::of(&request, &self.options);
+        self.request = Some(request);
+        self.opening = Opening::Asked;
+    }
+
     fn accept(&mut self) -> Result<(), Rejection> {
         let nothing = Request::new(());
         let request = self.request.as_ref().unwrap_or(&nothing);
-        let mut upgrade = Upgrade::from_request(request)?;
-        self.options.origins.check(request)?;
+        // A draft's request is held to the same rules.
+        let translated = self.draft.map(|draft| draft.translate(request));
+        let asked = translated.as_ref().unwrap_or(request);
+        let mut upgrade = Upgrade::from_request(asked)
+            .map_err(|rejection| drafts::add_versions(rejection, &self.options))?;
+        self.options.origins.check(asked)?;
+        if let Some(draft) = self.draft.filter(|draft| draft.is_text_only()) {
+            let answer = draft.answer(request, &self.options, &self.headers)?;
+            self.output.extend_from_slice(&answer.head);
+            self.response = Some(answer.response);
+            self.protocol = answer.protocol;
+            self.framing = Framing::Hixie(answer.hixie);
+            match answer.challenge {
+                Some(challenge) => {
+                    self.opening = Opening::Challenged(challenge);
+                    self.step_challenge();
+                }
+                None => self.open(),
+            }
+            return Ok(());
+        }
         let offered = upgrade.subprotocols();
         let selected = self.options.protocols.iter().find(|name| offered.contains(name)).cloned();
-        let agreed = agree(&mut upgrade, request, wanted(&self.options.config))?;
-        let extended = upgrade.extend(&self.extensions, request)?;
+        let agreed = agree(&mut upgrade, asked, wanted(&self.options.config))?;
+        let extended = upgrade.extend(&self.extensions, asked)?;
         let response = upgrade.response(selected.as_deref(), &self.headers).map_err(|_| {
             // Headers and subprotocols have been checked.
             Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, "cannot answer")
@@ -116,10 +149,23 @@ impl Driver {
         self.output.extend_from_slice(&encode_response(&response, ""));
         self.response = Some(response);
         self.protocol = selected;
-        apply_to(&mut self.codec, agreed);
-        self.codec.set_extensions(extended);
+        self.framing.agree(agreed, extended);
         self.open();
         Ok(())
+    }
+
+    /// Sends the rest of the answer if what it is made of has come; returns whether it has.
+    fn step_challenge(&mut self) -> bool {
+        let Opening::Challenged(challenge) = &self.opening else {
+            return false;
+        };
+        let Some(body) = self.input.first_chunk() else {
+            return false;
+        };
+        self.output.extend_from_slice(&challenge.answer(body));
+        self.input.advance(Challenge::BODY);
+        self.open();
+        true
     }
 
     fn open(&mut self) {
@@ -146,6 +192,13 @@ impl Driver {
         let found = match &mut self.opening {
             Opening::Request(scanner) | Opening::Response { scanner, .. } => {
                 scanner.scan(&self.input, &limits)
+            }
+            Opening::Challenged(_) => {
+                let going = self.step_challenge();
+                if !going && self.ended {
+                    self.fail_opening(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                return going || self.ended;
             }
             Opening::Over { lingers } => {
                 if *lingers {
@@ -196,8 +249,7 @@ impl Driver {
                 match checked {
                     Ok((selected, agreed, extended)) => {
                         self.protocol = selected;
-                        apply_to(&mut self.codec, agreed);
-                        self.codec.set_extensions(extended);
+                        self.framing.agree(agreed, extended);
                         self.open();
                     }
                     Err(error) => self.fail_opening(error),
@@ -205,8 +257,7 @@ impl Driver {
             }
             _ => match parse_request(head, limits) {
                 Ok(request) => {
-                    self.request = Some(request);
-                    self.opening = Opening::Asked;
+                    self.asked(request);
                     self.events.push_back(DriverEvent::Connect);
                 }
                 Err(error) => self.refuse(error.into()),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio_util::codec::{Decoder, Encoder};
-
 use super::{Driver, DriverEvent, opening::Opening};
 use crate::{
     handshake::HandshakeError,
@@ -74,7 +72,7 @@ impl Driver {
     /// Decodes one frame, or moves the closing handshake on; returns whether there may be more.
     fn receive_frame(&mut self, now: Duration) -> bool {
         match self.engine.closing() {
-            Closing::Open | Closing::CloseSent => match self.codec.decode(&mut self.input) {
+            Closing::Open | Closing::CloseSent => match self.framing.decode(&mut self.input) {
                 Ok(Some(frame)) => {
                     match self.engine.receive(frame, || now) {
                         Ok(message) => self.announce(message, now),
@@ -162,7 +160,6 @@ impl Driver {
     }
 
     pub(super) fn put(&mut self, frame: Frame) {
-        // Cannot fail: control frames have been checked, and the buffer grows.
-        let _ = self.codec.encode(frame, &mut self.output);
+        self.framing.encode(frame, &mut self.output);
     }
 }

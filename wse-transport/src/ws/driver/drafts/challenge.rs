@@ -1,0 +1,64 @@
+//! How a server of hixie-76 proves that it has read the request.
+
+use http::{HeaderMap, StatusCode};
+use md5::{Digest, Md5};
+
+use super::{KEY1, KEY2};
+use crate::handshake::{Rejection, single};
+
+/// The numbers in a client's two keys, in network byte order.
+#[derive(Debug)]
+pub(in super::super) struct Challenge([[u8; 4]; 2]);
+
+impl Challenge {
+    /// How many bytes come behind the head of the request.
+    pub(in super::super) const BODY: usize = 8;
+
+    /// Reads the keys of a request.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with status 400 for a key that is missing, repeated, or has no number.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
+        let number = |name| {
+            let key = single(headers, name).ok().flatten();
+            key.and_then(number).map(u32::to_be_bytes).ok_or_else(|| {
+                let what = "Sec-WebSocket-Key1 or Sec-WebSocket-Key2 is missing or malformed";
+                Rejection::new(StatusCode::BAD_REQUEST, what)
+            })
+        };
+        Ok(Self([number(KEY1)?, number(KEY2)?]))
+    }
+
+    /// The rest of the answer, once the rest of the request has come.
+    pub(in super::super) fn answer(&self, body: &[u8; Self::BODY]) -> [u8; 16] {
+        let Self([first, second]) = self;
+        Md5::new().chain_update(first).chain_update(second).chain_update(body).finalize().into()
+    }
+}
+
+/// The number that a key hides: its digits, divided by how many spaces it has.
+fn number(key: &str) -> Option<u32> {
+    let digits: String = key.chars().filter(char::is_ascii_digit).collect();
+    let spaces = key.bytes().filter(|byte| *byte == b' ').count() as u64;
+    let digits: u64 = digits.parse().ok()?;
+    // Fails without spaces too, which keep the request from being sent by other means.
+    (digits.checked_rem(spaces)? == 0).then_some(())?;
+    u32::try_from(digits / spaces).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn a_key_hides_a_number_or_is_none() {
+        assert_eq!(number("18x 6]8vM;54 *(5:  {   U1]8  z [  8"), Some(155_712_099));
+        assert_eq!(number("1_ tx7X d  <  nw  334J702) 7]o}` 0"), Some(173_347_027));
+        assert_eq!(number("4294967295 4294967295 "), None, "not in 32 bits");
+        assert_eq!(number("42949 67295"), Some(u32::MAX));
+        for key in ["", "123", "1 2 ", "   ", "1 99999999999999999999999999999999999999999999"] {
+            assert_eq!(number(key), None, "{key:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! How frames are written: as RFC 6455 says, or as drafts before it did.
+
+use bytes::BytesMut;
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::drafts::Hixie;
+use crate::ws::{
+    codec::{Codec, Role},
+    compression::{Agreed, apply_to},
+    error::Error,
+    extension::AgreedExtensions,
+    frame::Frame,
+};
+
+#[derive(Debug)]
+pub(super) enum Framing {
+    Rfc(Codec),
+    Hixie(Hixie),
+}
+
+impl Framing {
+    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        match self {
+            Self::Rfc(codec) => codec.decode(input),
+            Self::Hixie(hixie) => Ok(hixie.decode(input)?),
+        }
+    }
+
+    pub(super) fn encode(&mut self, frame: Frame, output: &mut BytesMut) {
+        match self {
+            // Cannot fail: control frames have been checked, and the buffer grows.
+            Self::Rfc(codec) => drop(codec.encode(frame, output)),
+            Self::Hixie(hixie) => hixie.encode(&frame, output),
+        }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        match self {
+            Self::Rfc(codec) => codec.role(),
+            Self::Hixie(_) => Role::Server,
+        }
+    }
+
+    pub(super) const fn has_closing_handshake(&self) -> bool {
+        match self {
+            Self::Rfc(_) => true,
+            Self::Hixie(hixie) => hixie.has_closing_handshake(),
+        }
+    }
+
+    /// Compresses and extends as was agreed upon; in hixie nothing can be.
+    pub(super) fn agree(&mut self, agreed: Agreed, extended: AgreedExtensions) {
+        if let Self::Rfc(codec) = self {
+            apply_to(codec, agreed);
+            codec.set_extensions(extended);
+        }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn compress(&mut self, enabled: bool) {
+        if let Self::Rfc(codec) = self {
+            codec.compress(enabled);
+        }
+    }
+}
