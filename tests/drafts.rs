@@ -280,6 +280,8 @@ fn versions_that_are_no_drafts_of_ours_are_refused_with_those_that_are() {
         assert!(answer.contains("version: 13\r\nsec-websocket-version: 8, 7\r\n"), "{answer}");
         assert_eq!(server.version(), "hybi-13");
     }
+    let (_, answer) = answered(allowed(), hybi(13).replace("Sec-WebSocket-Version", "X-Version"));
+    assert_eq!(status(&answer), "426", "a key without a version is no hixie-75");
     let (server, answer) = answered(allowed(), hybi(13));
     assert_eq!((server.version(), &*status(&answer)), ("hybi-13", "101"));
 }
@@ -472,6 +474,19 @@ fn text_that_is_not_utf_8_fails_at_its_first_wrong_byte() {
             let failed = failure(allowed(), version, bytes);
             assert_eq!(failed, (ProtocolError::InvalidText, at), "{bytes:?}");
         }
+    }
+}
+
+#[test]
+fn a_close_after_a_violation_does_not_hide_it() {
+    for version in ["hixie-75", "hixie-76"] {
+        let mut server = open(version);
+        server.text("unwritten").unwrap();
+        server.receive(b"\0\xFE");
+        assert_eq!(events(&mut server), ["error peer sent a text message that is not utf-8"]);
+        server.close(None);
+        server.take_output();
+        assert_eq!(events(&mut server), ["close 1007 "]);
     }
 }
 
