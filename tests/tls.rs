@@ -469,7 +469,7 @@ async fn bare_websockets_speak_tls() {
         let connecting = ws::connect_with_tls(&request, &tls, ws::Config::default());
         let (mut socket, _) = connecting.await.unwrap();
         assert!(socket.get_ref().tcp().nodelay().unwrap());
-        let agreed = socket.get_ref().tls().unwrap().get_ref().1.alpn_protocol();
+        let agreed = socket.get_ref().tls().unwrap().alpn_protocol();
         assert_eq!(agreed, Some(&b"http/1.1"[..]));
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
         SinkExt::close(&mut socket).await.unwrap();

@@ -4,6 +4,7 @@
 //! - [`Server`] and [`Client`] are what an application needs; their builders document every option.
 //! - [`memory`] connects the two without sockets, for tests.
 //! - [`ws`] and [`handshake`] are the WebSocket by itself, from whole connections down to frames.
+//! - [`proxy`] is the way through HTTP and SOCKS proxies, for clients that ask for it.
 //! - [`auth`] is challenge-response with a shared secret.
 //!
 //! ```
@@ -44,6 +45,7 @@ mod connection;
 pub mod handshake;
 mod luck;
 pub mod memory;
+pub mod proxy;
 mod router;
 mod server;
 #[cfg(feature = "tls")]

@@ -14,6 +14,7 @@ use super::credentials::{Credentials, solver};
 use super::error::ConnectError;
 use super::shared::{Settings, Shared, Target};
 use crate::connection::SendQueue;
+use crate::proxy::Proxies;
 use crate::router::{Outcome, Router, Unhandled};
 use crate::ws;
 
@@ -32,8 +33,7 @@ impl<P: Protocol> ClientBuilder<P> {
                 protocol,
                 headers: Vec::new(),
                 connector: Arc::new(TcpConnector),
-                #[cfg(feature = "tls")]
-                tls: None,
+                dial: ws::Dial::default(),
                 solver: None,
                 reconnect: None,
                 connect_timeout: Duration::from_secs(10),
@@ -207,9 +207,31 @@ impl<P: Protocol> ClientBuilder<P> {
         self
     }
 
-    /// How to get a transport. Default: [`TcpConnector`]. For `wss://` URLs, TLS goes over it.
+    /// How to get a transport. Default: [`TcpConnector`]. Proxies are spoken to over it, and so is TLS for
+    /// `wss://` URLs.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.settings.connector = Arc::new(connector);
+        self
+    }
+
+    /// Connects through proxies: one [`Proxy`](crate::proxy::Proxy) for all servers, or
+    /// [`Proxies`](crate::proxy::Proxies). Default: none, and the environment is not read.
+    pub fn proxy(mut self, proxies: impl Into<Proxies>) -> Self {
+        self.settings.dial.proxies = proxies.into();
+        self
+    }
+
+    /// How long the connector may take, and then, with a proxy, TLS with it and its consent. All of it counts
+    /// as time of [`connect_timeout`](Self::connect_timeout), too. Default: 5 s.
+    pub fn dial_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.dial.timeout = timeout;
+        self
+    }
+
+    /// How many redirects to follow: see [`ws::Dial::redirects`]. Default: none. The greeting, and with it the
+    /// identity, goes to where they lead: allow them only for servers that you trust that far.
+    pub fn redirects(mut self, most: u8) -> Self {
+        self.settings.dial.redirects = most;
         self
     }
 
@@ -217,7 +239,7 @@ impl<P: Protocol> ClientBuilder<P> {
     /// system trusts, or what Mozilla trusts where the system names nobody.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: crate::tls::ClientTls) -> Self {
-        self.settings.tls = Some(tls);
+        self.settings.dial.tls = Some(tls);
         self
     }
 

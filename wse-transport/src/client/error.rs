@@ -43,6 +43,7 @@ impl ConnectError {
             Self::Handshake(HandshakeError::Refused(response)) => {
                 response.status().is_server_error() || response.status().as_u16() == 429
             }
+            Self::Handshake(HandshakeError::Proxy(error)) => error.failure().is_transient(),
             Self::Refused(close) => reconnects(close.code),
             Self::Socket(ws::Error::Io(_)) | Self::Timeout | Self::Credentials(_) => true,
             _ => false,

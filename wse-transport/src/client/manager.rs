@@ -9,15 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use wse_proto::session::{Close, Session, reconnects};
 use wse_proto::{CloseReason, Fault, Protocol};
 
-use super::connector::Transport;
 use super::error::ConnectError;
 use super::guest::Guest;
-use super::shared::{Settings, Shared, Target};
+use super::shared::{Shared, Target};
 use super::status::{ClientEvent, Status};
 use crate::connection::{Clock, DriverConfig, Link, drive};
-use crate::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError, ask};
+use crate::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError};
 use crate::luck;
-use crate::ws::{self, Role, WebSocket, compression};
+use crate::ws::{self, Reached, Role, WebSocket, compression, reach};
 
 /// What the application asks of the manager.
 pub(super) enum Command<P: Protocol> {
@@ -220,10 +219,14 @@ async fn open<P: Protocol>(
     let settings = &shared.settings;
     let clock = Clock::start();
     let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
-    let mut io = transport(settings, &request).await?;
-    let (response, rest, selected) = ask(&mut io, &request, luck::bytes::<16>()).await?;
+    let connect = |host: String, port| {
+        let connector = Arc::clone(&settings.connector);
+        async move { connector.connect(&host, port).await }
+    };
+    let Reached { io, response, leftover, subprotocol } =
+        reach(&request, &settings.dial, connect).await?;
     let agreed = compression::agreed(&request, &response).map_err(HandshakeError::Response)?;
-    let offered: Vec<&str> = selected.as_deref().into_iter().collect();
+    let offered: Vec<&str> = subprotocol.as_deref().into_iter().collect();
     let protocol = settings
         .protocol
         .select(&offered)
@@ -239,7 +242,7 @@ async fn open<P: Protocol>(
 
     let config =
         ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
-    let mut socket = WebSocket::with_leftover(io, rest, Role::Client, config);
+    let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
     compression::apply(&mut socket, agreed);
     let session = Session::client(hi, settings.session);
     let link = Link::new(protocol, session, settings.queue, clock);
@@ -257,25 +260,6 @@ async fn open<P: Protocol>(
     welcome.await.unwrap_or(Err(ConnectError::Closed))?;
     greeting.0 = None;
     Ok(Connection { link, ended })
-}
-
-/// A transport to the server: what the connector gives, and TLS over it if the URL says so.
-async fn transport<P: Protocol>(
-    settings: &Settings<P>,
-    request: &ClientRequest,
-) -> Result<Box<dyn Transport>, HandshakeError> {
-    let (host, port) = (request.host(), request.port());
-    if !request.is_secure() {
-        return Ok(settings.connector.connect(host, port).await?);
-    }
-    #[cfg(feature = "tls")]
-    {
-        let tls = crate::tls::or_system(settings.tls.as_ref()).await?;
-        let io = settings.connector.connect(host, port).await?;
-        Ok(Box::new(tls.connect(host, io).await?))
-    }
-    #[cfg(not(feature = "tls"))]
-    Err(RequestError::NoTls.into())
 }
 
 fn request<P: Protocol>(shared: &Shared<P>, url: &str) -> Result<ClientRequest, RequestError> {

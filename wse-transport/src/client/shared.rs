@@ -28,8 +28,7 @@ pub(super) struct Settings<P: Protocol> {
     pub(super) protocol: P,
     pub(super) headers: Vec<(String, String)>,
     pub(super) connector: Arc<dyn Connector>,
-    #[cfg(feature = "tls")]
-    pub(super) tls: Option<crate::tls::ClientTls>,
+    pub(super) dial: ws::Dial,
     pub(super) solver: Option<Solver<P::Format>>,
     pub(super) reconnect: Option<Backoff>,
     pub(super) connect_timeout: Duration,

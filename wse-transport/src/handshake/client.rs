@@ -12,7 +12,7 @@ use super::{
     accept::{BASE64, accept_key},
     error::{RequestError, ResponseError},
     extensions,
-    headers::{is_reserved, is_token, list_has, single},
+    headers::{basic_auth, is_reserved, is_token, list_has, single},
 };
 use crate::ws::{AgreedExtensions, Extension, ReservedBits};
 #[cfg(feature = "deflate")]
@@ -74,15 +74,7 @@ impl ClientRequest {
         }
         let value = HeaderValue::from_str(&authority).map_err(|_| malformed(&header::HOST))?;
         headers.insert(header::HOST, value);
-        if !url.username().is_empty() || url.password().is_some() {
-            let mut secret = percent_decode(url.username());
-            secret.push(b':');
-            secret.extend(percent_decode(url.password().unwrap_or_default()));
-            let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(secret)))
-                .map_err(|_| malformed(&header::AUTHORIZATION))?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
-        }
+        headers.extend(basic_auth(&url).map(|it| (header::AUTHORIZATION, it)));
         let mut target = url.path().to_owned();
         if let Some(query) = url.query() {
             target.push('?');
@@ -183,6 +175,27 @@ impl ClientRequest {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Path and query.
+    pub(super) const fn target(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The same request to where `fresh` goes; to another origin without credentials.
+    pub(super) fn moved(&self, fresh: Self) -> Self {
+        let origin = |it: &Self| (it.secure, it.host.clone(), it.port);
+        let mut headers = self.headers.clone();
+        if origin(self) != origin(&fresh) {
+            for name in [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION] {
+                headers.remove(name);
+            }
+        }
+        if let Some(host) = fresh.headers.get(header::HOST) {
+            headers.insert(header::HOST, host.clone());
+        }
+        let Self { secure, host, port, uri, .. } = fresh;
+        Self { secure, host, port, uri, headers, ..self.clone() }
     }
 
     /// The request to send. `key` is 16 random bytes, new for each connection (RFC 6455 §4.1).
@@ -318,25 +331,4 @@ struct Agreement {
     #[cfg(feature = "deflate")]
     deflate: Option<(Deflate, DeflateAgreement)>,
     extensions: AgreedExtensions,
-}
-
-/// RFC 3986 §2.1; what is not an escape stays as it is.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        let escape = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => hex(*high).zip(hex(*low)).map(|it| (it, after)),
-            _ => None,
-        };
-        if let Some(((high, low), after)) = escape {
-            out.push(high << 4 | low);
-            rest = after;
-        } else {
-            out.push(*first);
-        }
-    }
-    out
 }

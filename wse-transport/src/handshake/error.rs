@@ -5,7 +5,8 @@ use std::{fmt, io};
 use bytes::Bytes;
 use http::{HeaderName, Response};
 
-use super::{head::HeadError, rejection::Rejection};
+use super::{head::HeadError, redirect::RedirectError, rejection::Rejection};
+use crate::proxy::ProxyError;
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
 
@@ -139,6 +140,10 @@ pub enum HandshakeError {
     Response(ResponseError),
     /// The server said no: its response, with up to 4 KiB of the body.
     Refused(Box<Response<Bytes>>),
+    /// The server redirects to where we do not follow.
+    Redirect(RedirectError),
+    /// The proxy opened no tunnel.
+    Proxy(ProxyError),
     /// It took too long.
     Timeout,
     /// The transport did not come to be TLS.
@@ -161,6 +166,8 @@ impl fmt::Display for HandshakeError {
                 let printable = !start.is_empty() && !start.contains(char::is_control);
                 if printable { write!(f, ": {start}") } else { Ok(()) }
             }
+            Self::Redirect(_) => f.write_str("redirect of the websocket is not followed"),
+            Self::Proxy(_) => f.write_str("no tunnel for the websocket"),
             Self::Timeout => f.write_str("websocket handshake took too long"),
             #[cfg(feature = "tls")]
             Self::Tls(_) => f.write_str("no tls connection for the websocket"),
@@ -175,6 +182,8 @@ impl std::error::Error for HandshakeError {
             Self::Rejected(error) => Some(error),
             Self::Request(error) => Some(error),
             Self::Response(error) => Some(error),
+            Self::Redirect(error) => Some(error),
+            Self::Proxy(error) => Some(error),
             #[cfg(feature = "tls")]
             Self::Tls(error) => Some(error),
             Self::Io(error) => Some(error),
@@ -198,6 +207,18 @@ impl From<RequestError> for HandshakeError {
 impl From<ResponseError> for HandshakeError {
     fn from(error: ResponseError) -> Self {
         Self::Response(error)
+    }
+}
+
+impl From<RedirectError> for HandshakeError {
+    fn from(error: RedirectError) -> Self {
+        Self::Redirect(error)
+    }
+}
+
+impl From<ProxyError> for HandshakeError {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error)
     }
 }
 

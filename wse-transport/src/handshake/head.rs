@@ -247,7 +247,7 @@ where
     out
 }
 
-fn encode_headers(headers: &HeaderMap, out: &mut BytesMut) {
+pub(crate) fn encode_headers(headers: &HeaderMap, out: &mut BytesMut) {
     for (name, value) in headers {
         out.put_slice(name.as_str().as_bytes());
         out.put_slice(b": ");

@@ -1,6 +1,10 @@
 //! Reading header fields strictly (RFC 9110 §5.6).
 
-use http::{HeaderMap, HeaderName, header};
+use base64::Engine;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::Url;
+
+use super::accept::BASE64;
 
 /// A `token` of RFC 9110 §5.6.2.
 pub(super) fn is_token(text: &str) -> bool {
@@ -63,4 +67,39 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
         header::SEC_WEBSOCKET_EXTENSIONS,
     ]
     .contains(name)
+}
+
+/// The user name and password of a URL, as the value of a field (RFC 7617 §2).
+pub(crate) fn basic_auth(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut secret = percent_decode(url.username());
+    secret.push(b':');
+    secret.extend(percent_decode(url.password().unwrap_or_default()));
+    // Base64 is always a valid value.
+    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(secret))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// RFC 3986 §2.1; what is not an escape stays as it is.
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let escape = match (first, tail) {
+            (b'%', [high, low, after @ ..]) => hex(*high).zip(hex(*low)).map(|it| (it, after)),
+            _ => None,
+        };
+        if let Some(((high, low), after)) = escape {
+            out.push(high << 4 | low);
+            rest = after;
+        } else {
+            out.push(*first);
+        }
+    }
+    out
 }

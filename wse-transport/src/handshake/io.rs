@@ -153,10 +153,10 @@ async fn read_head<T: AsyncRead + Unpin>(
 
 /// Best effort: what has arrived when the body is complete, when the patience or the connection
 /// ends, or when it is enough.
-async fn read_body<T: AsyncRead + Unpin>(
+pub(crate) async fn read_body<T: AsyncRead + Unpin, B>(
     io: &mut T,
     mut body: BytesMut,
-    response: &Response<()>,
+    response: &Response<B>,
 ) -> Bytes {
     let length = single(response.headers(), header::CONTENT_LENGTH).ok().flatten();
     let wanted = length.and_then(|it| it.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);

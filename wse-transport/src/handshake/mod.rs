@@ -16,23 +16,27 @@ mod head;
 mod headers;
 mod io;
 mod origin;
+mod redirect;
 mod rejection;
 mod upgrade;
 
 pub use accept::accept_key;
 pub use client::ClientRequest;
 pub use error::{HandshakeError, RequestError, ResponseError};
+pub(crate) use head::encode_headers;
 pub use head::{
     HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
     parse_response,
 };
-pub(crate) use headers::is_reserved;
 #[cfg(feature = "drafts")]
 pub(crate) use headers::single;
-pub(crate) use io::ask;
+pub(crate) use headers::{basic_auth, is_reserved, percent_decode};
 #[cfg(feature = "tls")]
 pub(crate) use io::linger;
+pub(crate) use io::{ask, read_body};
 pub use io::{read_request, read_response, write_rejection, write_request, write_response};
 pub use origin::OriginPolicy;
+pub use redirect::RedirectError;
+pub(crate) use redirect::is_redirect;
 pub use rejection::Rejection;
 pub use upgrade::{Upgrade, is_websocket};

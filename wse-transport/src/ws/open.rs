@@ -1,6 +1,6 @@
 //! The opening handshake and what follows it, in one call.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, Request, Response};
 use tokio::{
@@ -12,15 +12,14 @@ use super::{
     codec::Role,
     compression::{agree, agreed, apply, offer, wanted},
     config::Config,
+    dial::Dial,
     extension::Extension,
-    net::{NetStream, dial},
-    stream::random_key,
+    net::{NetStream, tcp},
+    reach::{Reached, reach},
     websocket::WebSocket,
 };
-#[cfg(not(feature = "tls"))]
-use crate::handshake::RequestError;
 use crate::handshake::{
-    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, Upgrade, ask, read_request,
+    ClientRequest, HandshakeError, HeadLimits, OriginPolicy, Rejection, Upgrade, read_request,
     write_rejection, write_response,
 };
 #[cfg(feature = "tls")]
@@ -135,11 +134,7 @@ pub async fn connect_with(
     request: &ClientRequest,
     config: Config,
 ) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
-    #[cfg(feature = "tls")]
-    let open = open(request, None);
-    #[cfg(not(feature = "tls"))]
-    let open = open(request);
-    start(request, config, open).await
+    connect_dial(request, &Dial::default(), config).await
 }
 
 /// [`connect_with`] a trust and an identity of the caller's, for a `wss://` URL.
@@ -153,56 +148,39 @@ pub async fn connect_with_tls(
     tls: &ClientTls,
     config: Config,
 ) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
-    start(request, config, open(request, Some(tls))).await
+    connect_dial(request, &Dial::default().tls(tls.clone()), config).await
 }
 
-/// The opening handshake over a transport to be.
-async fn start(
+/// [`connect_with`] a way of the caller's: through proxies, along redirects, with a trust and identity for
+/// TLS.
+///
+/// # Errors
+///
+/// [`HandshakeError`], also after [`Config::handshake_timeout`], which covers all of it.
+///
+/// Cancel safe, in that a dropped future closes what it has opened.
+pub async fn connect_dial(
     request: &ClientRequest,
+    dial: &Dial,
     config: Config,
-    transport: impl Future<Output = Result<NetStream, HandshakeError>>,
 ) -> Result<(WebSocket<NetStream>, Response<()>), HandshakeError> {
-    let request = &offer(request.clone(), wanted(&config));
-    let handshake = async {
-        let mut io = transport.await?;
-        let (response, leftover, _) = ask(&mut io, request, random_key()).await?;
-        let agreed = agreed(request, &response)?;
-        let extended = request.extended(&response)?;
-        Ok::<_, HandshakeError>((io, (agreed, extended), response, leftover))
-    };
-    let (io, (agreed, extended), response, leftover) = timeout(config.handshake_timeout, handshake)
+    let request = offer(request.clone(), wanted(&config));
+    let connect = |host: String, port| async move { tcp(&host, port).await };
+    let reached = timeout(config.handshake_timeout, reach(&request, dial, connect))
         .await
         .map_err(|_| HandshakeError::Timeout)??;
+    let Reached { io, response, leftover, .. } = reached;
+    let (agreed, extended) = (agreed(&request, &response)?, request.extended(&response)?);
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
     apply(&mut socket, agreed);
     socket.set_extensions(extended);
     Ok((socket, response))
 }
 
-#[cfg(feature = "tls")]
-async fn open(
-    request: &ClientRequest,
-    tls: Option<&ClientTls>,
-) -> Result<NetStream, HandshakeError> {
-    let (host, port) = (request.host(), request.port());
-    if !request.is_secure() {
-        return Ok(dial(host, port).await?.into());
-    }
-    let tls = crate::tls::or_system(tls).await?;
-    Ok(tls.connect(host, dial(host, port).await?).await?.into())
-}
-
-#[cfg(not(feature = "tls"))]
-async fn open(request: &ClientRequest) -> Result<NetStream, HandshakeError> {
-    if request.is_secure() {
-        return Err(RequestError::NoTls.into());
-    }
-    Ok(dial(request.host(), request.port()).await?.into())
-}
-
 #[cfg(all(test, not(feature = "tls")))]
 mod tests {
     use super::*;
+    use crate::handshake::RequestError;
 
     #[tokio::test]
     async fn wss_without_the_feature_says_so() {
