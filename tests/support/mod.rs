@@ -2,5 +2,6 @@
 #![allow(dead_code)]
 
 pub mod endpoints;
+pub mod proxy;
 pub mod session;
 pub mod ws;

@@ -29,6 +29,7 @@ pub struct Connect {
     request: Option<Bytes>,
     scanner: HeadScanner,
     limits: HeadLimits,
+    open: bool,
 }
 
 impl Connect {
@@ -48,6 +49,7 @@ impl Connect {
             request: Some(request.freeze()),
             scanner: HeadScanner::default(),
             limits: HeadLimits::default(),
+            open: false,
         }
     }
 
@@ -57,10 +59,13 @@ impl Connect {
     /// # Errors
     ///
     /// [`ProxyFailure::Refused`], with what has arrived of the body left in `received`, and
-    /// [`ProxyFailure::Head`].
+    /// [`ProxyFailure::Head`]; with either the dialogue is over.
     pub fn step(&mut self, received: &mut BytesMut) -> Result<Step, ProxyFailure> {
         if let Some(request) = self.request.take() {
             return Ok(Step::Send(request));
+        }
+        if self.open {
+            return Ok(Step::Open);
         }
         while let Some(len) =
             self.scanner.scan(received, &self.limits).map_err(ProxyFailure::Head)?
@@ -70,6 +75,7 @@ impl Connect {
                 parse_response(&head, &HeadLimits::default()).map_err(ProxyFailure::Head)?;
             let status = response.status();
             if status.is_success() {
+                self.open = true;
                 return Ok(Step::Open);
             }
             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
@@ -90,6 +96,6 @@ impl Connect {
 impl fmt::Debug for Connect {
     /// Without the request, which may hold a login.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("scanner", &self.scanner).finish_non_exhaustive()
+        f.debug_struct("Connect").field("open", &self.open).finish_non_exhaustive()
     }
 }

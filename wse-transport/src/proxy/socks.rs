@@ -91,6 +91,7 @@ enum State {
     Method,
     LoggedIn,
     Reply,
+    Open,
 }
 
 impl Socks5 {
@@ -126,7 +127,7 @@ impl Socks5 {
     ///
     /// # Errors
     ///
-    /// [`SocksError`].
+    /// [`SocksError`], with which the dialogue is over.
     pub fn step(&mut self, received: &mut BytesMut) -> Result<Step, SocksError> {
         match self.state {
             State::Greeting => {
@@ -153,7 +154,14 @@ impl Socks5 {
                 Some(0) => Ok(self.ask()),
                 Some(_) => Err(SocksError::Login),
             },
-            State::Reply => reply(received),
+            State::Reply => {
+                let step = reply(received)?;
+                if step == Step::Open {
+                    self.state = State::Open;
+                }
+                Ok(step)
+            }
+            State::Open => Ok(Step::Open),
         }
     }
 
