@@ -1,7 +1,8 @@
 //! Checks a wse server written in another language, with our client. The servers are
 //! `tests/interop/js/server.mjs` and `tests/interop/python/server.py`.
 //!
-//! `cargo run --example interop_client -- --url ws://127.0.0.1:4200 --protocol cbor [--challenge] [--ca FILE]`
+//! `cargo run --example interop_client -- --url ws://127.0.0.1:4200 --protocol cbor [--challenge] [--ca FILE]
+//! [--proxy URL]`
 
 #[path = "interop/custom.rs"]
 mod custom;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wse_codecs::{Cbor, JsonArray, Protobuf};
 use wse_proto::{Protocol, Speaks};
+use wse_transport::proxy::Proxy;
 use wse_transport::tls::ClientTls;
 use wse_transport::{
     Backoff, CallError, Client, ClientBuilder, Close, CloseReason, ConnectError, ErrorCode, Fault,
@@ -43,7 +45,7 @@ macro_rules! check {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let (mut url, mut protocol, mut challenge) = (String::new(), String::new(), false);
-    let mut tls = None;
+    let (mut tls, mut proxy) = (None, None);
     use lexopt::prelude::*;
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
@@ -55,14 +57,19 @@ async fn main() -> Result<(), Failure> {
                 let authority = std::fs::read(args.value()?)?;
                 tls = Some(ClientTls::builder().ca_pem(authority).build()?);
             }
+            Long("proxy") => proxy = Some(Proxy::new(&args.value()?.string()?)?),
             other => return Err(other.unexpected().into()),
         }
     }
+    let proxy = match (proxy, &tls) {
+        (Some(proxy), Some(tls)) => Some(proxy.tls(tls.clone())),
+        (proxy, _) => proxy,
+    };
     let failed = match protocol.as_str() {
-        "json" => Peer { protocol: JsonArray, url, tls, challenge }.check_all().await,
-        "cbor" => Peer { protocol: Cbor, url, tls, challenge }.check_all().await,
-        "protobuf" => Peer { protocol: Protobuf, url, tls, challenge }.check_all().await,
-        "custom" => Peer { protocol: Custom, url, tls, challenge }.check_all().await,
+        "json" => Peer { protocol: JsonArray, url, tls, proxy, challenge }.check_all().await,
+        "cbor" => Peer { protocol: Cbor, url, tls, proxy, challenge }.check_all().await,
+        "protobuf" => Peer { protocol: Protobuf, url, tls, proxy, challenge }.check_all().await,
+        "custom" => Peer { protocol: Custom, url, tls, proxy, challenge }.check_all().await,
         other => return Err(format!("unknown protocol {other:?}").into()),
     };
     std::process::exit(i32::from(failed > 0));
@@ -73,6 +80,7 @@ struct Peer<P> {
     protocol: P,
     url: String,
     tls: Option<ClientTls>,
+    proxy: Option<Proxy>,
     challenge: bool,
 }
 
@@ -115,8 +123,12 @@ impl<P: Protocol + Speaks<Value>> Peer<P> {
 
     fn stranger(&self) -> ClientBuilder<P> {
         let builder = Client::builder(self.protocol.clone(), &self.url).call_timeout(PATIENCE);
-        match &self.tls {
+        let builder = match &self.tls {
             Some(tls) => builder.tls(tls.clone()),
+            None => builder,
+        };
+        match &self.proxy {
+            Some(proxy) => builder.proxy(proxy.clone()),
             None => builder,
         }
     }

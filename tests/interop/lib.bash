@@ -52,3 +52,21 @@ with_server() {
   kill "$pid" 2>/dev/null
   exec {out}<&-
 }
+
+# through TITLE "PROXY COMMAND" SCHEME "SERVER COMMAND" COMMAND…: as with_server, but COMMAND gets --proxy URL too,
+# with the login me:secret; the proxy must then have opened tunnels, and refused nobody.
+through() {
+  local title=$1 proxy=$2 scheme=$3 server=$4 line='' pid out said
+  shift 4
+  exec {out}< <(cd "$here" && exec $proxy 2>&1)
+  pid=$!
+  read -r -t 10 line <&"$out"
+  with_server "$title" "$server" "$@" --proxy "$scheme://me:secret@${line#listening on }"
+  kill "$pid" 2>/dev/null
+  said=$(cat <&"$out")
+  exec {out}<&-
+  if ! grep -q '^tunnel to ' <<<"$said" || grep -qv '^tunnel to ' <<<"$said"; then
+    failures=$((failures + 1))
+    echo "NOT OK $title: the proxy said '$line' and then '$said'"
+  fi
+}
