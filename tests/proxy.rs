@@ -7,6 +7,7 @@ use std::io;
 use async_trait::async_trait;
 use support::endpoints::{adds, ms, secs, server};
 use support::proxy::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wse_codecs::JsonArray;
 use wse_transport::handshake::{HandshakeError, HeadError};
@@ -143,6 +144,23 @@ async fn a_refused_connect_shows_what_the_proxy_said_and_never_the_login() {
         let refused = soon(ann.connect()).await.unwrap_err();
         assert_eq!(refused.is_transient(), transient, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_the_end_of_its_body() {
+    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let refusing = async {
+        let (mut io, _) = listener.accept().await.unwrap();
+        io.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\nby the rules").await.unwrap();
+        io.read_to_end(&mut Vec::new()).await.unwrap();
+    };
+    let dial = through(&address).timeout(ms(300));
+    let ((), refused) =
+        soon(async { tokio::join!(refusing, dialled("ws://origin.test", &dial)) }).await;
+    let error = proxy_error(refused);
+    let ProxyFailure::Refused(response) = error.failure() else { panic!("{error:?}") };
+    assert_eq!(&response.body()[..], b"by the rules");
 }
 
 #[tokio::test]

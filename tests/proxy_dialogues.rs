@@ -3,9 +3,9 @@
 mod support;
 
 use bytes::BytesMut;
-use http::HeaderMap;
 use proptest::prelude::*;
 use support::proxy::chain;
+use wse_transport::handshake::ClientRequest;
 use wse_transport::proxy::{
     Connect, Login, Proxies, Proxy, ProxyConfigError, ProxyFailure, Socks5, SocksError, Step,
 };
@@ -41,7 +41,8 @@ fn socks(login: bool, pieces: &[&[u8]]) -> (Vec<Step>, Option<SocksError>, Bytes
 }
 
 fn connect(pieces: &[&[u8]]) -> (Vec<Step>, Option<ProxyFailure>, BytesMut) {
-    let mut connect = Connect::new("origin.test", 80, &HeaderMap::new());
+    let proxy = Proxy::new("http://proxy.test").unwrap();
+    let mut connect = Connect::new(&proxy, &ClientRequest::new("ws://origin.test").unwrap());
     dialogue(|received| connect.step(received), pieces)
 }
 

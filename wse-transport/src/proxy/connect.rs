@@ -3,19 +3,24 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
+use super::address::Proxy;
 use super::error::ProxyFailure;
 use super::tunnel::Step;
-use crate::handshake::{HeadError, HeadLimits, HeadScanner, encode_headers, parse_response};
+use crate::handshake::{
+    ClientRequest, HeadError, HeadLimits, HeadScanner, encode_headers, parse_response,
+};
 
 /// Asks an HTTP proxy for a tunnel.
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use wse_transport::proxy::{Connect, Step};
+/// use wse_transport::handshake::ClientRequest;
+/// use wse_transport::proxy::{Connect, Proxy, Step};
 ///
-/// let mut connect = Connect::new("example.com", 443, &Default::default());
+/// let proxy = Proxy::new("http://proxy.example:3128")?;
+/// let mut connect = Connect::new(&proxy, &ClientRequest::new("wss://example.com")?);
 /// let mut received = BytesMut::new();
 /// let request = "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
 /// assert_eq!(connect.step(&mut received)?, Step::Send(request.into()));
@@ -23,7 +28,7 @@ use crate::handshake::{HeadError, HeadLimits, HeadScanner, encode_headers, parse
 /// received.extend_from_slice(b"HTTP/1.1 200 OK\r\n\r\nand what is behind");
 /// assert_eq!(connect.step(&mut received)?, Step::Open);
 /// assert_eq!(received, "and what is behind");
-/// # Ok::<(), wse_transport::proxy::ProxyFailure>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Connect {
     request: Option<Bytes>,
@@ -33,18 +38,19 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// A tunnel to a host, which is a name or an address without brackets. The header fields follow `Host`;
-    /// [`Proxy::header`](super::Proxy::header) checks them. The response is bounded by [`HeadLimits::default`].
+    /// A tunnel to where a request goes, with the login and header fields of the proxy. The response is bounded
+    /// by [`HeadLimits::default`].
     #[must_use]
-    pub fn new(host: &str, port: u16, headers: &HeaderMap) -> Self {
-        // A colon occurs in IPv6 alone.
+    pub fn new(proxy: &Proxy, request: &ClientRequest) -> Self {
+        // Both come out of URLs, and so cannot break the line. A colon occurs in IPv6 alone.
+        let (host, port) = (request.host(), request.port());
         let target = match host.contains(':') {
             true => format!("[{host}]:{port}"),
             false => format!("{host}:{port}"),
         };
         let mut request = BytesMut::new();
         request.put_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
-        encode_headers(headers, &mut request);
+        encode_headers(&proxy.headers, &mut request);
         Self {
             request: Some(request.freeze()),
             scanner: HeadScanner::default(),

@@ -106,16 +106,8 @@ impl fmt::Display for ProxyError {
 
 impl std::error::Error for ProxyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.failure {
-            ProxyFailure::Unreachable(error)
-            | ProxyFailure::Unresolved(error)
-            | ProxyFailure::Io(error) => Some(error),
-            #[cfg(feature = "tls")]
-            ProxyFailure::Tls(error) => Some(error),
-            ProxyFailure::Head(error) => Some(error),
-            ProxyFailure::Socks(error) => Some(error),
-            ProxyFailure::Refused(_) | ProxyFailure::Timeout => None,
-        }
+        // The failure itself is the second half of this sentence.
+        self.failure.source()
     }
 }
 
@@ -164,11 +156,12 @@ impl fmt::Display for ProxyFailure {
         f.write_str(match self {
             Self::Refused(response) => {
                 write!(f, "refused the tunnel with {}", response.status().as_u16())?;
-                for challenge in response.headers().get_all(header::PROXY_AUTHENTICATE) {
-                    // What is not visible ASCII is escaped.
-                    write!(f, ", proxy-authenticate {challenge:?}")?;
-                }
-                return Ok(());
+                let Some(asked) = response.headers().get(header::PROXY_AUTHENTICATE) else {
+                    return Ok(());
+                };
+                let start: String =
+                    String::from_utf8_lossy(asked.as_bytes()).chars().take(200).collect();
+                return write!(f, ", proxy-authenticate {start:?}");
             }
             Self::Unreachable(_) => "cannot be reached",
             Self::Unresolved(_) => "was not asked: the server's name has no address",
@@ -179,6 +172,19 @@ impl fmt::Display for ProxyFailure {
             Self::Timeout => "did not answer in time",
             Self::Io(_) => "was lost before it opened the tunnel",
         })
+    }
+}
+
+impl std::error::Error for ProxyFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable(error) | Self::Unresolved(error) | Self::Io(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
+            Self::Head(error) => Some(error),
+            Self::Socks(error) => Some(error),
+            Self::Refused(_) | Self::Timeout => None,
+        }
     }
 }
 

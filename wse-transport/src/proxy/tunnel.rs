@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
+use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -14,7 +15,7 @@ use super::error::{ProxyError, ProxyFailure};
 use super::socks::Socks5;
 #[cfg(feature = "tls")]
 use crate::handshake::HandshakeError;
-use crate::handshake::read_body;
+use crate::handshake::{ClientRequest, read_body};
 use crate::ws::{NetStream, Tunnel, resolve};
 
 /// What is next for a [`Connect`] or a [`Socks5`].
@@ -40,11 +41,11 @@ impl fmt::Debug for Step {
 }
 
 impl Proxy {
-    /// Opens a tunnel to `host` and `port` over `connection`, which leads to the proxy. Either takes at most
-    /// `patience`.
+    /// Opens a tunnel to the server over `connection`, which leads to the proxy. What comes before and behind
+    /// the connection takes at most `patience` each.
     pub(crate) async fn tunnel<T>(
         &self,
-        (host, port): (&str, u16),
+        request: &ClientRequest,
         patience: Duration,
         connection: impl Future<Output = io::Result<T>>,
     ) -> Result<Tunnel<T>, ProxyError>
@@ -53,26 +54,39 @@ impl Proxy {
     {
         let failed = |failure| ProxyError::new(self.to_string(), failure);
         let tunnelling = async {
-            let asking = self.asking(host, port).await?;
+            let mut asking = self.asking(request, patience).await?;
             let io = connection.await.map_err(ProxyFailure::Unreachable)?;
             let negotiating = async {
                 let mut io = self.secured(io).await?;
-                let ahead = asking.over(&mut io).await?;
-                Ok(Tunnel::new(io, ahead))
+                let mut received = BytesMut::with_capacity(512);
+                let refused = asking.over(&mut io, &mut received).await?;
+                Ok((io, received, refused))
             };
-            timeout(patience, negotiating).await.unwrap_or(Err(ProxyFailure::Timeout))
+            let (mut io, received, refused) =
+                timeout(patience, negotiating).await.unwrap_or(Err(ProxyFailure::Timeout))?;
+            // A refusal's body has a deadline of its own.
+            if let Some(response) = refused {
+                let body = read_body(&mut io, received, &response).await;
+                return Err(ProxyFailure::Refused(Box::new(response.map(|_| body))));
+            }
+            Ok(Tunnel::new(io, received))
         };
         tunnelling.await.map_err(failed)
     }
 
-    async fn asking(&self, host: &str, port: u16) -> Result<Asking, ProxyFailure> {
+    async fn asking(
+        &self,
+        request: &ClientRequest,
+        patience: Duration,
+    ) -> Result<Asking, ProxyFailure> {
+        let (host, port) = (request.host(), request.port());
         let address = match self.kind {
-            Kind::Http | Kind::Https => {
-                return Ok(Asking::Connect(Connect::new(host, port, &self.headers)));
-            }
+            Kind::Http | Kind::Https => return Ok(Asking::Connect(Connect::new(self, request))),
             Kind::Socks5h => None,
             Kind::Socks5 => {
-                let found = resolve(host, port).await.map_err(ProxyFailure::Unresolved)?;
+                let found = timeout(patience, resolve(host, port)).await;
+                let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                let found = found.map_err(ProxyFailure::Unresolved)?;
                 found.first().map(|address| address.ip().to_string())
             }
         };
@@ -106,16 +120,20 @@ enum Asking {
 }
 
 impl Asking {
-    /// Says it, and returns what has come of the tunnel already.
-    async fn over<T>(mut self, io: &mut T) -> Result<BytesMut, ProxyFailure>
+    /// Says it, and leaves in `received` what has come of the tunnel already, or of the body of a response that
+    /// opens none.
+    async fn over<T>(
+        &mut self,
+        io: &mut T,
+        received: &mut BytesMut,
+    ) -> Result<Option<Response<Bytes>>, ProxyFailure>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut received = BytesMut::new();
         loop {
-            let step = match &mut self {
-                Self::Connect(connect) => connect.step(&mut received),
-                Self::Socks5(socks) => socks.step(&mut received).map_err(ProxyFailure::Socks),
+            let step = match self {
+                Self::Connect(connect) => connect.step(received),
+                Self::Socks5(socks) => socks.step(received).map_err(ProxyFailure::Socks),
             };
             match step {
                 Ok(Step::Send(bytes)) => {
@@ -123,15 +141,12 @@ impl Asking {
                     io.flush().await.map_err(from_io)?;
                 }
                 Ok(Step::Receive) => {
-                    if io.read_buf(&mut received).await.map_err(from_io)? == 0 {
+                    if io.read_buf(received).await.map_err(from_io)? == 0 {
                         return Err(ProxyFailure::Io(io::ErrorKind::UnexpectedEof.into()));
                     }
                 }
-                Ok(Step::Open) => return Ok(received),
-                Err(ProxyFailure::Refused(response)) => {
-                    let body = read_body(io, received, &response).await;
-                    return Err(ProxyFailure::Refused(Box::new(response.map(|_| body))));
-                }
+                Ok(Step::Open) => return Ok(None),
+                Err(ProxyFailure::Refused(response)) => return Ok(Some(*response)),
                 Err(failure) => return Err(failure),
             }
         }

@@ -170,6 +170,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tunnel<T> {
         let part = this.ahead.len().min(buf.remaining());
         buf.put_slice(&this.ahead[..part]);
         this.ahead.advance(part);
+        if this.ahead.is_empty() {
+            // Not kept for as long as the connection lasts.
+            this.ahead = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

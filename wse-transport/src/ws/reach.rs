@@ -92,7 +92,7 @@ where
         }
         Some(proxy) => {
             let connecting = connect(proxy.host(), proxy.port());
-            let io = proxy.tunnel((host, port), dial.timeout, connecting).await?;
+            let io = proxy.tunnel(request, dial.timeout, connecting).await?;
             #[cfg(feature = "tls")]
             return secured(io, tls.as_ref(), host).await;
             #[cfg(not(feature = "tls"))]
