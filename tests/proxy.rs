@@ -155,7 +155,7 @@ async fn a_refusal_does_not_wait_for_the_end_of_its_body() {
         io.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\nby the rules").await.unwrap();
         io.read_to_end(&mut Vec::new()).await.unwrap();
     };
-    let dial = through(&address).timeout(ms(300));
+    let dial = through(&address).timeout(ms(700));
     let ((), refused) =
         soon(async { tokio::join!(refusing, dialled("ws://origin.test", &dial)) }).await;
     let error = proxy_error(refused);
@@ -208,7 +208,7 @@ async fn what_is_no_response_to_connect_is_an_error() {
 async fn a_silent_or_absent_proxy_is_named() {
     let proxy = silent().await;
     for scheme in ["http://", "https://", "socks5h://"] {
-        let dial = through(&proxy.url(scheme)).timeout(ms(100));
+        let dial = through(&proxy.url(scheme)).timeout(ms(400));
         let error = proxy_error(dialled("ws://origin.test", &dial).await);
         assert!(matches!(error.failure(), ProxyFailure::Timeout), "{error:?}");
         assert_eq!(
