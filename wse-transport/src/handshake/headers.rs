@@ -1,7 +1,7 @@
 //! Reading header fields strictly (RFC 9110 §5.6).
 
 use base64::Engine;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use url::Url;
 
 use super::accept::BASE64;
@@ -22,6 +22,15 @@ pub(crate) fn single(headers: &HeaderMap, name: impl Into<HeaderName>) -> Result
         (None, _) => Ok(None),
         (Some(value), None) => value.to_str().map(|text| Some(text.trim())).map_err(|_| ()),
         (Some(_), Some(_)) => Err(()),
+    }
+}
+
+/// The host and port that the client asked for: `Host`, or `:authority` (RFC 9113 §8.3.1).
+pub(super) fn host<B>(request: &Request<B>) -> Option<&str> {
+    let authority = request.uri().authority().filter(|_| request.version() >= Version::HTTP_2);
+    match authority {
+        Some(authority) => Some(authority.as_str()),
+        None => single(request.headers(), header::HOST).ok().flatten(),
     }
 }
 

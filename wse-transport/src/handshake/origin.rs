@@ -3,7 +3,11 @@
 use http::{Request, StatusCode, header};
 use url::{Origin, Url};
 
-use super::{headers::single, rejection::Rejection};
+use super::{
+    headers::{host, single},
+    proxies::Forwarded,
+    rejection::Rejection,
+};
 
 /// Whether a request is refused because of the page it comes from.
 ///
@@ -13,7 +17,8 @@ use super::{headers::single, rejection::Rejection};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
-    /// If there is an `Origin`, its host and port must be those of `Host`. The default.
+    /// If there is an `Origin`, its host and port must be those of `Host`, or of `:authority` over
+    /// HTTP/2. The default.
     #[default]
     SameHost,
     /// If there is an `Origin`, it must be one of these, such as `https://example.com`.
@@ -29,7 +34,22 @@ impl OriginPolicy {
     ///
     /// A [`Rejection`] with status 403.
     pub fn check<B>(&self, request: &Request<B>) -> Result<(), Rejection> {
-        let forbidden = || Rejection::new(StatusCode::FORBIDDEN, "origin not allowed");
+        self.check_forwarded(request, &Forwarded::default())
+    }
+
+    /// As [`check`](Self::check), behind proxies: the host is the one that a trusted proxy says the
+    /// client asked for, if it says so.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with status 403.
+    pub fn check_forwarded<B>(
+        &self,
+        request: &Request<B>,
+        forwarded: &Forwarded,
+    ) -> Result<(), Rejection> {
+        let forbidden =
+            || Rejection::new(StatusCode::FORBIDDEN, "origin not allowed").over(request.version());
         if matches!(self, Self::Any) {
             return Ok(());
         }
@@ -42,9 +62,10 @@ impl OriginPolicy {
             Self::List(list) => {
                 list.iter().any(|it| it.trim_end_matches('/').eq_ignore_ascii_case(origin))
             }
-            Self::SameHost => single(request.headers(), header::HOST)
-                .ok()
-                .flatten()
+            Self::SameHost => forwarded
+                .host
+                .as_deref()
+                .or_else(|| host(request))
                 .is_some_and(|host| same_host(origin, host)),
         };
         if allowed { Ok(()) } else { Err(forbidden()) }

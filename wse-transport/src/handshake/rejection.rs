@@ -2,36 +2,60 @@
 
 use std::fmt;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 
-/// Why a request is not upgraded, as the HTTP response that says so.
+/// Why a request is not upgraded, as the HTTP response that says so: any status, header fields and body.
+///
+/// ```
+/// use http::{HeaderValue, StatusCode, header};
+/// use wse_transport::handshake::Rejection;
+///
+/// let rejection = Rejection::new(StatusCode::UNAUTHORIZED, r#"{"error":"log in first"}"#)
+///     .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+///     .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+/// assert_eq!(rejection.to_response().headers()["content-type"], "application/json");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
-    body: String,
+    body: Bytes,
+    version: Version,
 }
 
 impl Rejection {
-    /// A rejection with a status and an explanation, sent as plain text. The explanation goes to
-    /// a stranger: it should not quote what is private.
-    pub fn new(status: StatusCode, body: impl Into<String>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+    /// A rejection with a status and an explanation, sent as plain text unless a header says
+    /// otherwise. The explanation goes to a stranger: it should not quote what is private.
+    ///
+    /// A status that would not refuse is sent as 500: 1xx, and 2xx over HTTP/2, where it would open
+    /// the WebSocket.
+    pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into(), version: Version::HTTP_11 }
     }
 
-    /// Adds a header field.
+    /// Adds a header field. `Content-Type` replaces that of plain text; `Content-Length` and
+    /// `Transfer-Encoding` are left out, since they follow from the body.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    pub(super) fn bad_request(body: &str) -> Self {
+    /// Sets the HTTP version that it answers in: from 2 on, fields about the connection do not belong
+    /// in it (RFC 9113 §8.2.2). Default: 1.1.
+    #[must_use]
+    pub const fn over(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    pub(super) fn bad_request(body: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, body)
     }
 
     /// 426, with the fields that say what would be right (RFC 9110 §15.5.22).
-    pub(super) fn upgrade_required(body: &str) -> Self {
+    pub(super) fn upgrade_required(body: &'static str) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, body)
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
             .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
@@ -51,25 +75,47 @@ impl Rejection {
 
     /// The explanation.
     #[must_use]
-    pub fn body(&self) -> &str {
+    pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The response to send, after which the connection is to be closed.
+    /// The response to send, after which a connection of HTTP/1.1 is to be closed.
     #[must_use]
-    pub fn to_response(&self) -> Response<String> {
+    pub fn to_response(&self) -> Response<Bytes> {
         let mut response = Response::new(self.body.clone());
-        *response.status_mut() = self.status;
+        let multiplexed = self.version >= Version::HTTP_2;
+        let opens = multiplexed && self.status.is_success();
+        *response.status_mut() = if opens || self.status.is_informational() {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            self.status
+        };
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
-        headers.append(header::CONNECTION, HeaderValue::from_static("close"));
-        if self.headers.iter().any(|(name, _)| name == header::UPGRADE) {
-            // RFC 9110 §7.8: a sender of Upgrade MUST also send the "Upgrade" connection option.
-            headers.append(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        // RFC 9110 §8.6: a 204 has none.
+        if self.status != StatusCode::NO_CONTENT {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        }
+        if !multiplexed {
+            headers.append(header::CONNECTION, HeaderValue::from_static("close"));
         }
         for (name, value) in &self.headers {
+            let hop = [header::CONNECTION, header::UPGRADE].contains(name);
+            if name == header::CONTENT_LENGTH
+                || name == header::TRANSFER_ENCODING
+                || (multiplexed && hop)
+            {
+                continue;
+            }
+            if name == header::UPGRADE {
+                // RFC 9110 §7.8: a sender of Upgrade MUST also send the "Upgrade" connection option.
+                headers.append(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            }
             headers.append(name.clone(), value.clone());
+        }
+        if !self.body.is_empty() {
+            headers
+                .entry(header::CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
         }
         response
     }
@@ -77,7 +123,11 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "request rejected with {}: {}", self.status.as_u16(), self.body)
+        write!(f, "request rejected with {}", self.status.as_u16())?;
+        match std::str::from_utf8(&self.body) {
+            Ok(body) if !body.is_empty() => write!(f, ": {body}"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The server's side: from a request to the answer 101 (RFC 6455 §4.2).
+//! The server's side: from a request to the answer 101 (RFC 6455 §4.2), or 200 over HTTP/2 (RFC 8441).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{
     accept::{accept_key, is_key},
     error::ResponseError,
     extensions::{self, Element, Malformed},
-    headers::{is_reserved, list_has, single, subprotocols},
+    headers::{host, is_reserved, list_has, single, subprotocols},
     rejection::Rejection,
 };
 use crate::ws::{AgreedExtensions, Extension, ReservedBits};
@@ -22,10 +22,11 @@ pub fn is_websocket<B>(request: &Request<B>) -> bool {
         && list_has(request.headers(), &header::UPGRADE, "websocket")
 }
 
-/// A request that asks for a WebSocket in full accordance with RFC 6455 §4.2.1.
+/// A request that asks for a WebSocket in full accordance with RFC 6455 §4.2.1 or RFC 8441 §5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    key: String,
+    /// None over HTTP/2, where `:protocol` stands for it.
+    key: Option<String>,
     subprotocols: Vec<String>,
     /// The answers to the offered extensions.
     extensions: Vec<String>,
@@ -34,34 +35,30 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// Checks a request.
+    /// Checks a request of HTTP/1.1.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`]: 405 for a method other than GET, 505 for an HTTP version other than 1.1,
+    /// A [`Rejection`]: 505 for an HTTP version other than 1.1, 405 for a method other than GET,
     /// 426 for a request that asks for no WebSocket or for another version of it, and 400 for
     /// anything that is missing, malformed or repeated.
     pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
         let headers = request.headers();
         let bad = |what| move |()| Rejection::bad_request(what);
 
-        if request.method() != Method::GET {
-            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
-                .header(header::ALLOW, HeaderValue::from_static("GET")));
-        }
         if request.version() != Version::HTTP_11 {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             return Err(Rejection::new(status, "version must be HTTP/1.1"));
+        }
+        if request.method() != Method::GET {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
+                .header(header::ALLOW, HeaderValue::from_static("GET")));
         }
         let host = single(headers, header::HOST).map_err(bad("Host is malformed or repeated"))?;
         if host.is_none_or(str::is_empty) {
             return Err(Rejection::bad_request("Host is missing"));
         }
-        // A body would be taken for frames.
-        let length = single(headers, header::CONTENT_LENGTH).map_err(bad("Content-Length"))?;
-        if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|it| it != "0") {
-            return Err(Rejection::bad_request("request must not have a body"));
-        }
+        no_body(headers)?;
         if !list_has(headers, &header::UPGRADE, "websocket")
             || !list_has(headers, &header::CONNECTION, "upgrade")
         {
@@ -81,23 +78,76 @@ impl Upgrade {
         let subprotocols = subprotocols(headers)
             .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
         Ok(Self {
-            key: key.to_owned(),
+            key: Some(key.to_owned()),
             subprotocols,
             extensions: Vec::new(),
             bits: ReservedBits::NONE,
         })
     }
 
-    /// The client's `Sec-WebSocket-Key`.
+    /// Checks a request of HTTP/2, or 3, whose pseudo-header `:protocol` is `protocol` (RFC 8441, RFC
+    /// 9220). Servers keep it beside the request; hyper in an extension of it, `hyper::ext::Protocol`.
+    ///
+    /// There is no key to such a request, and none to the answer; frames are masked all the same.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`]: 505 for an HTTP version below 2, 405 for a method other than CONNECT, 501 for
+    /// another protocol, and 400 for another version of WebSocket, and for anything that is missing,
+    /// malformed or repeated.
+    pub fn from_connect<B>(
+        request: &Request<B>,
+        protocol: Option<&str>,
+    ) -> Result<Self, Rejection> {
+        Self::check_connect(request, protocol).map_err(|no| no.over(request.version()))
+    }
+
+    fn check_connect<B>(request: &Request<B>, protocol: Option<&str>) -> Result<Self, Rejection> {
+        let headers = request.headers();
+        let bad = |what| move |()| Rejection::bad_request(what);
+        if request.version() < Version::HTTP_2 {
+            let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+            return Err(Rejection::new(status, "version must be HTTP/2"));
+        }
+        if request.method() != Method::CONNECT {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be CONNECT")
+                .header(header::ALLOW, HeaderValue::from_static("CONNECT")));
+        }
+        let protocol = protocol.ok_or_else(|| Rejection::bad_request(":protocol is missing"))?;
+        if !protocol.eq_ignore_ascii_case("websocket") {
+            // RFC 9220 §3, as good for HTTP/2.
+            let status = StatusCode::NOT_IMPLEMENTED;
+            return Err(Rejection::new(status, ":protocol must be websocket"));
+        }
+        // RFC 9113 §8.2.2: malformed. HTTP libraries see to it; what made this request may not.
+        if headers.contains_key(header::CONNECTION) || headers.contains_key(header::UPGRADE) {
+            return Err(Rejection::bad_request("Connection and Upgrade do not belong in HTTP/2"));
+        }
+        if host(request).is_none_or(str::is_empty) {
+            return Err(Rejection::bad_request(":authority is missing"));
+        }
+        no_body(headers)?;
+        let version = single(headers, header::SEC_WEBSOCKET_VERSION)
+            .map_err(bad("Sec-WebSocket-Version is malformed or repeated"))?;
+        if version != Some("13") {
+            return Err(Rejection::bad_request("Sec-WebSocket-Version must be 13")
+                .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+        }
+        let subprotocols = subprotocols(headers)
+            .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
+        Ok(Self { key: None, subprotocols, extensions: Vec::new(), bits: ReservedBits::NONE })
+    }
+
+    /// The client's `Sec-WebSocket-Key`; none over HTTP/2.
     #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// The `Sec-WebSocket-Accept` that answers it.
     #[must_use]
-    pub fn accept(&self) -> String {
-        accept_key(&self.key)
+    pub fn accept(&self) -> Option<String> {
+        self.key().map(accept_key)
     }
 
     /// The subprotocols that the client speaks, best first.
@@ -154,7 +204,7 @@ impl Upgrade {
         Ok(agreed)
     }
 
-    /// The answer 101, with the selected subprotocol and any other fields.
+    /// The answer, 101 or over HTTP/2 200, with the selected subprotocol and any other fields.
     ///
     /// # Errors
     ///
@@ -166,7 +216,6 @@ impl Upgrade {
         extra: &HeaderMap,
     ) -> Result<Response<()>, ResponseError> {
         let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         for (name, value) in extra {
             if is_reserved(name) {
@@ -174,11 +223,13 @@ impl Upgrade {
             }
             headers.append(name, value.clone());
         }
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         let value = |text: &str| HeaderValue::from_str(text);
-        let accept = value(&self.accept()).map_err(|_| ResponseError::AcceptMismatch)?;
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(accept) = self.accept() {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            let accept = value(&accept).map_err(|_| ResponseError::AcceptMismatch)?;
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
         if let Some(extensions) = extensions::field(&self.extensions) {
             headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
@@ -190,6 +241,9 @@ impl Upgrade {
             let name = value(name).map_err(|_| not_offered())?;
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
         }
+        if self.key.is_some() {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        }
         Ok(response)
     }
 }
@@ -198,4 +252,14 @@ impl Upgrade {
 fn offers<B>(request: &Request<B>) -> Result<Vec<Element<'_>>, Rejection> {
     extensions::parse(request.headers())
         .map_err(|Malformed| Rejection::bad_request("Sec-WebSocket-Extensions is malformed"))
+}
+
+/// A body would be taken for frames.
+fn no_body(headers: &HeaderMap) -> Result<(), Rejection> {
+    let length = single(headers, header::CONTENT_LENGTH)
+        .map_err(|()| Rejection::bad_request("Content-Length"))?;
+    if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|it| it != "0") {
+        return Err(Rejection::bad_request("request must not have a body"));
+    }
+    Ok(())
 }

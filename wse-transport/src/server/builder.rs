@@ -16,7 +16,7 @@ use super::events::{ServerError, ServerEvent};
 use super::identify::{Accept, Hello, Identify, Refuse, Stranger, erase};
 use super::inner::{Callback, Config, Inner};
 use crate::connection::SendQueue;
-use crate::handshake::{HeadLimits, OriginPolicy};
+use crate::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use crate::router::{Outcome, Router, Unhandled};
 use crate::ws;
 
@@ -234,6 +234,26 @@ impl<P: Protocol> ServerBuilder<P> {
     /// Which browser pages may connect. Default: [`OriginPolicy::SameHost`].
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
         self.config.origin = policy;
+        self
+    }
+
+    /// Believes these proxies when they say where a request comes from, in `Forwarded` (RFC 7239) or in
+    /// `X-Forwarded-For` and its like: [`Conn::peer_addr`] is that of the client then, and the policy of
+    /// origins compares with the host that the client asked for. [`Forwarded`](crate::handshake::Forwarded),
+    /// among the extensions of [`Conn::request`], has all of it. Default: nobody is believed.
+    ///
+    /// ```
+    /// # fn example<P: wse_proto::Protocol>(builder: wse_transport::ServerBuilder<P>)
+    /// #     -> Result<wse_transport::ServerBuilder<P>, wse_transport::handshake::ParseNetError> {
+    /// use std::net::{IpAddr, Ipv4Addr};
+    /// use wse_transport::handshake::ProxyNet;
+    ///
+    /// let nets: [ProxyNet; 2] = [Ipv4Addr::LOCALHOST.into(), "10.0.0.0/8".parse()?];
+    /// Ok(builder.trusted_proxies(nets))
+    /// # }
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: impl Into<TrustedProxies>) -> Self {
+        self.config.proxies = proxies.into();
         self
     }
 

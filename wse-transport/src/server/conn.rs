@@ -98,7 +98,9 @@ impl<P: Protocol> Conn<P> {
         Server { inner: Arc::clone(&self.0.server) }
     }
 
-    /// The address of the socket's other end; `None` for a connection in memory.
+    /// The address of the socket's other end, or what
+    /// [`trusted_proxies`](crate::ServerBuilder::trusted_proxies) say in its place; `None` for a
+    /// connection in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.peer_addr
     }

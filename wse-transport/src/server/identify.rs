@@ -29,7 +29,9 @@ pub struct Stranger<P: Protocol> {
 pub(super) type AnswerSlot = Arc<Mutex<Option<oneshot::Sender<Bytes>>>>;
 
 impl<P: Protocol> Stranger<P> {
-    /// The address of the socket's other end; `None` for a connection in memory.
+    /// The address of the socket's other end, or what
+    /// [`trusted_proxies`](crate::ServerBuilder::trusted_proxies) say in its place; `None` for a
+    /// connection in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }

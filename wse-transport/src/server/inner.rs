@@ -15,7 +15,7 @@ use super::conn::Conn;
 use super::events::{ServerError, ServerEvent};
 use super::identify::Identify;
 use crate::connection::{SendQueue, Tasks};
-use crate::handshake::{HeadLimits, OriginPolicy};
+use crate::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use crate::router::Router;
 use crate::ws::{self, compression};
 
@@ -38,6 +38,7 @@ pub(super) struct Config {
     pub(super) control_rate: Option<ws::ControlRate>,
     pub(super) queue: SendQueue,
     pub(super) origin: OriginPolicy,
+    pub(super) proxies: TrustedProxies,
     pub(super) head: HeadLimits,
     pub(super) deflate: compression::Wanted,
 }
@@ -57,6 +58,7 @@ impl Default for Config {
             control_rate: ws::Config::default().control_rate,
             queue: SendQueue::default(),
             origin: OriginPolicy::default(),
+            proxies: TrustedProxies::default(),
             head: HeadLimits::default(),
             deflate: None,
         }

@@ -20,7 +20,8 @@ use super::host::Host;
 use super::inner::Inner;
 use crate::connection::{Clock, DriverConfig, Link, drive};
 use crate::handshake::{
-    HandshakeError, HeadLimits, Rejection, Upgrade, read_request, write_rejection, write_response,
+    Forwarded, HandshakeError, HeadLimits, Rejection, Upgrade, read_request, write_rejection,
+    write_response,
 };
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
@@ -126,7 +127,7 @@ impl<P: Protocol> Server<P> {
         // What the answer may still take of the time that the request had too.
         let timeout = self.inner.config.handshake_timeout.saturating_sub(clock.now());
         let answered = tokio::time::timeout(timeout, async {
-            match self.inner.answer(&request) {
+            match self.inner.answer(&request, peer_addr, Upgrade::from_request) {
                 Ok((response, answered)) => {
                     write_response(&mut io, &response).await.ok().map(|()| answered)
                 }
@@ -137,7 +138,7 @@ impl<P: Protocol> Server<P> {
             }
         });
         if let Ok(Some(answered)) = answered.await {
-            self.inner.run(io, leftover, answered, request, peer_addr, clock).await;
+            self.inner.run(io, leftover, answered, request, clock).await;
         }
     }
 }
@@ -146,19 +147,23 @@ impl<P: Protocol> Server<P> {
 pub(super) struct Answered<P> {
     protocol: P,
     agreed: compression::Agreed,
+    forwarded: Forwarded,
 }
 
 impl<P: Protocol> Inner<P> {
-    /// The answer to an upgrade request: 101 and what was chosen, or why not.
-    pub(super) fn answer<B>(
+    /// The answer to an upgrade request that passes `check`: 101 and what was chosen, or why not.
+    pub(super) fn answer(
         &self,
-        request: &Request<B>,
+        request: &Request<()>,
+        peer_addr: Option<SocketAddr>,
+        check: impl FnOnce(&Request<()>) -> Result<Upgrade, Rejection>,
     ) -> Result<(Response<()>, Answered<P>), Rejection> {
         if self.stop.is_cancelled() {
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
         }
-        let mut upgrade = Upgrade::from_request(request)?;
-        self.config.origin.check(request)?;
+        let mut upgrade = check(request)?;
+        let forwarded = self.config.proxies.forwarded(peer_addr, request.headers());
+        self.config.origin.check_forwarded(request, &forwarded)?;
         let offered: Vec<&str> = upgrade.subprotocols().iter().map(String::as_str).collect();
         let protocol = self.protocol.select(&offered).ok_or_else(|| {
             let names = self.protocol.subprotocols().join(", ");
@@ -172,7 +177,7 @@ impl<P: Protocol> Inner<P> {
         let response = upgrade
             .response(selected, &HeaderMap::new())
             .map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-        Ok((response, Answered { protocol, agreed }))
+        Ok((response, Answered { protocol, agreed, forwarded }))
     }
 
     /// Runs an upgraded connection to its end.
@@ -180,9 +185,8 @@ impl<P: Protocol> Inner<P> {
         self: &Arc<Self>,
         io: T,
         leftover: BytesMut,
-        Answered { protocol, agreed }: Answered<P>,
-        request: Request<()>,
-        peer_addr: Option<SocketAddr>,
+        Answered { protocol, agreed, forwarded }: Answered<P>,
+        mut request: Request<()>,
         clock: Clock,
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send,
@@ -198,6 +202,10 @@ impl<P: Protocol> Inner<P> {
         compression::apply(&mut socket, agreed);
         let session = Session::server(protocol.has_greeting(), config.auth_timeout, config.session);
         let link = Link::new(protocol, session, config.queue, clock);
+        let peer_addr = forwarded.addr;
+        if !config.proxies.is_empty() {
+            request.extensions_mut().insert(forwarded);
+        }
         let host = Host::new(Arc::clone(self), request, peer_addr);
         let driver = DriverConfig { limits: config.limits, close_timeout: config.close_timeout };
         drive(socket, link, host, driver).await;
