@@ -34,8 +34,10 @@
 //! Feature `drafts`: servers' `ws::Driver` speaks hixie-75, hixie-76, hybi-7 and hybi-8 too, once
 //! `ws::DriverOptions::allow_drafts` asks for it.
 //!
-//! Feature `hyper`: `Server::upgrade`, for mounting inside a hyper 1 or axum 0.8 server. Feature `tls`:
-//! `wss://` URLs for clients, `Server::listen_tls`, and the module `tls`.
+//! Feature `hyper`: `Server::upgrade` and the module `upgrade`, for mounting inside a hyper 1 or axum 0.8
+//! server. Besides it, feature `http2`: WebSocket over HTTP/2 (RFC 8441); feature `axum`: an extractor;
+//! feature `tower`: a `Service`. Feature `tls`: `wss://` URLs for clients, `Server::listen_tls`, and the
+//! module `tls`.
 
 #![forbid(unsafe_code)]
 
@@ -50,6 +52,8 @@ mod router;
 mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "hyper")]
+pub mod upgrade;
 pub mod ws;
 
 pub use client::{

@@ -138,6 +138,12 @@ impl Upgrade {
         Ok(Self { key: None, subprotocols, extensions: Vec::new(), bits: ReservedBits::NONE })
     }
 
+    /// Whether a request of HTTP/1.1 asks for a WebSocket, be it rightly or not.
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
+        list_has(request.headers(), &header::UPGRADE, "websocket")
+    }
+
     /// The client's `Sec-WebSocket-Key`; none over HTTP/2.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
