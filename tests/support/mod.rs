@@ -4,4 +4,5 @@
 pub mod endpoints;
 pub mod proxy;
 pub mod session;
+pub mod web;
 pub mod ws;
