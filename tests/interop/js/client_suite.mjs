@@ -14,6 +14,7 @@ import { within } from './wait.mjs'
 
 const TOPICS = [
   'upgrade',
+  'http2',
   'auth',
   'challenge',
   'devices',
