@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get};
+use axum::serve::{Listener, ListenerExt};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use wse_codecs::{Cbor, JsonArray};
@@ -35,7 +36,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .route("/chat", any(upgrade))
         .with_state(chat);
-    let listener = TcpListener::bind(addr).await?;
+    // Small messages must not wait for acknowledgements of earlier ones.
+    let listener = TcpListener::bind(addr).await?.tap_io(|io| {
+        let _ = io.set_nodelay(true);
+    });
     println!("listening on ws://{}/chat", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())

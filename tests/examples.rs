@@ -1,5 +1,7 @@
 //! The examples run for real, as a newcomer would run them.
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -171,6 +173,26 @@ async fn axum_mount_serves_pages_and_calls_on_one_port() {
     http.read_to_string(&mut page).await.expect("answered");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     assert!(page.ends_with("1 users are connected to /chat\n"), "{page}");
+}
+
+#[tokio::test]
+async fn axum_echo_echoes_over_both_versions_of_http() {
+    use futures::{SinkExt, StreamExt};
+    use support::web::Http2;
+    use wse_transport::ws::{self, Config, Message};
+    let server = Serving::start("axum_echo", &["127.0.0.1:0"]);
+    let (mut one, _) = ws::connect(&server.url, Config::default()).await.expect("upgraded");
+    let addr = server.url.trim_start_matches("ws://").trim_end_matches("/echo");
+    let http = Http2::connect(addr.parse().expect("an address")).await;
+    let mut two = http.open("/echo", Config::default()).await;
+    one.send(Message::text("hi")).await.expect("sent");
+    two.send(Message::text("hi")).await.expect("sent");
+    for expected in ["over HTTP/1.1", "hi"] {
+        assert_eq!(one.next().await.expect("heard").expect("sound"), Message::text(expected));
+    }
+    for expected in ["over HTTP/2.0", "hi"] {
+        assert_eq!(two.next().await.expect("heard").expect("sound"), Message::text(expected));
+    }
 }
 
 #[tokio::test]
