@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod endpoints;
+pub mod event_source;
 pub mod proxy;
 pub mod session;
 pub mod web;

@@ -5,6 +5,7 @@
 //! - [`memory`] connects the two without sockets, for tests.
 //! - [`ws`] and [`handshake`] are the WebSocket by itself, from whole connections down to frames.
 //! - [`proxy`] is the way through HTTP and SOCKS proxies, for clients that ask for it.
+//! - [`sse`] is EventSource, for servers: events to browsers over plain HTTP.
 //! - [`auth`] is challenge-response with a shared secret.
 //!
 //! ```
@@ -50,6 +51,7 @@ pub mod memory;
 pub mod proxy;
 mod router;
 mod server;
+pub mod sse;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "hyper")]

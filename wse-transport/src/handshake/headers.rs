@@ -35,7 +35,7 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<&str> {
 }
 
 /// Whether a comma-separated list, over all its repetitions, has an item, whatever its case.
-pub(super) fn list_has(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
+pub(crate) fn list_has(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
     headers
         .get_all(name)
         .into_iter()

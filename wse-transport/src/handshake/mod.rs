@@ -31,12 +31,8 @@ pub use head::{
     HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
     parse_response,
 };
-#[cfg(feature = "drafts")]
-pub(crate) use headers::single;
-pub(crate) use headers::{basic_auth, is_reserved, percent_decode};
-#[cfg(feature = "tls")]
-pub(crate) use io::linger;
-pub(crate) use io::{ask, read_body};
+pub(crate) use headers::{basic_auth, is_reserved, list_has, percent_decode, single};
+pub(crate) use io::{ask, linger, read_body};
 pub use io::{read_request, read_response, write_rejection, write_request, write_response};
 pub use net::{ParseNetError, ProxyNet};
 pub use origin::OriginPolicy;

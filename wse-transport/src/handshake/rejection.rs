@@ -82,17 +82,20 @@ impl Rejection {
     /// The response to send, after which a connection of HTTP/1.1 is to be closed.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
-        let mut response = Response::new(self.body.clone());
         let multiplexed = self.version >= Version::HTTP_2;
         let opens = multiplexed && self.status.is_success();
-        *response.status_mut() = if opens || self.status.is_informational() {
+        let status = if opens || self.status.is_informational() {
             StatusCode::INTERNAL_SERVER_ERROR
         } else {
             self.status
         };
+        // RFC 9110 §8.6, §15.3.5: a 204 has no content, and says no length.
+        let empty = status == StatusCode::NO_CONTENT;
+        let body = if empty { Bytes::new() } else { self.body.clone() };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
         let headers = response.headers_mut();
-        // RFC 9110 §8.6: a 204 has none.
-        if self.status != StatusCode::NO_CONTENT {
+        if !empty {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         }
         if !multiplexed {
@@ -112,7 +115,7 @@ impl Rejection {
             }
             headers.append(name.clone(), value.clone());
         }
-        if !self.body.is_empty() {
+        if !empty && !self.body.is_empty() {
             headers
                 .entry(header::CONTENT_TYPE)
                 .or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));

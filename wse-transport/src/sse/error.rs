@@ -1,0 +1,146 @@
+//! What can go wrong, by who is at fault.
+
+use std::{fmt, io, sync::Arc};
+
+use crate::handshake::Rejection;
+
+/// An [`Event`](super::Event) that cannot be written. The caller's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventError {
+    /// A line break in the part named, which has to be one line. Text of several lines is for data.
+    LineBreak(&'static str),
+    /// U+0000 in an id.
+    Nul,
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LineBreak(what) => {
+                write!(f, "caller gave an event {what} with a line break: leave out CR and LF")
+            }
+            Self::Nul => f.write_str("caller gave an event id with U+0000, which clients ignore"),
+        }
+    }
+}
+
+impl std::error::Error for EventError {}
+
+/// Why a stream is over: what [`EventStream::closed`](super::EventStream::closed) returns, and sending
+/// from then on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// We closed it, and all that was sent before is written.
+    Closed,
+    /// The peer closed or reset the connection, or the HTTP server dropped the body. The normal end.
+    Left,
+    /// The peer took less than it has to within [`Config::write_timeout`](super::Config::write_timeout).
+    Slow,
+    /// The peer kept sending after its request, more than 16 KiB.
+    Chatter,
+    /// The transport failed.
+    Failed(Arc<io::Error>),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "caller closed the event stream",
+            Self::Left => "peer left the event stream",
+            Self::Slow => "peer read the event stream too slowly",
+            Self::Chatter => "peer kept sending on an event stream",
+            Self::Failed(_) => "transport of the event stream failed",
+        })
+    }
+}
+
+impl std::error::Error for End {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(&**error),
+            Self::Closed | Self::Left | Self::Slow | Self::Chatter => None,
+        }
+    }
+}
+
+impl From<io::Error> for End {
+    /// How a peer leaves is nothing that the caller could act upon.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof => Self::Left,
+            _ => Self::Failed(Arc::new(error)),
+        }
+    }
+}
+
+/// Why [`EventStream::try_send`](super::EventStream::try_send) did not queue an event.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// [`Config::buffer`](super::Config::buffer) bytes wait already: the peer, or the way to it, is slow.
+    Full,
+    /// The stream is over.
+    Ended(End),
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "buffer of the event stream is full: wait, skip, or close it",
+            Self::Ended(_) => "event stream is over",
+        })
+    }
+}
+
+impl std::error::Error for TrySendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full => None,
+            Self::Ended(end) => Some(end),
+        }
+    }
+}
+
+/// Why a connection did not become an event stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The client's fault, or the caller's decision: it was answered with this.
+    Rejected(Rejection),
+    /// The request, or writing the answer, took too long.
+    Timeout,
+    /// The transport failed, or ended within the request.
+    Io(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rejected(_) => "request for an event stream was refused",
+            Self::Timeout => "opening the event stream took too long",
+            Self::Io(_) => "transport failed while the event stream was opened",
+        })
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            Self::Timeout => None,
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,201 @@
+//! The stream that applications hold.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures::{Sink, future::BoxFuture, ready};
+
+use super::{
+    error::{End, TrySendError},
+    event::EncodedEvent,
+    shared::Shared,
+};
+
+/// A stream of events to one client, on a connection of our own or inside an HTTP server.
+///
+/// # Sending
+///
+/// [`feed`](Self::feed) queues, [`send`](Self::send) queues and flushes, [`flush`](Self::flush) waits
+/// until the transport has taken what is queued; an HTTP server takes bytes into a buffer of its own.
+/// Feeding many events and flushing once costs few writes. With more than
+/// [`Config::buffer`](super::Config::buffer) bytes waiting, `feed` and `send` wait for the transport, and
+/// [`try_send`](Self::try_send) says so. All take an [`Event`](super::Event), a text, or an
+/// [`EncodedEvent`], which is not copied; they can be called from several tasks. It is a [`Sink`] too.
+///
+/// `feed`, `send` and `flush` are cancel safe in so far as an event is queued whole or not at all; one
+/// that is queued stays so.
+///
+/// # Ending
+///
+/// [`closed`](Self::closed) resolves when the stream is over, for whatever reason, and sending fails with
+/// that [`End`]. On a connection of our own that is as soon as the peer ends its side of it. A peer that
+/// vanishes without a trace is noticed by pings, when the system gives up on them.
+///
+/// A peer that reads too slowly ends the stream too: on a connection of our own after
+/// [`Config::write_timeout`](super::Config::write_timeout) without 64 KiB or the rest of what is queued
+/// being taken; inside an HTTP server, whose transport we do not see, when `feed`, `send`, `flush` or,
+/// after `close`, `closed` have waited that long in vain. That server's own timeouts decide when it lets
+/// go of the connection.
+///
+/// Dropping the stream closes it, as [`close`](Self::close) does.
+pub struct EventStream {
+    shared: Arc<Shared>,
+    last_event_id: Option<String>,
+    /// What the sink waits for. The lock is never held across anything; it makes the stream `Sync`.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+type Waiting = (Until, BoxFuture<'static, Result<(), End>>);
+
+/// What a [`Sink`] waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Room,
+    Written(u64),
+}
+
+impl EventStream {
+    pub(super) fn new(shared: Arc<Shared>, last_event_id: Option<String>) -> Self {
+        Self { shared, last_event_id, waiting: Mutex::default() }
+    }
+
+    /// Sends an event: waits for room, and until the transport has taken it. Cancel safe, as said above.
+    ///
+    /// # Errors
+    ///
+    /// [`End`], when the stream is over.
+    pub async fn send(&self, event: impl Into<EncodedEvent>) -> Result<(), End> {
+        self.feed(event).await?;
+        self.flush().await
+    }
+
+    /// Queues an event, when there is room for it. Cancel safe: dropped while it waits, it queues nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`End`], when the stream is over.
+    pub async fn feed(&self, event: impl Into<EncodedEvent>) -> Result<(), End> {
+        self.shared.pushed(&event.into().into()).await
+    }
+
+    /// Waits until the transport has taken all that was queued before. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`End`], when the stream was over before.
+    pub async fn flush(&self) -> Result<(), End> {
+        self.shared.is_written(self.shared.queued()).await
+    }
+
+    /// Sends an event without waiting, if there is room: for one who has many streams to send to.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`], which leaves it to the caller to wait, to skip the event or to close the
+    /// stream, so that the client comes back and says what it has missed; [`TrySendError::Ended`].
+    pub fn try_send(&self, event: impl Into<EncodedEvent>) -> Result<(), TrySendError> {
+        let pushed = self.shared.try_push(&event.into().into());
+        // Also when it is full: some of that may be fed and not yet flushed.
+        self.shared.wake_body();
+        pushed
+    }
+
+    /// Ends the stream when all that is queued is written. Nothing more can be sent. The client will come
+    /// back, unless it is told by an event of the application's to close its `EventSource`, or refused
+    /// with the status 204.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Waits for the end, and says why. It may be called many times, and beside `send`. Cancel safe.
+    pub async fn closed(&self) -> End {
+        self.shared.ended().await
+    }
+
+    /// Whether nothing more can be sent.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_ended()
+    }
+
+    /// Bytes that are queued and not yet taken by the transport.
+    pub fn queued(&self) -> usize {
+        self.shared.waiting()
+    }
+
+    /// The id of the last event that the client got before it came back, if there was one.
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.last_event_id.as_deref()
+    }
+
+    fn poll_until(&mut self, until: Until, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if waiting.as_ref().is_none_or(|(other, _)| *other != until) {
+            let now = match until {
+                Until::Room => self.shared.room(),
+                Until::Written(target) => self.shared.written(target),
+            };
+            if let Some(result) = now {
+                *waiting = None;
+                return Poll::Ready(result);
+            }
+            let shared = Arc::clone(&self.shared);
+            let future = async move {
+                match until {
+                    Until::Room => shared.has_room().await,
+                    Until::Written(target) => shared.is_written(target).await,
+                }
+            };
+            *waiting = Some((until, Box::pin(future)));
+        }
+        let result = match waiting {
+            Some((_, future)) => ready!(future.as_mut().poll(cx)),
+            None => Ok(()),
+        };
+        *waiting = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<E: Into<EncodedEvent>> Sink<E> for EventStream {
+    type Error = End;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.get_mut().poll_until(Until::Room, cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, event: E) -> Result<(), End> {
+        self.shared.push(event.into().into())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let target = self.shared.queued();
+        self.get_mut().poll_until(Until::Written(target), cx)
+    }
+
+    /// Closes the stream, and waits until all is written.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.shared.close();
+        let target = self.shared.queued();
+        self.get_mut().poll_until(Until::Written(target), cx)
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("last_event_id", &self.last_event_id)
+            .field("queued", &self.queued())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
