@@ -121,7 +121,7 @@ impl EventStream {
         self.shared.is_ended()
     }
 
-    /// Bytes that are queued and not yet taken by the transport.
+    /// Bytes that are queued and not yet taken by the transport; after the end, those that never were.
     pub fn queued(&self) -> usize {
         self.shared.waiting()
     }
