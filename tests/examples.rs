@@ -239,3 +239,28 @@ fn a_streamed_message_needs_little_memory() {
     // On a system that does not tell, there is nothing to check.
     assert!(peak.is_none_or(|peak| peak < 32) && peak.is_some() == cfg!(target_os = "linux"));
 }
+
+#[tokio::test]
+async fn event_source_serves_a_page_and_ticks_that_go_on_where_they_were() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Serving::start("event_source", &["127.0.0.1:0", "2"]);
+    let host = server.url.trim_start_matches("http://").trim_end_matches('/');
+    let ask = async |fields: &str| {
+        let mut http = tokio::net::TcpStream::connect(host).await.expect("listening");
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n");
+        http.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        http.read_to_string(&mut answer).await.expect("answered");
+        answer
+    };
+    let page = ask("Accept: text/html,*/*\r\n").await;
+    assert!(page.contains("\r\n\r\n<!doctype html>"), "{page}");
+    assert!(page.contains("new EventSource('/')"), "{page}");
+    let ticks = ask("Accept: text/event-stream\r\nLast-Event-ID: 41\r\n").await;
+    assert!(ticks.contains("\r\nretry: 500\n\n"), "{ticks}");
+    for number in [42, 43] {
+        let tick = format!("event: tick\nid: {number}\ndata: tick\ndata: {number}\n\n");
+        assert!(ticks.contains(&tick), "{ticks}");
+    }
+    assert!(ticks.ends_with("\r\n0\r\n\r\n"), "{ticks}");
+}
