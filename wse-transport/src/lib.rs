@@ -36,7 +36,7 @@
 //! `ws::DriverOptions::allow_drafts` asks for it.
 //!
 //! Feature `hyper`: `Server::upgrade` and the module `upgrade`, for mounting inside a hyper 1 or axum 0.8
-//! server. Besides it, feature `http2`: WebSocket over HTTP/2 (RFC 8441); feature `axum`: an extractor;
+//! server, and event streams as bodies of responses there. Besides it, feature `http2`: WebSocket over HTTP/2 (RFC 8441); feature `axum`: an extractor;
 //! feature `tower`: a `Service`. Feature `tls`: `wss://` URLs for clients, `Server::listen_tls`, and the
 //! module `tls`.
 

@@ -33,7 +33,7 @@ pub struct EventBody {
 
 impl EventBody {
     pub(super) fn new(shared: Arc<Shared>, config: &Config) -> Self {
-        Self { shared, ping: config.ping, timer: None, failed: false }
+        Self { shared, ping: config.ping.filter(|it| !it.is_zero()), timer: None, failed: false }
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -31,7 +31,7 @@ pub struct Config {
     /// client. Default: 5 s.
     pub retry: Option<Duration>,
     /// How long nothing may be written before an empty comment is, lest a proxy take the connection
-    /// for dead; `None` for never. Default: 15 s, which WHATWG HTML §9.2.7 suggests, and half of the
+    /// for dead; `None` or zero for never. Default: 15 s, which WHATWG HTML §9.2.7 suggests, and half of the
     /// shortest that proxies commonly wait.
     pub ping: Option<Duration>,
     /// With this many bytes or 1,024 events on their way to the transport, sending waits; at least 1. The

@@ -9,6 +9,8 @@ use super::error::EventError;
 /// What timers of 31 bits can hold; past it some clients would come back at once.
 const MAX_RETRY: Duration = Duration::from_millis(i32::MAX as u64);
 
+const MAX_RETRY_LEN: usize = "retry: 2147483647\n".len();
+
 /// One event, or only some of its parts.
 ///
 /// | part | what a client does with it |
@@ -83,9 +85,9 @@ impl Event {
     /// Its bytes, to be sent to many streams without being copied for each.
     #[must_use]
     pub fn encode(&self) -> EncodedEvent {
-        let text = [&self.comment, &self.name, &self.id, &self.data];
-        let len: usize = text.into_iter().flatten().map(|it| it.len() + 16).sum();
-        let mut out = BytesMut::with_capacity(len + 32);
+        let parts = [&self.comment, &self.name, &self.id, &self.data];
+        let len: usize = parts.into_iter().flatten().map(|text| max_len(text)).sum();
+        let mut out = BytesMut::with_capacity(len + MAX_RETRY_LEN + 1);
         self.write(&mut out);
         EncodedEvent(out.freeze())
     }
@@ -180,6 +182,12 @@ fn field(name: &str, value: &str, out: &mut BytesMut) {
 
 fn one_line(what: &'static str, text: String) -> Result<String, EventError> {
     if text.contains(['\r', '\n']) { Err(EventError::LineBreak(what)) } else { Ok(text) }
+}
+
+/// The bytes of a part at most: each line break makes a field of its own.
+fn max_len(text: &str) -> usize {
+    let breaks = text.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
+    text.len() + (breaks + 1) * "event: \n".len()
 }
 
 /// The lines of a text as clients tell them apart: CR LF, LF and CR each end one.

@@ -19,6 +19,9 @@ use super::{
 /// Events that may wait, however small: each costs some memory of its own.
 const MAX_EVENTS: usize = 1024;
 
+/// Events that there is room for while nothing is sent.
+const SMALL_QUEUE: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
@@ -179,9 +182,13 @@ impl Shared {
         if state.closing {
             return Poll::Ready(None);
         }
+        let mut old = None;
         if !state.body.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.body = Some(cx.waker().clone());
+            old = state.body.replace(cx.waker().clone());
         }
+        // It may be the last that holds a task, and that task a stream of ours, which locks too.
+        drop(state);
+        drop(old);
         Poll::Pending
     }
 
@@ -248,6 +255,14 @@ impl State {
 
     fn pop(&mut self, max: usize) -> Option<Bytes> {
         let front = self.queue.front_mut().filter(|_| max > 0)?;
-        if front.len() > max { Some(front.split_to(max)) } else { self.queue.pop_front() }
+        if front.len() > max {
+            return Some(front.split_to(max));
+        }
+        let piece = self.queue.pop_front();
+        if self.queue.is_empty() {
+            // An idle stream keeps no room for the burst that it once had.
+            self.queue.shrink_to(SMALL_QUEUE);
+        }
+        piece
     }
 }
