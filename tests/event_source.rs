@@ -342,6 +342,8 @@ async fn pings_can_be_turned_off() {
     let (stream, mut browser) = open(Config::default().ping(None).retry(None), 4096).await;
     assert!(timeout(secs(86_400), browser.read()).await.is_err());
     assert!(!stream.is_closed());
+    stream.close();
+    assert_eq!(soon(browser.next()).await, Err(Ending::Whole));
 }
 
 #[tokio::test(start_paused = true)]
@@ -789,6 +791,16 @@ async fn a_body_ends_as_its_stream_does() {
     stream.close();
     assert!(matches!(soon(stream.closed()).await, End::Slow));
     assert_eq!(begin.elapsed(), secs(60));
+
+    // Who waits already when it is closed does not wait for ever either.
+    let (stream, _body) = sse::channel(&Config::default());
+    let closing = async {
+        sleep(secs(100)).await;
+        stream.close();
+    };
+    let (end, ()) = soon(futures::future::join(stream.closed(), closing)).await;
+    assert!(matches!(end, End::Slow));
+    assert_eq!(begin.elapsed(), secs(190));
 
     let (stream, mut body) = sse::channel(&Config::default().retry(None));
     let waiting = tokio::spawn(async move { (body.next().await, body) });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use proptest::prelude::*;
 use support::event_source::*;
-use tokio::io::duplex;
+use tokio::io::{AsyncReadExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use wse_transport::sse::{self, Config, End, Event};
@@ -167,6 +167,8 @@ async fn over_tls_it_is_the_same() {
         } else {
             stream.close();
             assert_eq!(browser.next().await, Err(Ending::Whole));
+            // TLS is ended in its own way too, or this were an error.
+            assert_eq!(browser.io.read(&mut [0]).await.unwrap(), 0);
         }
         let end = timeout(Duration::from_secs(30), stream.closed()).await.unwrap();
         assert!(
@@ -183,7 +185,7 @@ async fn a_waker_that_holds_the_stream_can_be_dropped_by_the_body() {
     impl Wake for Holds {
         fn wake(self: Arc<Self>) {}
     }
-    let (stream, mut body) = sse::channel(&Config::default().retry(None));
+    let (stream, mut body) = sse::channel(&Config::default().retry(None).ping(None));
     let holding = Waker::from(Arc::new(Holds(Arc::new(stream))));
     assert!(body.poll_next_unpin(&mut Context::from_waker(&holding)).is_pending());
     drop(holding);
