@@ -342,6 +342,11 @@ async fn pings_can_be_turned_off() {
     let (stream, mut browser) = open(Config::default().ping(None).retry(None), 4096).await;
     assert!(timeout(secs(86_400), browser.read()).await.is_err());
     assert!(!stream.is_closed());
+    stream.feed("fed").await.unwrap();
+    assert!(timeout(secs(86_400), browser.read()).await.is_err(), "nothing was flushed");
+    stream.try_send("tried").unwrap();
+    assert_eq!(soon(browser.next()).await, Ok(heard("message", "fed", "")));
+    assert_eq!(soon(browser.next()).await, Ok(heard("message", "tried", "")));
     stream.close();
     assert_eq!(soon(browser.next()).await, Err(Ending::Whole));
 }
@@ -555,10 +560,24 @@ async fn it_is_a_sink_with_backpressure() {
     let late = SinkExt::<Event>::feed(&mut stream, Event::new("late")).await;
     assert!(matches!(late, Err(End::Closed)));
 
-    let (mut stream, browser) = open(Config::default().buffer(100), 64).await;
-    let event = Event::new("x".repeat(100));
+    let config = Config::default().buffer(50_000).ping(None).retry(None);
+    let (mut stream, mut browser) = open(config, 4096).await;
+    // Written in two parts, after the first of which there is room.
+    let event = Event::new("x".repeat(100_000));
     while poll_fed(&mut stream, &event) {}
-    assert!((100..400).contains(&stream.queued()), "{}", stream.queued());
+    assert_eq!(stream.queued(), 100_008);
+    // What waits for room and is given up does not pass for what waits for the transport.
+    let flushing = async {
+        SinkExt::<Event>::flush(&mut stream).await.unwrap();
+        stream.queued()
+    };
+    let reading = async {
+        sleep(secs(1)).await;
+        browser.next().await.unwrap();
+    };
+    let (queued, ()) = soon(futures::future::join(flushing, reading)).await;
+    assert_eq!(queued, 0);
+    while poll_fed(&mut stream, &event) {}
     drop(browser);
     let left = SinkExt::<Event>::send(&mut stream, event).await;
     assert!(matches!(left, Err(End::Left)), "{left:?}");
@@ -623,6 +642,19 @@ async fn a_peer_that_keeps_talking_is_cut_off() {
     browser.io.write_all(b"x").await.unwrap();
     assert!(matches!(soon(stream.closed()).await, End::Chatter));
     assert_eq!(soon(browser.next()).await, Err(Ending::Broken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_with_the_request_counts_as_talking() {
+    let (ours, theirs) = duplex(8192);
+    let request = get("/", "") + &"x".repeat(3000);
+    let opening = futures::future::join(
+        sse::accept(ours, Config::default()),
+        Browser::open(theirs, &request),
+    );
+    let (accepted, mut browser) = soon(opening).await;
+    browser.io.write_all(&[b'x'; 14_000]).await.unwrap();
+    assert!(matches!(soon(accepted.unwrap().0.closed()).await, End::Chatter));
 }
 
 #[tokio::test(start_paused = true)]
