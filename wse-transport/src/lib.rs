@@ -36,8 +36,10 @@
 //! `ws::DriverOptions::allow_drafts` asks for it.
 //!
 //! Feature `hyper`: `Server::upgrade` and the module `upgrade`, for mounting inside a hyper 1 or axum 0.8
-//! server, and event streams as bodies of responses there. Besides it, feature `http2`: WebSocket over HTTP/2 (RFC 8441); feature `axum`: an extractor;
-//! feature `tower`: a `Service`. Feature `tls`: `wss://` URLs for clients, `Server::listen_tls`, and the
+//! server, and event streams as bodies of responses there. Besides it, feature `http2`: WebSocket over
+//! HTTP/2 (RFC 8441); feature `axum`: an extractor; feature `tower`: a `Service`.
+//!
+//! Feature `tls`: `wss://` URLs for clients, `Server::listen_tls`, and the
 //! module `tls`.
 
 #![forbid(unsafe_code)]
