@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Either};
+use axum::response::Response;
+use http_body_util::{BodyExt, Either, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use support::event_source::*;
@@ -42,7 +42,9 @@ async fn serve_hyper(config: Config) -> (SocketAddr, mpsc::UnboundedReceiver<Eve
                         opened.send(stream).unwrap();
                         response.map(Either::Left)
                     }
-                    Err(rejection) => rejection.to_response().map(Either::Right),
+                    Err(rejection) => {
+                        rejection.to_response().map(|body| Either::Right(Full::new(body)))
+                    }
                 };
                 async move { Ok::<_, std::convert::Infallible>(response) }
             });
@@ -145,7 +147,7 @@ async fn an_axum_handler_returns_the_stream_as_its_response() {
                 });
                 response.map(Body::new)
             }
-            Err(rejection) => rejection.to_response().into_response(),
+            Err(rejection) => rejection.to_response().map(Body::from),
         }
     }
     let app = Router::new().route("/events", get_route(events)).with_state(Config::default());
