@@ -27,10 +27,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wse_codecs::JsonArray;
 use wse_transport::handshake::{ClientRequest, HandshakeError};
-use wse_transport::tls::{ClientTls, ClientTlsBuilder, ServerTls, TlsConfigError, TlsError};
+use wse_transport::tls::{
+    ClientTls, ClientTlsBuilder, PeerCertificates, ServerTls, TlsConfigError, TlsError,
+};
 use wse_transport::ws::{self, Message};
 use wse_transport::{
-    Backoff, Client, ClientBuilder, ConnectError, Connector, Listener, Server, Transport,
+    Accept, Backoff, Client, ClientBuilder, ConnectError, Connector, Hello, Listener, Refuse,
+    Server, Transport,
 };
 
 const LOCAL: &str = "127.0.0.1:0";
@@ -264,6 +267,45 @@ async fn clients_may_need_a_certificate() {
     }
     // They harm nobody else.
     assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn identify_sees_the_certificate_that_a_client_has_shown() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let tls = authority.identity(&["127.0.0.1"]).server().client_ca_pem(&clients.pem).unwrap();
+    let ann = clients.identity(&["ann"]);
+    let shown = CertificateDer::from_pem_slice(ann.chain.as_bytes()).unwrap();
+    let server = Server::builder(JsonArray)
+        .identify(move |stranger, hello: Hello<String>| {
+            let certificates = stranger.request().extensions().get::<PeerCertificates>().cloned();
+            let right = certificates.is_some_and(|it| it.first() == Some(&shown));
+            async move {
+                if right { Ok(Accept::user(hello.identity)) } else { Err(Refuse::not_authorized()) }
+            }
+        })
+        .handshake_timeout(ms(500))
+        .bind_tls(LOCAL, tls.clone())
+        .await
+        .unwrap();
+    let shows =
+        |of: &Identity| authority.trusted().client_auth_pem(of.chain.as_str(), of.key.as_str());
+    connect(&server, shows(&ann)).await.unwrap();
+    let bob = clients.identity(&["bob"]);
+    let refused = connect(&server, shows(&bob)).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Refused(_)), "{refused:?}");
+
+    // Over a transport of one's own as well; one that is silent has the handshake's deadline.
+    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let (accepting, its) = (server.clone(), tls.clone());
+    tokio::spawn(async move {
+        let (io, peer) = listener.accept().await.unwrap();
+        accepting.accept_tls(&its, io, Some(peer)).await;
+    });
+    let over = client(&url).tls(shows(&ann).build().unwrap());
+    soon(over.connect()).await.unwrap();
+    let (silent, _held) = tokio::io::duplex(100);
+    soon(server.accept_tls(&tls, silent, None)).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use wse_proto::Protocol;
@@ -24,7 +24,7 @@ use crate::handshake::{
     write_response,
 };
 #[cfg(feature = "tls")]
-use crate::tls::ServerTls;
+use crate::tls::{PeerCertificates, ServerTls, TlsStream};
 use crate::ws::{self, NetStream, Role, WebSocket, compression};
 
 /// How long accepting rests when the system has no more file descriptors.
@@ -81,13 +81,24 @@ impl<P: Protocol> Server<P> {
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tasks = self.inner.tasks.clone();
-        tasks.run(self.serve_new(ready(Some(io)), peer_addr)).await;
+        tasks.run(self.serve_new(ready(Some((io, Extensions::new()))), peer_addr)).await;
+    }
+
+    /// [`accept`](Self::accept) through TLS, which has the handshake's deadline too. `identify` sees the
+    /// client's certificates, if `tls` asks for them: [`PeerCertificates`].
+    #[cfg(feature = "tls")]
+    pub async fn accept_tls<T>(self, tls: &ServerTls, io: T, peer_addr: Option<SocketAddr>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let tasks = self.inner.tasks.clone();
+        tasks.run(self.serve_new(Box::pin(secured(tls, io)), peer_addr)).await;
     }
 
     /// Serves a connection whose transport is to be made first.
     async fn serve_new<T>(
         self,
-        transport: impl Future<Output = Option<T>> + Send,
+        transport: impl Future<Output = Option<Arrived<T>>> + Send,
         peer_addr: Option<SocketAddr>,
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send,
@@ -110,7 +121,7 @@ impl<P: Protocol> Server<P> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.inner.tasks.spawn(self.clone().serve_new(ready(Some(io)), None));
+        self.inner.tasks.spawn(self.clone().serve_new(ready(Some((io, Extensions::new()))), None));
     }
 
     /// Serves a connection whose request is read.
@@ -229,6 +240,28 @@ pub(super) async fn accept_all(listener: TcpListener, mut each: impl FnMut(TcpSt
     }
 }
 
+/// A transport, and what the request that comes through it is to know of it.
+pub(super) type Arrived<T> = (T, Extensions);
+
+/// Speaks TLS over a connection; `None` when that fails.
+#[cfg(feature = "tls")]
+async fn secured<T>(tls: &ServerTls, io: T) -> Option<Arrived<TlsStream<T>>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    match tls.accept(io).await {
+        Ok(io) => {
+            let extensions = PeerCertificates::extensions(&io);
+            Some((io, extensions))
+        }
+        Err(error) => {
+            let source = error.source();
+            tracing::debug!(%error, source, "no tls");
+            None
+        }
+    }
+}
+
 /// How strangers come in: as they are, or through TLS.
 #[derive(Clone, Default)]
 pub(super) struct Door {
@@ -250,8 +283,8 @@ impl Door {
 
     /// Makes a transport of a connection; `None` for one whose TLS fails.
     #[cfg(feature = "tls")]
-    pub(super) async fn open(self, mut io: TcpStream) -> Option<NetStream> {
-        let Some(tls) = self.tls else { return Some(io.into()) };
+    pub(super) async fn open(self, mut io: TcpStream) -> Option<Arrived<NetStream>> {
+        let Some(tls) = self.tls else { return Some((io.into(), Extensions::new())) };
         // Records of TLS begin with a control character: this is HTTP, and can be answered.
         let mut first = [0];
         if io.peek(&mut first).await.ok()? == 1 && first[0].is_ascii_alphabetic() {
@@ -261,33 +294,30 @@ impl Door {
             return None;
         }
         // Boxed, lest every connection keep room for it as long as it lives.
-        match Box::pin(tls.accept(io)).await {
-            Ok(io) => Some(io.into()),
-            Err(error) => {
-                let source = error.source();
-                tracing::debug!(%error, source, "no tls");
-                None
-            }
-        }
+        let (io, extensions) = Box::pin(secured(&tls, io)).await?;
+        Some((io.into(), extensions))
     }
 
     #[cfg(not(feature = "tls"))]
-    pub(super) async fn open(self, io: TcpStream) -> Option<NetStream> {
-        Some(io.into())
+    pub(super) async fn open(self, io: TcpStream) -> Option<Arrived<NetStream>> {
+        Some((io.into(), Extensions::new()))
     }
 }
 
 /// Reads the request from a transport to be; answers one that is none. It has no deadline.
 pub(super) async fn read_head<T>(
-    transport: impl Future<Output = Option<T>>,
+    transport: impl Future<Output = Option<Arrived<T>>>,
     limits: &HeadLimits,
 ) -> Option<(T, Request<()>, BytesMut)>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut io = transport.await?;
+    let (mut io, extensions) = transport.await?;
     match read_request(&mut io, limits).await {
-        Ok((request, leftover)) => Some((io, request, leftover)),
+        Ok((mut request, leftover)) => {
+            request.extensions_mut().extend(extensions);
+            Some((io, request, leftover))
+        }
         Err(HandshakeError::Rejected(rejection)) => {
             let _ = write_rejection(&mut io, &rejection).await;
             None

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use wse_proto::Protocol;
 
 use super::Server;
-use super::listen::{Door, accept_all, read_head};
+use super::listen::{Arrived, Door, accept_all, read_head};
 use crate::connection::Clock;
 use crate::handshake::{HeadLimits, Rejection, write_rejection};
 use crate::ws::NetStream;
@@ -97,7 +97,11 @@ impl fmt::Debug for Listener {
     }
 }
 
-async fn route(mounts: Arc<Mounts>, io: impl Future<Output = Option<NetStream>>, peer: SocketAddr) {
+async fn route(
+    mounts: Arc<Mounts>,
+    io: impl Future<Output = Option<Arrived<NetStream>>>,
+    peer: SocketAddr,
+) {
     let clock = Clock::start();
     let limits = HeadLimits::default();
     let reading = tokio::time::timeout(HANDSHAKE, read_head(io, &limits));

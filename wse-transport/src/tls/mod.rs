@@ -18,6 +18,7 @@
 
 mod client;
 mod error;
+mod peer;
 mod pin;
 mod server;
 
@@ -31,6 +32,7 @@ pub(crate) use client::or_system;
 pub use client::{ClientTls, ClientTlsBuilder};
 pub(crate) use error::handshake_error;
 pub use error::{TlsConfigError, TlsError};
+pub use peer::PeerCertificates;
 pub use pin::PinMismatch;
 pub use rustls;
 pub use server::ServerTls;
