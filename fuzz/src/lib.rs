@@ -1,0 +1,13 @@
+//! What is fuzzed: each module has a `run` that takes any bytes, and panics if a promise is broken.
+//!
+//! `fuzz_targets/` runs them under libFuzzer, `tests/fuzz_seeds.rs` on the committed seeds.
+
+pub mod codecs;
+pub mod driver;
+pub mod frame_decoder;
+pub mod messages_deflate;
+pub mod requests;
+pub mod responses;
+
+mod decode;
+mod input;

@@ -1,0 +1,94 @@
+//! What a stranger asks a server.
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use wse_transport::handshake::{
+    HeadLimits, OriginPolicy, Rejection, Upgrade, encode_request, encode_response, is_websocket,
+    parse_request, parse_response,
+};
+use wse_transport::ws::Deflate;
+
+use super::{
+    decode::scan,
+    input::{Input, pieces},
+};
+
+/// `flags, sizes of pieces, the request`
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let flags = input.byte();
+    let limits = match flags & 1 {
+        0 => HeadLimits::default(),
+        _ => HeadLimits::default().max_line(100).max_headers(8).max_head(300),
+    };
+    let sizes = input.sizes();
+    let whole = scan([input.rest()], &limits);
+    let in_pieces = scan(pieces(input.rest(), &sizes), &limits);
+    // Of several things that are wrong, either may be found first.
+    assert_eq!(in_pieces.clone().ok(), whole.clone().ok(), "the same however it is cut");
+
+    let request = match whole {
+        Ok(None) => return,
+        Ok(Some(len)) => {
+            assert!(len <= limits.max_head);
+            parse_request(&input.rest()[..len], &limits).map_err(Rejection::from)
+        }
+        Err(error) => Err(error.into()),
+    };
+    match request.and_then(|request| {
+        written_again(&request);
+        answer(&request, flags).inspect(|_| assert!(is_websocket(&request)))
+    }) {
+        Ok(response) => {
+            assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+            said(&response, "");
+        }
+        Err(rejection) => {
+            let (parts, body) = rejection.to_response().into_parts();
+            assert!(parts.status.is_client_error() || parts.status.is_server_error());
+            said(&Response::from_parts(parts, ()), &body);
+        }
+    }
+}
+
+/// As a server answers it.
+fn answer(request: &Request<()>, flags: u8) -> Result<Response<()>, Rejection> {
+    let mut upgrade = Upgrade::from_request(request)?;
+    OriginPolicy::SameHost.check(request)?;
+    let deflate = Deflate::default()
+        .takeover(flags & 2 != 0)
+        .peer_takeover(flags & 4 != 0)
+        .window_bits(8 + (flags >> 3 & 7))
+        .peer_window_bits(if flags & 0x40 == 0 { 15 } else { 10 });
+    if flags & 0x80 == 0
+        && let Some(agreed) = upgrade.deflate(&deflate, request)?
+    {
+        assert!((8..=deflate.window_bits).contains(&agreed.server_max_window_bits));
+        assert!((8..=deflate.peer_window_bits).contains(&agreed.client_max_window_bits));
+        assert!(deflate.takeover || agreed.server_no_context_takeover);
+        assert!(deflate.peer_takeover || agreed.client_no_context_takeover);
+    }
+    let selected = upgrade.subprotocols().last().map(String::as_str);
+    let response = upgrade.response(selected, &HeaderMap::new());
+    Ok(response.expect("what was offered can be selected"))
+}
+
+/// What was parsed is the same when it is written and parsed again.
+fn written_again(request: &Request<()>) {
+    let again = parse_request(&encode_request(request), &HeadLimits::default());
+    let again = again.expect("what was parsed can be written");
+    assert_eq!(again.method(), request.method());
+    assert_eq!(again.headers(), request.headers());
+    let target = request.uri().path_and_query().map_or("/", |it| it.as_str());
+    assert_eq!(again.uri().path_and_query().map_or("/", |it| it.as_str()), target);
+}
+
+/// What we answer can be read.
+fn said(response: &Response<()>, body: &str) {
+    let limits = HeadLimits::default();
+    let wire = encode_response(response, body);
+    let len = scan([&wire[..]], &limits).expect("a head").expect("a whole head");
+    assert_eq!(&wire[len..], body.as_bytes());
+    let again = parse_response(&wire[..len], &limits).expect("what we say can be parsed");
+    assert_eq!(again.status(), response.status());
+    assert_eq!(again.headers(), response.headers());
+}
