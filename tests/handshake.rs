@@ -303,6 +303,21 @@ fn client_requests() {
     assert_eq!(client.build(NONCE).headers()["authorization"], "Basic bWU6czplIGM=");
 }
 
+/// RFC 9112 §3.2.1: an empty path is written as "/".
+#[test]
+fn a_target_without_a_path_is_written_with_one() {
+    for (uri, target) in [
+        ("http://h?a=b", "/?a=b"),
+        ("http://h", "/"),
+        ("http://h/x?a", "/x?a"),
+        ("/?", "/?"),
+        ("*", "*"),
+    ] {
+        let wire = encode_request(&Request::get(uri).body(()).unwrap());
+        assert!(wire.starts_with(format!("GET {target} HTTP/1.1\r\n").as_bytes()), "{uri}");
+    }
+}
+
 #[test]
 fn what_is_no_text_is_no_head() {
     let scan = |input: &[u8]| HeadScanner::default().scan(input, &HeadLimits::default());

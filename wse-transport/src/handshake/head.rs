@@ -221,10 +221,11 @@ fn headers(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
 #[must_use]
 pub fn encode_request(request: &Request<()>) -> BytesMut {
     let mut out = BytesMut::with_capacity(512);
-    let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+    let target = request.uri().path_and_query().map_or("/", |it| it.as_str());
     out.put_slice(request.method().as_str().as_bytes());
-    out.put_slice(b" ");
-    out.put_slice(path.as_bytes());
+    // RFC 9112 §3.2.1: an empty path is sent as "/".
+    out.put_slice(if target.starts_with('?') { b" /" } else { b" " });
+    out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
     encode_headers(request.headers(), &mut out);
     out
