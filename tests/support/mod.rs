@@ -3,6 +3,7 @@
 
 pub mod endpoints;
 pub mod event_source;
+pub mod inflate;
 pub mod proxy;
 pub mod session;
 pub mod web;
