@@ -264,3 +264,26 @@ async fn event_source_serves_a_page_and_ticks_that_go_on_where_they_were() {
     }
     assert!(ticks.ends_with("\r\n0\r\n\r\n"), "{ticks}");
 }
+
+#[test]
+fn no_example_hands_out_files() {
+    for (name, args) in [
+        ("axum_mount", &["127.0.0.1:0"][..]),
+        ("echo_server", &["--threads", "1"]),
+        ("chat", &["serve", "127.0.0.1:0"]),
+    ] {
+        let serving = Serving::start(name, args);
+        let address = serving.url.trim_start_matches("ws://");
+        let address = address.split('/').next().unwrap_or_default();
+        for path in ["/../Cargo.toml", "/Cargo.toml", "/%2e%2e/Cargo.toml", "//etc/passwd", "/.."] {
+            let mut io = std::net::TcpStream::connect(address).expect("it listens");
+            io.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            io.write_all(request.as_bytes()).expect("it reads");
+            let mut answer = String::new();
+            io.read_to_string(&mut answer).expect("it answers");
+            assert!(answer.starts_with("HTTP/1.1 4"), "{name}: {path}: {answer}");
+            assert!(!answer.contains("[workspace]") && !answer.contains("root:"), "{name}: {path}");
+        }
+    }
+}
