@@ -137,6 +137,22 @@ fn unknown_fields_are_skipped_and_the_last_of_a_known_one_counts() {
     assert_eq!(flags, Head::Call { name: "t".into(), stamp: "s".into(), receipt: true });
 }
 
+/// Of a text that is there twice only the last counts, but the first has to be text too.
+#[test]
+fn every_text_is_to_be_utf8_even_if_another_one_follows() {
+    for (wire, good) in [
+        (&b"\x0a\x01\xf8\x0a\x01x"[..], &b"\x0a\x01a\x0a\x01x"[..]),
+        (b"\x1a\x01\xf8\x0a\x01x\x1a\x01s", b"\x1a\x01a\x0a\x01x\x1a\x01s"),
+    ] {
+        let error = Protobuf.unpack(wire.into()).unwrap_err();
+        assert_eq!(error.kind(), CodecErrorKind::Malformed, "{wire:02x?}");
+        assert!(Protobuf.unpack(good.into()).is_ok());
+    }
+    for wire in [&b"\x0a\x01\xf8\x0a\x01x"[..], b"\x0a\x01x\x12\x01\xf8\x12\x01m"] {
+        assert!(Prost.decode_fault(&wire.into()).is_err(), "{wire:02x?}");
+    }
+}
+
 #[test]
 fn malformed_messages_are_refused_as_by_prost() {
     let table: &[&[u8]] = &[

@@ -85,9 +85,9 @@ impl Protocol for Protobuf {
         let mut flags = 0;
         wire::fields(&message, |number, value| {
             match u8::try_from(number) {
-                Ok(TYPE) => kind = value.bytes()?,
+                Ok(TYPE) => wire::next_text(&mut kind, value, &message, "the type")?,
                 Ok(PAYLOAD) => payload = value.bytes()?,
-                Ok(STAMP) => stamp = value.bytes()?,
+                Ok(STAMP) => wire::next_text(&mut stamp, value, &message, "the stamp")?,
                 Ok(FLAGS) => flags = value.uint32()?,
                 _ => {}
             }

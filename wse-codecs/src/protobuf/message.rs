@@ -88,8 +88,8 @@ impl Format for Prost {
         let mut details = Bytes::new();
         wire::fields(payload, |number, value| {
             match number {
-                1 => code = value.bytes()?,
-                2 => message = value.bytes()?,
+                1 => wire::next_text(&mut code, value, payload, "the fault's code")?,
+                2 => wire::next_text(&mut message, value, payload, "the fault's message")?,
                 3 => details = payload.slice(value.bytes()?),
                 _ => {}
             }

@@ -5,6 +5,7 @@
 //! value   0: varint   1: 8 bytes   2: length (varint), bytes   3 … 4: group   5: 4 bytes
 //! ```
 
+use std::mem;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -147,9 +148,28 @@ pub(super) fn text(
     range: Range<usize>,
     place: &'static str,
 ) -> Result<Text, CodecError> {
-    let text = std::str::from_utf8(message.get(range).unwrap_or_default())
-        .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))?;
-    Ok(Text::slice_of(message, text))
+    Ok(Text::slice_of(message, utf8(message, range, place)?))
+}
+
+/// The next value of a `string` field. The last one counts; any before it has to be text too.
+#[inline]
+pub(super) fn next_text(
+    field: &mut Range<usize>,
+    value: Value,
+    message: &[u8],
+    place: &'static str,
+) -> Result<(), CodecError> {
+    let before = mem::replace(field, value.bytes()?);
+    if before.is_empty() { Ok(()) } else { utf8(message, before, place).map(drop) }
+}
+
+fn utf8<'a>(
+    message: &'a [u8],
+    range: Range<usize>,
+    place: &'static str,
+) -> Result<&'a str, CodecError> {
+    std::str::from_utf8(message.get(range).unwrap_or_default())
+        .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))
 }
 
 /// How many bytes the varint of `value` takes.
