@@ -49,3 +49,13 @@ fn drivers_come_to_an_end() {
 fn messages_unpack_to_what_packs() {
     all("codecs", targets::codecs::run);
 }
+
+#[test]
+fn servers_of_drafts_say_the_same_however_it_arrives() {
+    all("drafts", targets::drafts::run);
+}
+
+#[test]
+fn proxies_open_tunnels_or_fail() {
+    all("proxy_reply", targets::proxy_reply::run);
+}

@@ -38,8 +38,8 @@ enum Operation<'a> {
 #[derive(Arbitrary, Debug)]
 struct Plan<'a> {
     deflate: [Option<(bool, u8)>; 2],
-    /// Begins behind the opening handshake.
-    opened: bool,
+    /// 1: begins behind the opening handshake. 2: the server takes drafts. 4: it has TLS.
+    begin: u8,
     /// Servers answer at once.
     prompt: bool,
     operations: Vec<Operation<'a>>,
@@ -48,13 +48,16 @@ struct Plan<'a> {
 /// A plan, written down by `arbitrary`.
 pub fn run(data: &[u8]) {
     let Ok(plan) = Plan::arbitrary_take_rest(Unstructured::new(data)) else { return };
-    let [client, server] = plan.deflate.map(options);
+    let [client, mut server] = plan.deflate.map(options);
+    let opened = plan.begin & 1 != 0;
+    server.allow_drafts = plan.begin & 2 != 0;
+    server.secure = plan.begin & 4 != 0;
     let mut line = Line {
-        client: match plan.opened {
+        client: match opened {
             true => End::new(Driver::opened(Role::Client, client)),
             false => End::new(Driver::client("ws://example.com/", client).expect("a url")),
         },
-        server: match plan.opened {
+        server: match opened {
             true => End::new(Driver::opened(Role::Server, server)),
             false => End::new(Driver::server(server)),
         },
@@ -66,7 +69,7 @@ pub fn run(data: &[u8]) {
         line.perform(operation);
         line.listen();
     }
-    line.finish(if plan.opened { 0 } else { 1 });
+    line.finish(if opened { 0 } else { 1 });
 }
 
 fn options(deflate: Option<(bool, u8)>) -> DriverOptions {

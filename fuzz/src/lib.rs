@@ -3,9 +3,11 @@
 //! `fuzz_targets/` runs them under libFuzzer, `tests/fuzz_seeds.rs` on the committed seeds.
 
 pub mod codecs;
+pub mod drafts;
 pub mod driver;
 pub mod frame_decoder;
 pub mod messages_deflate;
+pub mod proxy_reply;
 pub mod requests;
 pub mod responses;
 
