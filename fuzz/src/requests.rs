@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     let whole = scan([input.rest()], &limits);
     let in_pieces = scan(pieces(input.rest(), &sizes), &limits);
     // Of several things that are wrong, either may be found first.
-    assert_eq!(in_pieces.clone().ok(), whole.clone().ok(), "the same however it is cut");
+    assert_eq!(in_pieces.ok(), whole.ok(), "the same however it is cut");
 
     let request = match whole {
         Ok(None) => return,
