@@ -203,7 +203,8 @@ impl Head {
 
     /// Reads the convention: an internal type is what [`InternalTypes`] says, any other is a call
     /// when it has a stamp and a message when it has none. As in the JavaScript original, an
-    /// empty text and the integer 0 are no stamps. Unknown flags are ignored.
+    /// empty text and the integer 0 are no stamps. A note that wants no receipt is read as if it had no
+    /// stamp. Unknown flags are ignored.
     ///
     /// # Errors
     ///
@@ -238,9 +239,11 @@ impl Head {
             Some(_) if flags & FLAG_NOTE != 0 && kind.is_empty() => {
                 return Err(CodecError::shape("the type", "missing"));
             }
-            Some(stamp) if flags & FLAG_NOTE != 0 => {
-                Self::Message { name: kind, receipt: receipt.then_some(stamp) }
+            Some(stamp) if flags & FLAG_NOTE != 0 && receipt => {
+                Self::Message { name: kind, receipt: Some(stamp) }
             }
+            // Nobody wants the stamp.
+            Some(_) if flags & FLAG_NOTE != 0 => Self::from_parts(types, kind, None, 0)?,
             Some(stamp) => Self::Call { name: kind, stamp, receipt },
         })
     }
@@ -295,6 +298,21 @@ mod tests {
         assert_eq!(read("~wse:hi", Some("x".into())).unwrap(), Head::call("~wse:hi", "x".into()));
         assert!(read("", None).is_err());
         assert_eq!(read("", Some("x".into())).unwrap(), Head::call("", "x".into()));
+    }
+
+    /// Else it would be another message when it is written again, as a relay does.
+    #[test]
+    fn a_note_that_wants_no_receipt_is_what_it_is_without_its_stamp() {
+        let types = InternalTypes::DEFAULT;
+        let read = |kind: &str, stamp, flags| Head::from_parts(&types, kind.into(), stamp, flags);
+        let stamp = || Some(Stamp::from("s1"));
+        for kind in ["m", "~wse:ping", "~wse:pong", "~wse:hi", "~wse:welcome", "~wse:challenge"] {
+            let note = read(kind, stamp(), FLAG_NOTE).unwrap();
+            assert_eq!(note, read(kind, None, 0).unwrap(), "{kind}");
+            let kept = Head::Message { name: kind.into(), receipt: stamp() };
+            assert_eq!(read(kind, stamp(), FLAG_NOTE | FLAG_RECEIPT).unwrap(), kept);
+        }
+        assert!(read("", stamp(), FLAG_NOTE).is_err());
     }
 
     #[test]
