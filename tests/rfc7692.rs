@@ -153,7 +153,7 @@ struct Writer(Vec<u8>, usize);
 impl Writer {
     fn number(&mut self, value: usize, bits: usize) {
         for at in 0..bits {
-            if self.1 % 8 == 0 {
+            if self.1.is_multiple_of(8) {
                 self.0.push(0);
             }
             *self.0.last_mut().unwrap() |= ((value >> at & 1) as u8) << (self.1 % 8);

@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
     }) {
         Ok(response) => {
             assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-            said(&response, "");
+            said(&response, b"");
         }
         Err(rejection) => {
             let (parts, body) = rejection.to_response().into_parts();
@@ -88,11 +88,11 @@ fn written_again(request: &Request<()>) {
 }
 
 /// What we answer can be read.
-fn said(response: &Response<()>, body: &str) {
+fn said(response: &Response<()>, body: &[u8]) {
     let limits = HeadLimits::default();
     let wire = encode_response(response, body);
     let len = scan([&wire[..]], &limits).expect("a head").expect("a whole head");
-    assert_eq!(&wire[len..], body.as_bytes());
+    assert_eq!(&wire[len..], body);
     let again = parse_response(&wire[..len], &limits).expect("what we say can be parsed");
     assert_eq!(again.status(), response.status());
     assert_eq!(again.headers(), response.headers());
