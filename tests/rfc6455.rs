@@ -126,6 +126,10 @@ async fn a_client_of_tls_names_the_server_before_it_asks() {
     assert_eq!(name.as_deref(), Some("localhost"));
 }
 
+fn key(request: &Request<()>) -> String {
+    Upgrade::from_request(request).unwrap().key().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn each_connection_has_a_key_of_its_own() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,12 +142,11 @@ async fn each_connection_has_a_key_of_its_own() {
         };
         let (found, request) = futures::join!(ws::connect(&url, Config::default()), serving);
         assert!(found.is_err());
-        keys.insert(Upgrade::from_request(&request).unwrap().key().to_owned());
+        keys.insert(key(&request));
 
         let mut driver = Driver::client(&url, DriverOptions::default()).unwrap();
         driver.start().unwrap();
-        let request = driver.request().unwrap();
-        keys.insert(Upgrade::from_request(request).unwrap().key().to_owned());
+        keys.insert(key(driver.request().unwrap()));
     }
     assert_eq!(keys.len(), 40);
 }
