@@ -174,7 +174,7 @@ fn descriptors(port: u16) -> usize {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn no_descriptor_is_left_behind_when_connections_close() {
-    let config = Config::default().close_timeout(ms(200)).handshake_timeout(ms(200));
+    let config = Config::default().close_timeout(ms(200));
     let (listener, url) = listen().await;
     let port = listener.local_addr().unwrap().port();
     let addr = listener.local_addr().unwrap();
@@ -186,6 +186,10 @@ async fn no_descriptor_is_left_behind_when_connections_close() {
         let mut held = Vec::new();
         let serving = async {
             let (io, _) = listener.accept().await.unwrap();
+            let config = match turn % 8 {
+                7 => config.handshake_timeout(ms(200)),
+                _ => config,
+            };
             let Ok((mut socket, _)) = ws::accept(io, config).await else { return };
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hi"));
             match turn % 8 {
@@ -502,7 +506,7 @@ async fn small_messages_are_not_delayed() {
         timeout(LONG, twos.recv()).await.unwrap().unwrap();
     }
     let took = start.elapsed();
-    assert!(took < ms(2000), "{took:?}");
+    assert!(took < ms(3000), "{took:?}");
 }
 
 /// The other half of it: a connection on which nothing is said is not given up.
