@@ -59,3 +59,8 @@ fn servers_of_drafts_say_the_same_however_it_arrives() {
 fn proxies_open_tunnels_or_fail() {
     all("proxy_reply", targets::proxy_reply::run);
 }
+
+#[test]
+fn what_a_trusted_proxy_appends_is_believed() {
+    all("forwarded", targets::forwarded::run);
+}

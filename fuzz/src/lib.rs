@@ -5,6 +5,7 @@
 pub mod codecs;
 pub mod drafts;
 pub mod driver;
+pub mod forwarded;
 pub mod frame_decoder;
 pub mod messages_deflate;
 pub mod proxy_reply;
