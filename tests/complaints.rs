@@ -8,10 +8,6 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -22,11 +18,13 @@ use rcgen::{
     PublicKeyData,
 };
 use sha2::{Digest, Sha256};
-use support::ws::*;
+use support::{
+    sockets::{Cable, listen},
+    ws::*,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 use wse_codecs::JsonArray;
@@ -45,12 +43,6 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    (listener, url)
 }
 
 async fn accept(listener: &TcpListener, config: Config) -> WebSocket<TcpStream> {
@@ -77,58 +69,6 @@ async fn echo(mut socket: WebSocket<TcpStream>) {
     }
 }
 
-/// A cable that can be pulled: bytes go both ways until it is, and then nowhere, without anybody being told.
-struct Cable {
-    url: String,
-    pulled: Arc<AtomicBool>,
-    carried: Arc<AtomicUsize>,
-    _relay: JoinHandle<()>,
-}
-
-impl Cable {
-    async fn to(url: &str) -> Self {
-        let (listener, near) = listen().await;
-        let far = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        let (pulled, carried) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let (watched, counted) = (Arc::clone(&pulled), Arc::clone(&carried));
-        let relay = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let far = TcpStream::connect(&far).await.unwrap();
-                for io in [&near, &far] {
-                    io.set_nodelay(true).unwrap();
-                }
-                let ((near_read, near_write), (far_read, far_write)) =
-                    (near.into_split(), far.into_split());
-                for (mut read, mut write) in [(near_read, far_write), (far_read, near_write)] {
-                    let (watched, counted) = (Arc::clone(&watched), Arc::clone(&counted));
-                    tokio::spawn(async move {
-                        let mut piece = vec![0; 16 * 1024];
-                        while let Ok(len @ 1..) = read.read(&mut piece).await {
-                            if watched.load(Ordering::SeqCst) {
-                                // Held open for ever, and neither read nor written.
-                                std::future::pending::<()>().await;
-                            }
-                            counted.fetch_add(len, Ordering::SeqCst);
-                            if write.write_all(&piece[..len]).await.is_err() {
-                                break;
-                            }
-                        }
-                    });
-                }
-            }
-        });
-        Self { url: near, pulled, carried, _relay: relay }
-    }
-
-    fn pull(&self) {
-        self.pulled.store(true, Ordering::SeqCst);
-    }
-
-    fn carried(&self) -> usize {
-        self.carried.load(Ordering::SeqCst)
-    }
-}
-
 /// "Echo server runs out of RAM": who does not read is not read from.
 #[tokio::test]
 async fn an_echo_server_does_not_run_out_of_memory() {
@@ -152,28 +92,12 @@ async fn an_echo_server_does_not_run_out_of_memory() {
     timeout(LONG, echoing).await.unwrap().unwrap();
 }
 
-/// How many descriptors of this process are sockets of this port, its listener included.
-#[cfg(target_os = "linux")]
-fn descriptors(port: u16) -> usize {
-    let port = format!(":{port:04X}");
-    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let sockets: HashSet<String> = table
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|line| line.len() > 9 && (line[1].ends_with(&port) || line[2].ends_with(&port)))
-        .map(|line| format!("socket:[{}]", line[9]))
-        .collect();
-    fs::read_dir("/proc/self/fd")
-        .unwrap()
-        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .filter(|link| sockets.contains(link.to_str().unwrap_or_default()))
-        .count()
-}
-
 /// "Connections lost in API.CLOSING state causing EMFILE error"
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn no_descriptor_is_left_behind_when_connections_close() {
+    use support::sockets::descriptors;
+
     let config = Config::default().close_timeout(ms(200));
     let (listener, url) = listen().await;
     let port = listener.local_addr().unwrap().port();

@@ -6,5 +6,6 @@ pub mod event_source;
 pub mod inflate;
 pub mod proxy;
 pub mod session;
+pub mod sockets;
 pub mod web;
 pub mod ws;
