@@ -105,7 +105,7 @@ async fn no_descriptor_is_left_behind_when_connections_close() {
     let raw = || async { TcpStream::connect(addr).await.unwrap() };
     let request = || encode_request(&ClientRequest::new(&url).unwrap().build([7; 16]));
     assert_eq!(descriptors(port), 1);
-    for turn in 0..40 {
+    for turn in 0..24 {
         // What is still held at the end, as a peer would that never goes away.
         let mut held = Vec::new();
         let serving = async {
