@@ -13,24 +13,9 @@ use super::{
     limits::Limits,
     mask::apply_mask,
     opcode::Opcode,
+    room::Room,
     utf8::Utf8Validator,
 };
-
-/// How much is asked of the transport at once to begin with, in bytes. It doubles, up to
-/// [`READ_AHEAD`], while reads fill the buffer, and halves when [`PATIENCE`] of them have left
-/// most of it empty.
-const READ_CHUNK: usize = 8 * 1024;
-
-/// How many small reads it takes until less is asked for.
-const PATIENCE: u8 = 16;
-
-/// With less room than this at the end of the read buffer, it is renewed.
-const READ_MIN: usize = 2 * 1024;
-
-/// How far memory may be reserved ahead of the payload that really arrived, in bytes. Beyond it,
-/// as much again as has arrived: a declared length alone costs its sender 8 bytes and us no more
-/// than this.
-const READ_AHEAD: usize = 64 * 1024;
 
 /// Which end of the connection we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,12 +46,7 @@ pub struct Codec {
     extensions: AgreedExtensions,
     /// Compression, if it was agreed upon.
     deflate: Option<Box<PerMessage>>,
-    /// How much to ask of the transport at once, in bytes.
-    chunk: usize,
-    /// Reads that left most of the buffer empty, since one filled it.
-    small_reads: u8,
-    /// Whether the read buffer has a size that is right no more.
-    renew: bool,
+    room: Room,
 }
 
 /// Where in a frame the decoder stands.
@@ -107,9 +87,7 @@ impl Codec {
             streaming: false,
             extensions: AgreedExtensions::default(),
             deflate: None,
-            chunk: READ_CHUNK,
-            small_reads: 0,
-            renew: false,
+            room: Room::default(),
         }
     }
 
@@ -234,50 +212,13 @@ impl Codec {
 
     /// Makes room for the next read, according to what is under way.
     fn reserve(&mut self, src: &mut BytesMut) {
-        let room = src.capacity() - src.len();
-        if room == 0 {
-            self.small_reads = 0;
-            if self.chunk < READ_AHEAD {
-                self.chunk *= 2;
-                self.renew = true;
-            }
-        } else if room > self.chunk / 4 * 3 && self.chunk > READ_CHUNK {
-            self.small_reads += 1;
-            if self.small_reads == PATIENCE {
-                self.small_reads = 0;
-                self.chunk /= 2;
-                self.renew = true;
-            }
-        }
-        match self.reading {
-            Reading::Header => {
-                if self.renew && src.len() <= READ_CHUNK {
-                    // Else an idle connection would keep the memory of its largest message.
-                    let mut fresh = BytesMut::with_capacity(self.chunk + src.len());
-                    fresh.extend_from_slice(src);
-                    *src = fresh;
-                    self.renew = false;
-                } else if room < READ_MIN {
-                    src.reserve(self.chunk.saturating_sub(src.len()).max(READ_MIN));
-                }
-            }
-            Reading::Payload { len, .. } => {
-                let missing = len - src.len();
-                if room < missing.min(READ_MIN) {
-                    let ahead = missing.min(READ_AHEAD.max(src.len()));
-                    if src.len() + ahead > READ_AHEAD {
-                        self.chunk = READ_CHUNK;
-                        self.renew = true;
-                    }
-                    // Room for the next frame too, so that it comes with the same read.
-                    src.reserve(ahead.max(self.chunk));
-                }
-            }
-        }
+        let missing = match self.reading {
+            Reading::Header => None,
+            Reading::Payload { len, .. } => Some(len - src.len()),
+        };
+        self.room.reserve(src, missing);
     }
-}
 
-impl Codec {
     /// Lets the extensions undo what they did to a frame, and checks what is left.
     fn extended(&mut self, frame: Frame) -> Result<Frame, Error> {
         let Frame { fin, opcode, .. } = frame;

@@ -46,6 +46,7 @@ mod open;
 mod race;
 mod raw;
 mod reach;
+mod room;
 mod stream;
 mod text;
 mod utf8;
