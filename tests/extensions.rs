@@ -1,5 +1,7 @@
 //! Extensions of the user's own: agreed upon in the handshake, and seeing every frame.
 
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +10,15 @@ use futures::{SinkExt, StreamExt};
 use http::{HeaderMap, Request, Response, header};
 use tokio::net::TcpListener;
 use tokio_util::codec::{Decoder, Encoder};
+use wse_codecs::JsonArray;
 use wse_transport::handshake::{ClientRequest, RequestError, ResponseError, Upgrade};
+use wse_transport::upgrade::WebSocketUpgrade;
 use wse_transport::ws::{
     self, CloseCode, Codec, Config, Deflate, Driver, DriverEvent, DriverOptions, Error, Extension,
     ExtensionParams, Frame, FrameExtension, FrameHeader, Limits, Message, Opcode, ProtocolError,
     ReservedBits, UsageError,
 };
+use wse_transport::{Accept, Client, Hello, Server};
 
 /// Turns every byte of data around by a number that is agreed upon, and marks the frame by RSV2. A key of 0
 /// is one it cannot read.
@@ -358,4 +363,43 @@ fn drivers_agree_upon_it_too() {
         matches!(&event, Some(DriverEvent::Message(it)) if *it == Message::text("hi")),
         "{event:?}"
     );
+}
+
+#[tokio::test]
+async fn endpoints_agree_upon_it_too() {
+    let server = Server::builder(JsonArray)
+        .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+        .procedure("shout", |_, text: String| async move { Ok(text.to_uppercase()) })
+        .extension(Turn::shared(1))
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let client = || Client::builder(JsonArray, server.url().unwrap()).identity("ann".to_owned());
+    // One that cannot read what it gets fails with its own code: so it did see the frames.
+    let blind = client().extension(Turn::shared(0)).connect().await.unwrap_err();
+    assert!(format!("{blind:?}").contains("4002"), "{blind:?}");
+
+    let client = client().extension(Turn::shared(0x20)).connect().await.unwrap();
+    let shouted: String = client.call("shout", "hé").await.unwrap();
+    assert_eq!(shouted, "HÉ");
+}
+
+#[tokio::test]
+async fn so_do_upgrades_inside_hyper() {
+    let addr = support::web::serve(|request| {
+        let upgrade = WebSocketUpgrade::new(request).unwrap().extension(Turn::shared(1));
+        let response = upgrade.on_upgrade(|mut socket| async move {
+            while let Some(Ok(message)) = socket.next().await {
+                socket.send(message).await.ok();
+            }
+        });
+        async move { response }
+    })
+    .await;
+    let request = ClientRequest::new(&format!("ws://{addr}/")).unwrap();
+    let request = request.extension(Turn::shared(0x11)).unwrap();
+    let (mut socket, response) = ws::connect_with(&request, Config::default()).await.unwrap();
+    assert_eq!(response.headers()[header::SEC_WEBSOCKET_EXTENSIONS], "x-turn; key=17");
+    socket.send(Message::text("hi")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hi"));
 }

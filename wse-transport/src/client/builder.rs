@@ -43,6 +43,7 @@ impl<P: Protocol> ClientBuilder<P> {
                 handlers: 1024,
                 limits: ws::Limits::default(),
                 deflate: None,
+                extensions: Vec::new(),
                 queue: SendQueue::default(),
                 offline_queue: 0,
             },
@@ -185,6 +186,13 @@ impl<P: Protocol> ClientBuilder<P> {
     #[cfg(feature = "deflate")]
     pub fn deflate(mut self, deflate: ws::Deflate) -> Self {
         self.settings.deflate = Some(deflate);
+        self
+    }
+
+    /// Offers an extension, after those added before; the server may decline. Default: none. One whose
+    /// name or parameters cannot be offered fails the connecting.
+    pub fn extension(mut self, extension: Arc<dyn ws::Extension>) -> Self {
+        self.settings.extensions.push(extension);
         self
     }
 

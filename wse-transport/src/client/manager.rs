@@ -226,6 +226,7 @@ async fn open<P: Protocol>(
     let Reached { io, response, leftover, subprotocol } =
         reach(&request, &settings.dial, connect).await?;
     let agreed = compression::agreed(&request, &response).map_err(HandshakeError::Response)?;
+    let extended = request.extended(&response).map_err(HandshakeError::Response)?;
     let offered: Vec<&str> = subprotocol.as_deref().into_iter().collect();
     let protocol = settings
         .protocol
@@ -244,6 +245,7 @@ async fn open<P: Protocol>(
         ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
     compression::apply(&mut socket, agreed);
+    socket.set_extensions(extended);
     let session = Session::client(hi, settings.session);
     let link = Link::new(protocol, session, settings.queue, clock);
     let (welcomed, welcome) = oneshot::channel();
@@ -266,6 +268,9 @@ fn request<P: Protocol>(shared: &Shared<P>, url: &str) -> Result<ClientRequest, 
     let mut request = compression::offer(ClientRequest::new(url)?, shared.settings.deflate);
     for name in shared.settings.protocol.subprotocols() {
         request = request.subprotocol(name)?;
+    }
+    for extension in &shared.settings.extensions {
+        request = request.extension(Arc::clone(extension))?;
     }
     for (name, value) in &shared.settings.headers {
         request = request.header(name, value)?;

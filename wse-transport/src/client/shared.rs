@@ -38,6 +38,7 @@ pub(super) struct Settings<P: Protocol> {
     pub(super) handlers: usize,
     pub(super) limits: ws::Limits,
     pub(super) deflate: ws::compression::Wanted,
+    pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
     pub(super) queue: SendQueue,
     pub(super) offline_queue: usize,
 }

@@ -211,6 +211,12 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
+    /// Agrees to an extension when a client offers it; those added before are preferred. Default: none.
+    pub fn extension(mut self, extension: Arc<dyn ws::Extension>) -> Self {
+        self.config.extensions.push(extension);
+        self
+    }
+
     /// The largest message of a stranger, in bytes. Default: 16 KiB.
     pub fn max_stranger_message(mut self, bytes: usize) -> Self {
         self.config.stranger_message = bytes;

@@ -41,6 +41,7 @@ pub(super) struct Config {
     pub(super) proxies: TrustedProxies,
     pub(super) head: HeadLimits,
     pub(super) deflate: compression::Wanted,
+    pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
 }
 
 impl Default for Config {
@@ -61,6 +62,7 @@ impl Default for Config {
             proxies: TrustedProxies::default(),
             head: HeadLimits::default(),
             deflate: None,
+            extensions: Vec::new(),
         }
     }
 }

@@ -158,6 +158,7 @@ impl<P: Protocol> Server<P> {
 pub(super) struct Answered<P> {
     protocol: P,
     agreed: compression::Agreed,
+    extended: ws::AgreedExtensions,
     forwarded: Forwarded,
 }
 
@@ -185,10 +186,11 @@ impl<P: Protocol> Inner<P> {
         })?;
         let selected = Some(protocol.name()).filter(|name| !name.is_empty());
         let agreed = compression::agree(&mut upgrade, request, self.config.deflate)?;
+        let extended = upgrade.extend(&self.config.extensions, request)?;
         let response = upgrade
             .response(selected, &HeaderMap::new())
             .map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-        Ok((response, Answered { protocol, agreed, forwarded }))
+        Ok((response, Answered { protocol, agreed, extended, forwarded }))
     }
 
     /// Runs an upgraded connection to its end.
@@ -196,7 +198,7 @@ impl<P: Protocol> Inner<P> {
         self: &Arc<Self>,
         io: T,
         leftover: BytesMut,
-        Answered { protocol, agreed, forwarded }: Answered<P>,
+        Answered { protocol, agreed, extended, forwarded }: Answered<P>,
         mut request: Request<()>,
         clock: Clock,
     ) where
@@ -211,6 +213,7 @@ impl<P: Protocol> Inner<P> {
             .close_timeout(config.close_timeout);
         let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, socket_config);
         compression::apply(&mut socket, agreed);
+        socket.set_extensions(extended);
         let session = Session::server(protocol.has_greeting(), config.auth_timeout, config.session);
         let link = Link::new(protocol, session, config.queue, clock);
         let peer_addr = forwarded.addr;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -11,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{HttpStream, Upgrading, check, take};
 use crate::handshake::{Forwarded, OriginPolicy, Rejection, TrustedProxies, Upgrade};
-use crate::ws::{Config, WebSocket, compression};
+use crate::ws::{Config, Extension, WebSocket, compression};
 
 /// A request that asks for a WebSocket, before it is answered. Drop it and answer anything else to
 /// refuse.
@@ -42,6 +43,7 @@ pub struct WebSocketUpgrade<R = Bytes> {
     request: Request<()>,
     upgrading: OnUpgrade,
     config: Config,
+    extensions: Vec<Arc<dyn Extension>>,
     protocols: Option<Vec<String>>,
     headers: HeaderMap,
     origins: OriginPolicy,
@@ -66,6 +68,7 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
             request,
             upgrading,
             config: Config::default(),
+            extensions: Vec::new(),
             protocols: None,
             headers: HeaderMap::new(),
             origins: OriginPolicy::default(),
@@ -105,6 +108,12 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
     /// sent, its `deflate` is agreed to when a client offers compression. Default: [`Config::default`].
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Agrees to an extension when a client offers it; those added before are preferred. Default: none.
+    pub fn extension(mut self, extension: Arc<dyn Extension>) -> Self {
+        self.extensions.push(extension);
         self
     }
 
@@ -180,12 +189,13 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
         }
         let wanted = compression::wanted(&self.config);
         let agreed = compression::agree(&mut self.upgrade, &self.request, wanted)?;
+        let extended = self.upgrade.extend(&self.extensions, &self.request)?;
         let response = self.upgrade.response(selected.as_deref(), &self.headers);
         let response = response.map_err(|error| {
             tracing::error!(%error, "no answer to a websocket request");
             Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, "this server cannot answer")
         })?;
-        let upgrading = Upgrading::new(self.upgrading, self.config, agreed);
+        let upgrading = Upgrading::new(self.upgrading, self.config, agreed, extended);
         Ok((response.map(|()| Bytes::new().into()), upgrading))
     }
 }

@@ -6,7 +6,8 @@ use super::{close::CloseCode, error::ProtocolError, frame::Frame};
 
 /// An extension that both sides may agree upon in the opening handshake, and that then sees every frame.
 ///
-/// A client offers it ([`ClientRequest::extension`](crate::handshake::ClientRequest::extension)), a server
+/// Both builders of endpoints take it. By themselves a client offers it
+/// ([`ClientRequest::extension`](crate::handshake::ClientRequest::extension)), and a server
 /// answers ([`Upgrade::extend`](crate::handshake::Upgrade::extend)); [`accept_extended`](super::accept_extended),
 /// [`connect_with`](super::connect_with) and [`Driver::add_extension`](super::Driver::add_extension) do the
 /// rest. Compression has its own place: see `Deflate`.
