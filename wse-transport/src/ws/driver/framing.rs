@@ -12,6 +12,8 @@ use crate::ws::{
     frame::Frame,
 };
 
+// Without drafts there is no other variant to be smaller.
+#[cfg_attr(not(feature = "drafts"), allow(clippy::large_enum_variant))]
 #[derive(Debug)]
 pub(super) enum Framing {
     Rfc(Codec),
