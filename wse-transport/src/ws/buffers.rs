@@ -30,11 +30,12 @@ pub(super) fn lend(buffer: &mut BytesMut) {
 /// Takes a buffer back if nothing is in it. What was decoded from it, and is still held somewhere, stays
 /// valid: it shares the memory.
 pub(super) fn take_back(buffer: &mut BytesMut) {
-    if !buffer.is_empty() || buffer.capacity() == 0 {
+    if !buffer.is_empty() {
         return;
     }
-    let buffer = mem::take(buffer);
-    if buffer.capacity() > MAX {
+    let mut buffer = mem::take(buffer);
+    // The capacity is what is left behind the bytes that went through, and says nothing about them.
+    if buffer.capacity() == 0 || buffer.try_reclaim(MAX + 1) {
         return;
     }
     SPARE.with(|spare| {
@@ -44,4 +45,24 @@ pub(super) fn take_back(buffer: &mut BytesMut) {
             spare.push(buffer);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Buf, BytesMut};
+
+    use super::{MAX, lend, take_back};
+
+    #[test]
+    fn what_was_large_is_not_kept_however_little_of_it_is_left() {
+        for left in [0, 100] {
+            let mut buffer = BytesMut::with_capacity(4 * MAX);
+            buffer.resize(buffer.capacity() - left, 0);
+            buffer.advance(buffer.len());
+            take_back(&mut buffer);
+            assert!(!buffer.try_reclaim(1), "the connection keeps it, {left} left");
+            lend(&mut buffer);
+            assert!(!buffer.try_reclaim(MAX + 1), "the thread keeps it, {left} left");
+        }
+    }
 }
