@@ -267,3 +267,65 @@ async fn a_stream_of_bytes_refuses_text_and_tells_a_cut_from_an_end() {
     let error = server.into_bytes().read_u8().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
 }
+
+#[tokio::test]
+async fn what_was_written_to_a_stream_of_bytes_goes_out_when_its_writer_waits_for_an_answer() {
+    let (client, server) = pair(1000);
+    let (mut client, mut server) = (client.into_bytes(), server.into_bytes());
+    let asking = async {
+        client.write_all(b"question").await.unwrap();
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+    };
+    let answering = async {
+        let mut question = [0; 8];
+        server.read_exact(&mut question).await.unwrap();
+        server.write_all(b"answer").await.unwrap();
+        server.flush().await.unwrap();
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), async {
+        tokio::join!(asking, answering)
+    })
+    .await
+    .expect("both wait");
+}
+
+#[tokio::test]
+async fn a_stream_of_bytes_made_after_the_end_has_ended() {
+    let (mut client, mut server) = pair(1000);
+    server.close(None);
+    let (closed, _) = tokio::join!(SinkExt::close(&mut client), async {
+        while server.next().await.is_some() {}
+        drop(server);
+    });
+    closed.unwrap();
+    assert_eq!(client.into_bytes().read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+#[test]
+fn however_far_it_inflates_a_piece_stays_small() {
+    use wse_transport::ws::{Deflate, DeflateAgreement};
+    let agreed = DeflateAgreement::default();
+    let mut client = Codec::client(Limits::unlimited(), || [1, 2, 3, 4]);
+    client.set_deflate(Deflate::default().takeover(true), agreed);
+    let mut server = Codec::server(Limits::unlimited());
+    server.set_deflate(Deflate::default(), agreed);
+    server.set_streaming(true);
+    let mut wire = BytesMut::new();
+    let zeros = vec![b'0'; 20 << 20];
+    client.encode(Frame::new(Opcode::Text, zeros.clone()), &mut wire).unwrap();
+    client.encode(Frame::new(Opcode::Text, "next"), &mut wire).unwrap();
+    let mut got = 0;
+    while let Some(frame) = server.decode(&mut wire).unwrap() {
+        assert!(frame.payload.len() <= 1 << 20, "{}", frame.payload.len());
+        if got == zeros.len() {
+            assert_eq!(frame, Frame::new(Opcode::Text, "next"));
+        } else {
+            assert!(frame.payload.iter().all(|it| *it == b'0'));
+            got += frame.payload.len();
+            assert_eq!(frame.fin, got == zeros.len());
+        }
+    }
+    assert!(wire.is_empty() && server.is_idle());
+}

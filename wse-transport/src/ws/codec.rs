@@ -17,6 +17,13 @@ use super::{
     utf8::Utf8Validator,
 };
 
+/// How much of a compressed message is inflated at once where it is given out in pieces, in bytes: at most
+/// 1,032 times as much comes out of it.
+const INFLATE_STEP: usize = 256;
+
+/// How many inflated bytes make a piece.
+const INFLATE_AHEAD: usize = 64 * 1024;
+
 /// Which end of the connection we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -271,36 +278,47 @@ impl Decoder for Codec {
         };
 
         // Unmask and validate what is new, whether or not it completes the frame.
-        let here = src.len().min(*len);
-        let new = &mut src[*checked..here];
-        if let Some(mask) = header.mask {
-            apply_mask(new, mask, *checked);
-        }
-        *checked = here;
+        let end = src.len().min(*len);
         if !self.extensions.is_empty() {
-            if here < *len {
+            if let Some(mask) = header.mask {
+                apply_mask(&mut src[*checked..end], mask, *checked);
+            }
+            *checked = end;
+            if end < *len {
                 self.reserve(src);
                 return Ok(None);
             }
             let FrameHeader { fin, rsv1, rsv2, rsv3, opcode, .. } = *header;
             self.reading = Reading::Header;
-            let payload = src.split_to(here).freeze();
+            let payload = src.split_to(end).freeze();
             let frame = Frame { fin, rsv1, rsv2, rsv3, opcode, payload };
             return self.extended(frame).map(Some);
         }
-        let mut inflating = None;
-        if !header.opcode.is_control()
-            && let Some(message) = &mut self.message
-        {
-            inflating = self.deflate.as_mut().filter(|_| message.compressed);
-            let new = match &mut inflating {
-                Some(deflate) => deflate.inflate(new, header.fin && here == *len, message.limit)?,
-                None => new,
-            };
-            if let Some(text) = &mut message.text {
-                text.feed(new).map_err(ProtocolError::from)?;
+        let mut message = self.message.as_mut().filter(|_| !header.opcode.is_control());
+        let compressed = message.as_ref().is_some_and(|it| it.compressed);
+        let mut inflating = self.deflate.as_mut().filter(|_| compressed);
+        // What inflates far must not do so at once where it is given out in pieces.
+        let step = if self.streaming && compressed { INFLATE_STEP } else { usize::MAX };
+        let here = loop {
+            let here = end.min(checked.saturating_add(step));
+            let new = &mut src[*checked..here];
+            if let Some(mask) = header.mask {
+                apply_mask(new, mask, *checked);
             }
-        }
+            *checked = here;
+            if let Some(message) = &mut message {
+                let new: &[u8] = match &mut inflating {
+                    Some(it) => it.inflate(new, header.fin && here == *len, message.limit)?,
+                    None => new,
+                };
+                if let Some(text) = &mut message.text {
+                    text.feed(new).map_err(ProtocolError::from)?;
+                }
+            }
+            if here == end || inflating.as_ref().is_some_and(|it| it.inflated() >= INFLATE_AHEAD) {
+                break here;
+            }
+        };
         let complete = here == *len;
         let piece = self.streaming && here > 0 && !header.opcode.is_control();
         if !complete && !piece {

@@ -168,7 +168,12 @@ impl PerMessage {
         Ok(&self.out[start..])
     }
 
-    /// What the frame inflated to, which is now complete.
+    /// How many bytes [`take`](Self::take) would return.
+    pub(super) fn inflated(&self) -> usize {
+        self.out.len()
+    }
+
+    /// What the frame, or a piece of it, inflated to.
     pub(super) fn take(&mut self) -> Bytes {
         mem::take(&mut self.out).freeze()
     }

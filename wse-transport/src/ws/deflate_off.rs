@@ -16,6 +16,10 @@ impl PerMessage {
         match *self {}
     }
 
+    pub(super) const fn inflated(&self) -> usize {
+        match *self {}
+    }
+
     pub(super) fn take(&mut self) -> Bytes {
         match *self {}
     }
