@@ -29,7 +29,8 @@ const MAX_WRITE: usize = 64 * 1024;
 ///
 /// # Writing
 ///
-/// What is written at once becomes a message of up to 64 KiB. `shutdown` closes with code 1000 and does
+/// What is written at once becomes a message of up to 64 KiB. It goes out when the stream is flushed, when
+/// much is queued, or when a read has to wait. `shutdown` closes with code 1000 and does
 /// not wait for the peer: read to the end for that. What it still sends is lost, since RFC 6455 knows no
 /// half-closed connection.
 ///
@@ -63,7 +64,8 @@ pub struct ByteStream<T> {
 impl<T> ByteStream<T> {
     pub(super) fn new(mut socket: WebSocket<T>) -> Self {
         socket.link.framed.codec_mut().set_streaming(true);
-        Self { socket, rest: Bytes::new(), closed: false }
+        let closed = socket.parked.take().is_some();
+        Self { socket, rest: Bytes::new(), closed }
     }
 
     /// The WebSocket inside. Bytes that have arrived and were not read are lost.
@@ -82,7 +84,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for ByteStream<T> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.rest.is_empty() {
-            match ready!(this.socket.poll(Half::Stream, cx, Link::poll_frame)) {
+            let polled = this.socket.poll(Half::Stream, cx, Link::poll_frame);
+            if polled.is_pending() && this.socket.queued() > 0 {
+                // Who waits for an answer wants his question sent. A failure shows when he writes, or
+                // when TCP ends.
+                let _ = this.socket.poll(Half::Stream, cx, Link::poll_flush);
+            }
+            match ready!(polled) {
                 Some(Ok(frame)) => match frame.opcode {
                     Opcode::Binary | Opcode::Continuation => this.rest = frame.payload,
                     Opcode::Text => {
