@@ -403,3 +403,32 @@ async fn so_do_upgrades_inside_hyper() {
     socket.send(Message::text("hi")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hi"));
 }
+
+#[test]
+fn a_server_agrees_to_an_extension_once() {
+    let mut server = Driver::server(DriverOptions::default());
+    server.add_extension(Turn::shared(1)).unwrap();
+    let again = server.add_extension(Turn::shared(2));
+    assert!(matches!(again, Err(RequestError::Extension(name)) if name == "x-turn"));
+    let wrong = Turn { name: "x turn", ..Turn::new(1) };
+    assert!(matches!(server.add_extension(Arc::new(wrong)), Err(RequestError::Extension(_))));
+
+    let none = Turn { bits: ReservedBits::NONE, ..Turn::new(1) };
+    let ours: [Arc<dyn Extension>; 2] = [Arc::new(none.clone()), Arc::new(none)];
+    let request =
+        ClientRequest::new("ws://localhost/").unwrap().extension(Turn::shared(7)).unwrap();
+    let request = request.build([0; 16]);
+    let mut upgrade = Upgrade::from_request(&request).unwrap();
+    assert_eq!(upgrade.extend(&ours, &request).unwrap().len(), 1);
+}
+
+#[test]
+fn compression_and_an_extension_do_not_share_a_bit_whichever_comes_first() {
+    let turn = Turn { bits: ReservedBits::RSV1, ..Turn::new(1) };
+    let request = ClientRequest::new("ws://localhost/").unwrap();
+    let request = request.deflate(Some(Deflate::default())).extension(Arc::new(turn.clone()));
+    let request = request.unwrap().build([0; 16]);
+    let mut upgrade = Upgrade::from_request(&request).unwrap();
+    assert_eq!(upgrade.extend(&[Arc::new(turn)], &request).unwrap().len(), 1);
+    assert_eq!(upgrade.deflate(&Deflate::default(), &request).unwrap(), None);
+}

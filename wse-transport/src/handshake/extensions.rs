@@ -34,14 +34,18 @@ pub(super) fn field(elements: &[String]) -> Option<HeaderValue> {
 }
 
 /// A server's answers to what was offered, and the extensions then in force, in the order of the
-/// server's preference. `bits` are in use already.
+/// server's preference. `bits` are in use; those that they use are added.
 pub(super) fn answer(
     extensions: &[Arc<dyn Extension>],
     offers: &[Element<'_>],
-    mut bits: ReservedBits,
+    bits: &mut ReservedBits,
 ) -> (Vec<String>, AgreedExtensions) {
     let (mut answers, mut agreed) = (Vec::new(), AgreedExtensions::default());
-    for extension in extensions {
+    for (index, extension) in extensions.iter().enumerate() {
+        // A client that offered it once fails upon two answers.
+        if extensions.iter().take(index).any(|it| it.name() == extension.name()) {
+            continue;
+        }
         // RFC 6455 §9.1: two extensions cannot give the same bit a meaning.
         let Some(sum) = bits.with(extension.reserved_bits()) else {
             continue;
@@ -52,7 +56,7 @@ pub(super) fn answer(
             .find_map(|offer| extension.answer(&offer.to_params()))
             .filter(|(params, _)| is_valid(extension.name(), params));
         if let Some((params, frames)) = answer {
-            bits = sum;
+            *bits = sum;
             answers.push(write(extension.name(), &params));
             agreed.push(frames, extension.reserved_bits());
         }

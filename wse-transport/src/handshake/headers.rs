@@ -7,7 +7,7 @@ use url::Url;
 use super::accept::BASE64;
 
 /// A `token` of RFC 9110 §5.6.2.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

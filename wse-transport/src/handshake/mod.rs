@@ -31,7 +31,7 @@ pub use head::{
     HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
     parse_response,
 };
-pub(crate) use headers::{basic_auth, is_reserved, list_has, percent_decode, single};
+pub(crate) use headers::{basic_auth, is_reserved, is_token, list_has, percent_decode, single};
 pub(crate) use io::{ask, linger, read_body};
 pub use io::{read_request, read_response, write_rejection, write_request, write_response};
 pub use net::{ParseNetError, ProxyNet};

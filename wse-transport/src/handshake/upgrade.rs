@@ -205,7 +205,7 @@ impl Upgrade {
         if extensions.is_empty() {
             return Ok(AgreedExtensions::default());
         }
-        let (answers, agreed) = extensions::answer(extensions, &offers(request)?, self.bits);
+        let (answers, agreed) = extensions::answer(extensions, &offers(request)?, &mut self.bits);
         self.extensions.extend(answers);
         Ok(agreed)
     }

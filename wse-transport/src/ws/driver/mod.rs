@@ -24,7 +24,7 @@ use super::{
     frame::Frame,
     stream::random_mask,
 };
-use crate::handshake::{ClientRequest, RequestError, is_reserved};
+use crate::handshake::{ClientRequest, RequestError, is_reserved, is_token};
 use drafts::Draft;
 pub use event::{DriverError, DriverEvent, DriverState, TransportUse};
 use framing::Framing;
@@ -250,6 +250,10 @@ impl Driver {
         if let Opening::Idle { request } = &mut self.opening {
             **request = (**request).clone().extension(extension)?;
         } else {
+            let name = extension.name();
+            if !is_token(name) || self.extensions.iter().any(|it| it.name() == name) {
+                return Err(RequestError::Extension(name.to_owned()));
+            }
             self.extensions.push(extension);
         }
         Ok(())
