@@ -583,3 +583,17 @@ async fn messages_go_back_and_forth_through_small_pipes() {
     };
     tokio::join!(echo, ask);
 }
+
+#[test]
+fn compression_turned_off_before_it_is_agreed_upon_is_off() {
+    let mut server = Codec::server(Limits::default());
+    server.compress(false);
+    server.set_deflate(eager(), no_takeover());
+    let mut wire = BytesMut::new();
+    server.encode(Frame::new(Opcode::Text, "secret ".repeat(100)), &mut wire).unwrap();
+    assert_eq!(wire[0], 0x81);
+    server.compress(true);
+    wire.clear();
+    server.encode(Frame::new(Opcode::Text, "public ".repeat(100)), &mut wire).unwrap();
+    assert_eq!(wire[0], 0xC1);
+}

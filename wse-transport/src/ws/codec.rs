@@ -53,6 +53,9 @@ pub struct Codec {
     extensions: AgreedExtensions,
     /// Compression, if it was agreed upon.
     deflate: Option<Box<PerMessage>>,
+    /// Whether messages are to be compressed, known before it is agreed upon.
+    #[cfg(feature = "deflate")]
+    compressing: bool,
     room: Room,
 }
 
@@ -94,6 +97,8 @@ impl Codec {
             streaming: false,
             extensions: AgreedExtensions::default(),
             deflate: None,
+            #[cfg(feature = "deflate")]
+            compressing: true,
             room: Room::default(),
         }
     }
@@ -121,12 +126,15 @@ impl Codec {
     /// compressed that are sent as one frame without RSV1.
     #[cfg(feature = "deflate")]
     pub fn set_deflate(&mut self, deflate: super::Deflate, agreed: super::DeflateAgreement) {
-        self.deflate = Some(Box::new(PerMessage::new(self.role(), deflate, agreed)));
+        let mut deflate = PerMessage::new(self.role(), deflate, agreed);
+        deflate.enabled = self.compressing;
+        self.deflate = Some(Box::new(deflate));
     }
 
-    /// Whether messages are compressed from now on, if compression was agreed upon. Default: yes.
+    /// Whether messages are compressed from now on, if compression was or will be agreed upon. Default: yes.
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, enabled: bool) {
+        self.compressing = enabled;
         if let Some(deflate) = &mut self.deflate {
             deflate.enabled = enabled;
         }
