@@ -329,3 +329,48 @@ fn however_far_it_inflates_a_piece_stays_small() {
     }
     assert!(wire.is_empty() && server.is_idle());
 }
+
+proptest! {
+    #[test]
+    fn pieces_make_the_message_when_streaming_is_switched_within_it(
+        texts in prop::collection::vec("(na\u{ef}ve|\u{1f600}|\\PC){0,200}", 1..5),
+        turns in prop::collection::vec((1..40_usize, any::<bool>()), 1..30),
+        takeover: bool,
+        compress: bool,
+    ) {
+        use wse_transport::ws::{Deflate, DeflateAgreement};
+        let (deflate, agreed) = (Deflate::default().threshold(0).takeover(takeover), DeflateAgreement::default());
+        let mut client = Codec::client(Limits::default(), || [0x12, 0x34, 0x56, 0x78]);
+        let mut server = Codec::server(Limits::default());
+        client.set_deflate(deflate, agreed);
+        client.compress(compress);
+        server.set_deflate(deflate, agreed);
+        let mut wire = BytesMut::new();
+        for text in &texts {
+            client.encode(Frame::new(Opcode::Text, text.clone()), &mut wire).unwrap();
+            client.encode(Frame::new(Opcode::Ping, "?"), &mut wire).unwrap();
+        }
+        let (mut input, mut got, mut bytes) = (BytesMut::new(), Vec::new(), Vec::new());
+        for (cut, streaming) in turns.into_iter().cycle() {
+            if wire.is_empty() {
+                break;
+            }
+            server.set_streaming(streaming);
+            input.extend_from_slice(&wire.split_to(cut.min(wire.len())));
+            while let Some(frame) = server.decode(&mut input).unwrap() {
+                if frame.opcode.is_control() {
+                    prop_assert_eq!(frame, Frame::new(Opcode::Ping, "?"));
+                    continue;
+                }
+                let begun = !bytes.is_empty();
+                prop_assert_eq!(frame.opcode == Opcode::Continuation, begun);
+                bytes.extend_from_slice(&frame.payload);
+                if frame.fin {
+                    got.push(String::from_utf8(std::mem::take(&mut bytes)).unwrap());
+                }
+            }
+        }
+        prop_assert_eq!(got, texts);
+        prop_assert!(server.is_idle());
+    }
+}
