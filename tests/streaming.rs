@@ -374,3 +374,25 @@ proptest! {
         prop_assert!(server.is_idle());
     }
 }
+
+#[test]
+fn the_rest_of_a_frame_is_not_kept_when_streaming_ends_within_it() {
+    let mut client = Codec::client(Limits::unlimited(), || [1, 2, 3, 4]);
+    client.set_streaming(true);
+    let mut server = Codec::server(Limits::unlimited());
+    let mut wire = BytesMut::new();
+    server.encode(Frame::new(Opcode::Binary, vec![7; 1 << 20]), &mut wire).unwrap();
+    server.encode(Frame::new(Opcode::Text, "next"), &mut wire).unwrap();
+    let mut input = BytesMut::new();
+    while !wire.is_empty() {
+        input.extend_from_slice(&wire.split_to(wire.len().min(1000)));
+        while let Some(frame) = client.decode(&mut input).unwrap() {
+            client.set_streaming(false);
+            if wire.is_empty() && frame.opcode == Opcode::Text {
+                assert_eq!(frame, Frame::new(Opcode::Text, "next"));
+            }
+        }
+        assert!(input.len() <= 1000, "{}", input.len());
+    }
+    assert!(client.is_idle());
+}

@@ -49,6 +49,8 @@ pub struct Codec {
     message: Option<Fragments>,
     /// Whether frames are given out in the pieces in which they arrive.
     streaming: bool,
+    /// Whether pieces of the frame under way were given out; the others follow, rather than be kept.
+    begun: bool,
     /// Extensions that were agreed upon.
     extensions: AgreedExtensions,
     /// Compression, if it was agreed upon.
@@ -95,6 +97,7 @@ impl Codec {
             reading: Reading::Header,
             message: None,
             streaming: false,
+            begun: false,
             extensions: AgreedExtensions::default(),
             deflate: None,
             #[cfg(feature = "deflate")]
@@ -112,6 +115,7 @@ impl Codec {
 
     /// Whether a data frame is decoded in the pieces in which it arrives, as if its sender had made as many
     /// fragments (RFC 6455 §5.4 lets anybody on the way do so). Default: no, frames are decoded whole.
+    /// Switched off, it goes on to the end of a frame of which pieces were given out.
     pub const fn set_streaming(&mut self, streaming: bool) {
         self.streaming = streaming;
     }
@@ -306,7 +310,8 @@ impl Decoder for Codec {
         let compressed = message.as_ref().is_some_and(|it| it.compressed);
         let mut inflating = self.deflate.as_mut().filter(|_| compressed);
         // What inflates far must not do so at once where it is given out in pieces.
-        let step = if self.streaming && compressed { INFLATE_STEP } else { usize::MAX };
+        let streaming = self.streaming || self.begun;
+        let step = if streaming && compressed { INFLATE_STEP } else { usize::MAX };
         let here = loop {
             let here = end.min(checked.saturating_add(step));
             let new = &mut src[*checked..here];
@@ -328,7 +333,7 @@ impl Decoder for Codec {
             }
         };
         let complete = here == *len;
-        let piece = self.streaming && here > 0 && !header.opcode.is_control();
+        let piece = streaming && here > 0 && !header.opcode.is_control();
         if !complete && !piece {
             self.reserve(src);
             return Ok(None);
@@ -354,10 +359,12 @@ impl Decoder for Codec {
                 return Ok(None);
             }
             header.opcode = Opcode::Continuation;
+            self.begun = true;
             return Ok(Some(Frame::fragment(opcode, payload)));
         }
         let header = *header;
         self.reading = Reading::Header;
+        self.begun = false;
         if !header.opcode.is_control()
             && header.fin
             && let Some(Fragments { text: Some(text), .. }) = self.message.take()
