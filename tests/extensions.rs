@@ -14,9 +14,9 @@ use wse_codecs::JsonArray;
 use wse_transport::handshake::{ClientRequest, RequestError, ResponseError, Upgrade};
 use wse_transport::upgrade::WebSocketUpgrade;
 use wse_transport::ws::{
-    self, CloseCode, Codec, Config, Deflate, Driver, DriverEvent, DriverOptions, Error, Extension,
-    ExtensionParams, Frame, FrameExtension, FrameHeader, Limits, Message, Opcode, ProtocolError,
-    ReservedBits, UsageError,
+    self, CloseCode, CloseFrame, Codec, Config, Deflate, Driver, DriverEvent, DriverOptions, Error,
+    Extension, ExtensionParams, Frame, FrameExtension, FrameHeader, Limits, Message, Opcode,
+    ProtocolError, ReservedBits, Role, UsageError, WebSocket,
 };
 use wse_transport::{Accept, Client, Hello, Server};
 
@@ -431,4 +431,69 @@ fn compression_and_an_extension_do_not_share_a_bit_whichever_comes_first() {
     let mut upgrade = Upgrade::from_request(&request).unwrap();
     assert_eq!(upgrade.extend(&[Arc::new(turn)], &request).unwrap().len(), 1);
     assert_eq!(upgrade.deflate(&Deflate::default(), &request).unwrap(), None);
+}
+
+/// Adds a hundred bytes to every frame.
+#[derive(Debug)]
+struct Pad;
+
+impl Extension for Pad {
+    fn name(&self) -> &str {
+        "x-pad"
+    }
+
+    fn answer(&self, _: &ExtensionParams) -> Option<(ExtensionParams, Box<dyn FrameExtension>)> {
+        Some((ExtensionParams::default(), Box::new(Pad)))
+    }
+
+    fn agree(&self, _: &ExtensionParams) -> Option<Box<dyn FrameExtension>> {
+        Some(Box::new(Pad))
+    }
+}
+
+impl FrameExtension for Pad {
+    fn encode(&mut self, mut frame: Frame) -> Frame {
+        frame.payload = [&frame.payload[..], &[0; 100]].concat().into();
+        frame
+    }
+
+    fn decode(&mut self, mut frame: Frame) -> Result<Frame, CloseCode> {
+        frame.payload.truncate(frame.payload.len().saturating_sub(100));
+        Ok(frame)
+    }
+}
+
+#[tokio::test]
+async fn a_close_frame_that_an_extension_makes_too_long_keeps_its_code() {
+    let pad = [Arc::new(Pad) as Arc<dyn Extension>];
+    let request = ClientRequest::new("ws://example.com/").unwrap();
+    let request = request.extension(pad[0].clone()).unwrap();
+    let asked = request.build([7; 16]);
+    let mut upgrade = Upgrade::from_request(&asked).unwrap();
+    let agreed = upgrade.extend(&pad, &asked).unwrap();
+    let response = upgrade.response(None, &HeaderMap::new()).unwrap();
+    let (one, other) = tokio::io::duplex(1000);
+    let mut client = WebSocket::new(one, Role::Client, Config::default());
+    let mut server = WebSocket::new(other, Role::Server, Config::default());
+    server.set_extensions(agreed);
+    client.set_extensions(request.extended(&response).unwrap());
+
+    server.close(Some(CloseFrame::new(CloseCode(4001), "why it is so, at length: ".repeat(4))));
+    let (_, seen) = futures::join!(SinkExt::close(&mut server), client.collect::<Vec<_>>());
+    let [Ok(Message::Close(Some(frame)))] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(*frame, CloseFrame::new(CloseCode(4001), ""));
+}
+
+#[test]
+fn compression_must_be_the_first_of_the_answers() {
+    let client =
+        ClientRequest::new("ws://example.com/").unwrap().extension(Turn::shared(5)).unwrap();
+    let client = client.deflate(Some(Deflate::default().takeover(true).peer_takeover(true)));
+    let (_, mut response, _) = negotiate(&[Turn::shared(5)], &[Turn::shared(5)]);
+    for (answer, right) in
+        [("permessage-deflate, x-turn; key=5", true), ("x-turn; key=5, permessage-deflate", false)]
+    {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, answer.parse().unwrap());
+        assert_eq!(client.verify([7; 16], &response).is_ok(), right, "{answer}");
+    }
 }

@@ -313,6 +313,10 @@ impl ClientRequest {
             if answer.name == deflate::NAME
                 && let Some(deflate) = self.deflate
             {
+                // RFC 6455 §9.1: the first is nearest to the application, and compression always is here.
+                if index != 0 {
+                    return Err(ResponseError::ExtensionNotOffered);
+                }
                 agreement.deflate = Some((deflate, deflate::agreed(&deflate, answer)?));
                 bits = bits.with(ReservedBits::RSV1).ok_or(ResponseError::ExtensionNotOffered)?;
                 continue;

@@ -22,7 +22,9 @@ thread_local! {
 pub(super) fn lend(buffer: &mut BytesMut) {
     if buffer.capacity() == 0 {
         *buffer = SPARE
-            .with(|spare| spare.try_borrow_mut().ok()?.pop())
+            .try_with(|spare| spare.try_borrow_mut().ok()?.pop())
+            .ok()
+            .flatten()
             .unwrap_or_else(|| BytesMut::with_capacity(NEW));
     }
 }
@@ -38,7 +40,8 @@ pub(super) fn take_back(buffer: &mut BytesMut) {
     if buffer.capacity() == 0 || buffer.try_reclaim(MAX + 1) {
         return;
     }
-    SPARE.with(|spare| {
+    // A thread that ends keeps nothing.
+    let _ = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut()
             && spare.len() < KEEP
         {

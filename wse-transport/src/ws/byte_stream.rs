@@ -23,7 +23,7 @@ const MAX_WRITE: usize = 64 * 1024;
 /// # Reading
 ///
 /// Frames of any length are read as they arrive; set [`Limits::unlimited`](super::Limits::unlimited), since
-/// no message is put together. The stream ends when the peer has closed. A text message is an error of
+/// no message is put together (with extensions of your own frames are decoded whole: limit those). The stream ends when the peer has closed. A text message is an error of
 /// kind `InvalidData` and closes with 1003; TCP that ends without a close frame is one of kind
 /// `UnexpectedEof`.
 ///

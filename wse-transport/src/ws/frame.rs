@@ -188,6 +188,12 @@ impl Frame {
         Self { fin: false, ..Self::new(opcode, payload) }
     }
 
+    /// The least that says the same: of a close frame the code, of a pong nothing.
+    pub(super) fn curtailed(mut self) -> Self {
+        self.payload.truncate(if self.opcode == Opcode::Close { 2 } else { 0 });
+        self
+    }
+
     /// The header to send before the payload.
     #[must_use]
     pub const fn header(&self, mask: Option<[u8; 4]>) -> FrameHeader {

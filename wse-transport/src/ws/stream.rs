@@ -84,8 +84,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// Queues what the engine has to send by itself.
     fn queue_control(&mut self, written: bool) {
         if let Some(frame) = self.engine.control(written) {
-            // Cannot fail: a control frame of the engine is whole and has at most 125 bytes.
-            let _ = self.start_frame(frame);
+            // Fails only when an extension has made the frame too long.
+            if self.start_frame(frame.clone()).is_err() {
+                let _ = self.start_frame(frame.curtailed());
+            }
             self.urgent = true;
         }
     }

@@ -30,8 +30,12 @@ impl Framing {
 
     pub(super) fn encode(&mut self, frame: Frame, output: &mut BytesMut) {
         match self {
-            // Cannot fail: control frames have been checked, and the buffer grows.
-            Self::Rfc(codec) => drop(codec.encode(frame, output)),
+            // Fails only when an extension has made a control frame too long.
+            Self::Rfc(codec) => {
+                if codec.encode(frame.clone(), output).is_err() {
+                    let _ = codec.encode(frame.curtailed(), output);
+                }
+            }
             Self::Hixie(hixie) => hixie.encode(&frame, output),
         }
     }
