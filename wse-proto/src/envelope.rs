@@ -223,6 +223,12 @@ impl Head {
         });
         let receipt = flags & FLAG_RECEIPT != 0;
         let is = |name: &str| kind == *name;
+        let stamp = stamp.filter(|_| {
+            // Nobody wants the stamp of a note without a receipt.
+            flags & (FLAG_NOTE | FLAG_RECEIPT) != FLAG_NOTE
+                || kind.is_empty()
+                || [types.reply, types.fault, types.receipt].into_iter().any(is)
+        });
         Ok(match stamp {
             None if kind.is_empty() => {
                 return Err(CodecError::shape("the type", "neither type nor stamp"));
@@ -239,11 +245,9 @@ impl Head {
             Some(_) if flags & FLAG_NOTE != 0 && kind.is_empty() => {
                 return Err(CodecError::shape("the type", "missing"));
             }
-            Some(stamp) if flags & FLAG_NOTE != 0 && receipt => {
+            Some(stamp) if flags & FLAG_NOTE != 0 => {
                 Self::Message { name: kind, receipt: Some(stamp) }
             }
-            // Nobody wants the stamp.
-            Some(_) if flags & FLAG_NOTE != 0 => Self::from_parts(types, kind, None, 0)?,
             Some(stamp) => Self::Call { name: kind, stamp, receipt },
         })
     }
