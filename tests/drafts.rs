@@ -1,6 +1,6 @@
 //! The drafts before RFC 6455, as a server's driver speaks them when they are allowed.
 
-use std::time::Duration;
+mod support;
 
 use http::{Request, header};
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use wse_transport::ws::{
     Limits, Message, ProtocolError, Role, TransportUse, UsageError,
 };
 
-const START: Duration = Duration::from_secs(1000);
+use support::driver::*;
 
 const HIXIE_75: &str = "GET /demo?x=1 HTTP/1.1\r\n\
     Upgrade: WebSocket\r\n\
@@ -50,38 +50,6 @@ fn allowed() -> DriverOptions {
 
 fn limited(limits: Limits) -> DriverOptions {
     allowed().config(Config::default().limits(limits))
-}
-
-/// What an event says.
-fn said(event: DriverEvent) -> String {
-    match event {
-        DriverEvent::Connect => "connect".into(),
-        DriverEvent::Open => "open".into(),
-        DriverEvent::Message(Message::Text(text)) => format!("text {}", text.as_str()),
-        DriverEvent::Message(Message::Binary(bytes)) => format!("binary {}", bytes.len()),
-        DriverEvent::Ping(payload) => format!("ping {payload:?}"),
-        DriverEvent::Error(error) => {
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(source) = cause.source() {
-                cause = source;
-            }
-            format!("error {cause}")
-        }
-        DriverEvent::Close(frame) => format!("close {} {}", frame.code, frame.reason.as_str()),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// All events there are. A server is started when it has its request.
-fn events(driver: &mut Driver) -> Vec<String> {
-    let mut all = Vec::new();
-    while let Some(event) = driver.next_event(START) {
-        all.push(said(event));
-        if all.last().unwrap() == "connect" {
-            driver.start().unwrap();
-        }
-    }
-    all
 }
 
 /// A server that has answered a request, and the answer.

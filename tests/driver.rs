@@ -1,5 +1,7 @@
 //! The WebSocket without I/O: every conversation in any chunking, and what is out of order.
 
+mod support;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +13,8 @@ use wse_transport::ws::{
     Message, ProtocolError, Role, TransportUse, UsageError,
 };
 
-const START: Duration = Duration::from_secs(1000);
+use support::driver::*;
+
 const URL: &str = "ws://example.com/chat?room=7";
 
 fn server() -> Driver {
@@ -20,41 +23,6 @@ fn server() -> Driver {
 
 fn client() -> Driver {
     Driver::client(URL, DriverOptions::default()).unwrap()
-}
-
-/// What an event says, without what differs from run to run.
-fn said(event: DriverEvent) -> String {
-    match event {
-        DriverEvent::Connect => "connect".into(),
-        DriverEvent::Open => "open".into(),
-        DriverEvent::Message(Message::Text(text)) => format!("text {}", text.as_str()),
-        DriverEvent::Message(Message::Binary(bytes)) => format!("binary {}", bytes.len()),
-        DriverEvent::Ping(payload) => format!("ping {payload:?}"),
-        DriverEvent::Pong { payload, latency } => format!("pong {payload:?} {latency:?}"),
-        DriverEvent::Error(error) => format!("error {}", cause(&error)),
-        DriverEvent::Close(frame) => format!("close {} {}", frame.code, frame.reason.as_str()),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn cause(error: &DriverError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-/// All events there are. A server is started when it has its request.
-fn events(driver: &mut Driver) -> Vec<String> {
-    let mut all = Vec::new();
-    while let Some(event) = driver.next_event(START) {
-        all.push(said(event));
-        if all.last().unwrap() == "connect" {
-            driver.start().unwrap();
-        }
-    }
-    all
 }
 
 /// Carries bytes both ways, in pieces, until nothing moves, and returns what each side was told.

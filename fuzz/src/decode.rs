@@ -4,8 +4,10 @@ use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 use wse_transport::handshake::{HeadError, HeadLimits, HeadScanner};
 use wse_transport::ws::{
-    Assembler, Codec, Error, Frame, Limits, Message, Opcode, ProtocolError, Role,
+    Assembler, Codec, Deflate, Error, Frame, Limits, Message, Opcode, ProtocolError, Role,
 };
+
+use super::input::{Input, pieces};
 
 /// A codec with a mask that stays the same.
 pub fn codec(role: Role, limits: Limits) -> Codec {
@@ -92,4 +94,34 @@ pub fn scan<'a>(
         }
     }
     Ok(None)
+}
+
+/// Bit 0 of the flags: the usual limits, or narrow ones.
+pub fn head_limits(flags: u8) -> HeadLimits {
+    match flags & 1 {
+        0 => HeadLimits::default(),
+        _ => HeadLimits::default().max_line(100).max_headers(8).max_head(300),
+    }
+}
+
+/// Bits 1 to 6 of the flags.
+pub fn deflate(flags: u8) -> Deflate {
+    Deflate::default()
+        .takeover(flags & 2 != 0)
+        .peer_takeover(flags & 4 != 0)
+        .window_bits(8 + (flags >> 3 & 7))
+        .peer_window_bits(if flags & 0x40 == 0 { 15 } else { 10 })
+}
+
+/// Where the head ends, in one piece and in the pieces that the input asks for.
+pub fn scan_any_way(
+    input: &mut Input<'_>,
+    limits: &HeadLimits,
+) -> Result<Option<usize>, HeadError> {
+    let sizes = input.sizes();
+    let whole = scan([input.rest()], limits);
+    let in_pieces = scan(pieces(input.rest(), &sizes), limits);
+    // Of several things that are wrong, either may be found first.
+    assert_eq!(in_pieces.ok(), whole.as_ref().ok().copied(), "the same however it is cut");
+    whole
 }

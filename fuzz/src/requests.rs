@@ -5,26 +5,18 @@ use wse_transport::handshake::{
     HeadLimits, OriginPolicy, Rejection, Upgrade, encode_request, encode_response, is_websocket,
     parse_request, parse_response,
 };
-use wse_transport::ws::Deflate;
 
 use super::{
-    decode::scan,
-    input::{Input, pieces},
+    decode::{deflate, head_limits, scan, scan_any_way},
+    input::Input,
 };
 
 /// `flags, sizes of pieces, the request`
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
-    let limits = match flags & 1 {
-        0 => HeadLimits::default(),
-        _ => HeadLimits::default().max_line(100).max_headers(8).max_head(300),
-    };
-    let sizes = input.sizes();
-    let whole = scan([input.rest()], &limits);
-    let in_pieces = scan(pieces(input.rest(), &sizes), &limits);
-    // Of several things that are wrong, either may be found first.
-    assert_eq!(in_pieces.ok(), whole.ok(), "the same however it is cut");
+    let limits = head_limits(flags);
+    let whole = scan_any_way(&mut input, &limits);
 
     let request = match whole {
         Ok(None) => return,
@@ -54,11 +46,7 @@ pub fn run(data: &[u8]) {
 fn answer(request: &Request<()>, flags: u8) -> Result<Response<()>, Rejection> {
     let mut upgrade = Upgrade::from_request(request)?;
     OriginPolicy::SameHost.check(request)?;
-    let deflate = Deflate::default()
-        .takeover(flags & 2 != 0)
-        .peer_takeover(flags & 4 != 0)
-        .window_bits(8 + (flags >> 3 & 7))
-        .peer_window_bits(if flags & 0x40 == 0 { 15 } else { 10 });
+    let deflate = deflate(flags);
     if flags & 0x80 == 0
         && let Some(agreed) = upgrade.deflate(&deflate, request)?
     {

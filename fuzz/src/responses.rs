@@ -2,11 +2,10 @@
 
 use http::{Response, StatusCode};
 use wse_transport::handshake::{ClientRequest, HeadLimits, encode_response, parse_response};
-use wse_transport::ws::Deflate;
 
 use super::{
-    decode::scan,
-    input::{Input, pieces},
+    decode::{deflate, head_limits, scan_any_way},
+    input::Input,
 };
 
 /// The key that the client sent: its `Sec-WebSocket-Accept` is `ICX+Yqv66kxgM0FcWaLWlFLwTAI=`.
@@ -19,15 +18,8 @@ pub const SUBPROTOCOLS: [&str; 2] = ["chat", "superchat"];
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
-    let limits = match flags & 1 {
-        0 => HeadLimits::default(),
-        _ => HeadLimits::default().max_line(100).max_headers(8).max_head(300),
-    };
-    let sizes = input.sizes();
-    let whole = scan([input.rest()], &limits);
-    let in_pieces = scan(pieces(input.rest(), &sizes), &limits);
-    // Of several things that are wrong, either may be found first.
-    assert_eq!(in_pieces.ok(), whole.ok(), "the same however it is cut");
+    let limits = head_limits(flags);
+    let whole = scan_any_way(&mut input, &limits);
     let Ok(Some(len)) = whole else { return };
     let Ok(response) = parse_response(&input.rest()[..len], &limits) else { return };
     written_again(&response);
@@ -35,11 +27,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn verify(flags: u8, response: &Response<()>) {
-    let deflate = Deflate::default()
-        .takeover(flags & 2 != 0)
-        .peer_takeover(flags & 4 != 0)
-        .window_bits(8 + (flags >> 3 & 7))
-        .peer_window_bits(if flags & 0x40 == 0 { 15 } else { 10 });
+    let deflate = deflate(flags);
     let mut request = ClientRequest::new("ws://example.com/chat").expect("a url");
     for name in SUBPROTOCOLS {
         request = request.subprotocol(name).expect("a subprotocol");

@@ -1,6 +1,7 @@
 //! What the tests share. Each test program uses only a part of it.
 #![allow(dead_code)]
 
+pub mod driver;
 pub mod endpoints;
 pub mod event_source;
 pub mod inflate;

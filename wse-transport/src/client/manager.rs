@@ -225,8 +225,7 @@ async fn open<P: Protocol>(
     };
     let Reached { io, response, leftover, subprotocol } =
         reach(&request, &settings.dial, connect).await?;
-    let agreed = compression::agreed(&request, &response).map_err(HandshakeError::Response)?;
-    let extended = request.extended(&response).map_err(HandshakeError::Response)?;
+    let agreed = ws::Agreed::by_client(&request, &response).map_err(HandshakeError::Response)?;
     let offered: Vec<&str> = subprotocol.as_deref().into_iter().collect();
     let protocol = settings
         .protocol
@@ -244,8 +243,7 @@ async fn open<P: Protocol>(
     let config =
         ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
-    compression::apply(&mut socket, agreed);
-    socket.set_extensions(extended);
+    socket.agree(agreed);
     let session = Session::client(hi, settings.session);
     let link = Link::new(protocol, session, settings.queue, clock);
     let (welcomed, welcome) = oneshot::channel();

@@ -40,4 +40,5 @@ pub use proxies::{Forwarded, ProxyHeaders, TrustedProxies};
 pub use redirect::RedirectError;
 pub(crate) use redirect::is_redirect;
 pub use rejection::Rejection;
+pub(crate) use upgrade::no_body;
 pub use upgrade::{Upgrade, is_websocket};

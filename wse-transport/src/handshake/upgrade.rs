@@ -13,7 +13,7 @@ use super::{
 };
 use crate::ws::{AgreedExtensions, Extension, ReservedBits};
 
-/// Whether a request wants to become a WebSocket at all, rightly or not: what to ask before it is handed
+/// Whether a request wants to become a WebSocket, rightly or not: what to ask before it is handed
 /// to something that speaks HTTP. [`Upgrade::from_request`] checks the rest.
 #[must_use]
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
@@ -138,7 +138,8 @@ impl Upgrade {
         Ok(Self { key: None, subprotocols, extensions: Vec::new(), bits: ReservedBits::NONE })
     }
 
-    /// Whether a request of HTTP/1.1 asks for a WebSocket, be it rightly or not.
+    /// Whether a request of HTTP/1.1 asks for a WebSocket, be it rightly or not: unlike [`is_websocket`] with
+    /// any method, so that who asks wrongly is told so.
     #[cfg(feature = "tower")]
     pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
         list_has(request.headers(), &header::UPGRADE, "websocket")
@@ -261,9 +262,9 @@ fn offers<B>(request: &Request<B>) -> Result<Vec<Element<'_>>, Rejection> {
 }
 
 /// A body would be taken for frames.
-fn no_body(headers: &HeaderMap) -> Result<(), Rejection> {
+pub(crate) fn no_body(headers: &HeaderMap) -> Result<(), Rejection> {
     let length = single(headers, header::CONTENT_LENGTH)
-        .map_err(|()| Rejection::bad_request("Content-Length"))?;
+        .map_err(|()| Rejection::bad_request("Content-Length is malformed or repeated"))?;
     if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|it| it != "0") {
         return Err(Rejection::bad_request("request must not have a body"));
     }

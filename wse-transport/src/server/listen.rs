@@ -25,7 +25,7 @@ use crate::handshake::{
 };
 #[cfg(feature = "tls")]
 use crate::tls::{PeerCertificates, ServerTls, TlsStream};
-use crate::ws::{self, NetStream, Role, WebSocket, compression};
+use crate::ws::{self, NetStream, Role, WebSocket};
 
 /// How long accepting rests when the system has no more file descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -157,8 +157,7 @@ impl<P: Protocol> Server<P> {
 /// What an upgrade request is answered with.
 pub(super) struct Answered<P> {
     protocol: P,
-    agreed: compression::Agreed,
-    extended: ws::AgreedExtensions,
+    agreed: ws::Agreed,
     forwarded: Forwarded,
 }
 
@@ -185,12 +184,12 @@ impl<P: Protocol> Inner<P> {
             )
         })?;
         let selected = Some(protocol.name()).filter(|name| !name.is_empty());
-        let agreed = compression::agree(&mut upgrade, request, self.config.deflate)?;
-        let extended = upgrade.extend(&self.config.extensions, request)?;
+        let (deflate, extensions) = (self.config.deflate, &self.config.extensions);
+        let agreed = ws::Agreed::by_server(&mut upgrade, request, deflate, extensions)?;
         let response = upgrade
             .response(selected, &HeaderMap::new())
             .map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-        Ok((response, Answered { protocol, agreed, extended, forwarded }))
+        Ok((response, Answered { protocol, agreed, forwarded }))
     }
 
     /// Runs an upgraded connection to its end.
@@ -198,7 +197,7 @@ impl<P: Protocol> Inner<P> {
         self: &Arc<Self>,
         io: T,
         leftover: BytesMut,
-        Answered { protocol, agreed, extended, forwarded }: Answered<P>,
+        Answered { protocol, agreed, forwarded }: Answered<P>,
         mut request: Request<()>,
         clock: Clock,
     ) where
@@ -212,8 +211,7 @@ impl<P: Protocol> Inner<P> {
             .control_rate(config.control_rate)
             .close_timeout(config.close_timeout);
         let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, socket_config);
-        compression::apply(&mut socket, agreed);
-        socket.set_extensions(extended);
+        socket.agree(agreed);
         let session = Session::server(protocol.has_greeting(), config.auth_timeout, config.session);
         let link = Link::new(protocol, session, config.queue, clock);
         let peer_addr = forwarded.addr;

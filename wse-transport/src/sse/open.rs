@@ -101,19 +101,17 @@ where
 ///
 /// ```no_run
 /// # #[cfg(feature = "hyper")]
-/// # fn example(request: http::Request<()>) -> http::Response<wse_transport::sse::EventBody> {
+/// # fn example(request: http::Request<()>)
+/// #     -> Result<http::Response<wse_transport::sse::EventBody>, wse_transport::handshake::Rejection> {
 /// use wse_transport::sse::{self, Config};
-/// # let not_found = || unimplemented!();
 ///
-/// let Ok((stream, response)) = sse::response(&request, &Config::default()) else {
-///     return not_found(); // or Rejection::to_response
-/// };
+/// let (stream, response) = sse::response(&request, &Config::default())?; // or Rejection::to_response
 /// tokio::spawn(async move {
 ///     while stream.send("tick").await.is_ok() {
 ///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
 ///     }
 /// });
-/// response // axum: response.map(axum::body::Body::new)
+/// Ok(response) // axum: response.map(axum::body::Body::new)
 /// # }
 /// ```
 ///

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::config::Config;
-use crate::handshake::{OriginPolicy, Rejection, list_has, single};
+use crate::handshake::{OriginPolicy, Rejection, list_has, no_body, single};
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -111,12 +111,7 @@ pub(super) fn check_http<B>(request: &Request<B>) -> Result<(), Rejection> {
     if host.is_none_or(str::is_empty) && request.version() != Version::HTTP_10 {
         return Err(bad("Host is missing"));
     }
-    let length = single(headers, header::CONTENT_LENGTH)
-        .map_err(|()| bad("Content-Length is malformed or repeated"))?;
-    if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|it| it != "0") {
-        return Err(bad("request must not have a body"));
-    }
-    Ok(())
+    no_body(headers)
 }
 
 /// Whether an item of `Accept` is for events: with `q=0` it would be against them (RFC 9110 §12.4.2).

@@ -12,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{HttpStream, Upgrading, check, take};
 use crate::handshake::{Forwarded, OriginPolicy, Rejection, TrustedProxies, Upgrade};
-use crate::ws::{Config, Extension, WebSocket, compression};
+use crate::ws::{Agreed, Config, Extension, WebSocket, compression};
 
 /// A request that asks for a WebSocket, before it is answered. Drop it and answer anything else to
 /// refuse.
@@ -188,14 +188,13 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
             return Err(no_common_subprotocol(spoken));
         }
         let wanted = compression::wanted(&self.config);
-        let agreed = compression::agree(&mut self.upgrade, &self.request, wanted)?;
-        let extended = self.upgrade.extend(&self.extensions, &self.request)?;
+        let agreed = Agreed::by_server(&mut self.upgrade, &self.request, wanted, &self.extensions)?;
         let response = self.upgrade.response(selected.as_deref(), &self.headers);
         let response = response.map_err(|error| {
             tracing::error!(%error, "no answer to a websocket request");
             Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, "this server cannot answer")
         })?;
-        let upgrading = Upgrading::new(self.upgrading, self.config, agreed, extended);
+        let upgrading = Upgrading::new(self.upgrading, self.config, agreed);
         Ok((response.map(|()| Bytes::new().into()), upgrading))
     }
 }

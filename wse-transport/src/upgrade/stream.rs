@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use crate::handshake::HandshakeError;
-use crate::ws::{AgreedExtensions, Config, Role, WebSocket, compression};
+use crate::ws::{Agreed, Config, Role, WebSocket};
 
 /// What hyper hands over: a connection of HTTP/1.1, or one stream of HTTP/2.
 #[derive(Debug)]
@@ -90,17 +90,11 @@ impl AsyncWrite for HttpStream {
 pub struct Upgrading(BoxFuture<'static, Result<WebSocket<HttpStream>, HandshakeError>>);
 
 impl Upgrading {
-    pub(super) fn new(
-        upgrading: OnUpgrade,
-        config: Config,
-        agreed: compression::Agreed,
-        extended: AgreedExtensions,
-    ) -> Self {
+    pub(super) fn new(upgrading: OnUpgrade, config: Config, agreed: Agreed) -> Self {
         Self(Box::pin(async move {
             let io = HttpStream::open(upgrading, config.handshake_timeout).await?;
             let mut socket = WebSocket::new(io, Role::Server, config);
-            compression::apply(&mut socket, agreed);
-            socket.set_extensions(extended);
+            socket.agree(agreed);
             Ok(socket)
         }))
     }

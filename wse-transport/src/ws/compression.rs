@@ -1,23 +1,23 @@
-//! The way of compression from the settings through the opening handshake to the WebSocket.
+//! The way of compression from the settings through the opening handshake to the codec; see
+//! [`Agreed`](super::agreed::Agreed) for all of it.
 
 use http::{Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Codec, Config, Deflate, DeflateAgreement, WebSocket};
+use super::{Codec, Config, Deflate, DeflateAgreement};
 use crate::handshake::{ClientRequest, Rejection, ResponseError, Upgrade};
 
 /// What the settings say.
 pub(crate) type Wanted = Option<Deflate>;
 
 /// What both sides agreed upon.
-pub(crate) type Agreed = Option<(Deflate, DeflateAgreement)>;
+pub(super) type Agreed = Option<(Deflate, DeflateAgreement)>;
 
 pub(crate) const fn wanted(config: &Config) -> Wanted {
     config.deflate
 }
 
 /// The server's side of the handshake.
-pub(crate) fn agree<B>(
+pub(super) fn agree<B>(
     upgrade: &mut Upgrade,
     request: &Request<B>,
     wanted: Wanted,
@@ -34,23 +34,14 @@ pub(crate) fn offer(request: ClientRequest, wanted: Wanted) -> ClientRequest {
 }
 
 /// The second half of the client's side.
-pub(crate) fn agreed(
+pub(super) fn agreed(
     request: &ClientRequest,
     response: &Response<()>,
 ) -> Result<Agreed, ResponseError> {
     request.agreed(response)
 }
 
-pub(crate) fn apply<T>(socket: &mut WebSocket<T>, agreed: Agreed)
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    if let Some((deflate, agreed)) = agreed {
-        socket.set_deflate(deflate, agreed);
-    }
-}
-
-pub(crate) fn apply_to(codec: &mut Codec, agreed: Agreed) {
+pub(super) fn apply(codec: &mut Codec, agreed: Agreed) {
     if let Some((deflate, agreed)) = agreed {
         codec.set_deflate(deflate, agreed);
     }

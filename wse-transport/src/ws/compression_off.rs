@@ -4,18 +4,18 @@ use std::convert::Infallible;
 
 use http::{Request, Response};
 
-use super::{Codec, Config, WebSocket};
+use super::{Codec, Config};
 use crate::handshake::{ClientRequest, Rejection, ResponseError, Upgrade};
 
 pub(crate) type Wanted = Option<Infallible>;
 
-pub(crate) type Agreed = Option<Infallible>;
+pub(super) type Agreed = Option<Infallible>;
 
 pub(crate) const fn wanted(_: &Config) -> Wanted {
     None
 }
 
-pub(crate) fn agree<B>(_: &mut Upgrade, _: &Request<B>, _: Wanted) -> Result<Agreed, Rejection> {
+pub(super) fn agree<B>(_: &mut Upgrade, _: &Request<B>, _: Wanted) -> Result<Agreed, Rejection> {
     Ok(None)
 }
 
@@ -23,10 +23,8 @@ pub(crate) fn offer(request: ClientRequest, _: Wanted) -> ClientRequest {
     request
 }
 
-pub(crate) fn agreed(_: &ClientRequest, _: &Response<()>) -> Result<Agreed, ResponseError> {
+pub(super) fn agreed(_: &ClientRequest, _: &Response<()>) -> Result<Agreed, ResponseError> {
     Ok(None)
 }
 
-pub(crate) fn apply<T>(_: &mut WebSocket<T>, _: Agreed) {}
-
-pub(crate) fn apply_to(_: &mut Codec, _: Agreed) {}
+pub(super) fn apply(_: &mut Codec, _: Agreed) {}

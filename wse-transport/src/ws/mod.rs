@@ -17,6 +17,7 @@
 //! [`accept`] and [`connect`] do the opening handshake, whose parts are in
 //! [`handshake`](crate::handshake).
 
+mod agreed;
 #[cfg(feature = "deflate")]
 mod agreement;
 mod buffers;
@@ -54,6 +55,7 @@ mod wakers;
 mod websocket;
 
 pub use crate::handshake::is_websocket;
+pub(crate) use agreed::Agreed;
 #[cfg(feature = "deflate")]
 pub use agreement::{Deflate, DeflateAgreement};
 pub use byte_stream::ByteStream;

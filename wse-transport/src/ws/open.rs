@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use super::{
+    agreed::Agreed,
     codec::Role,
-    compression::{agree, agreed, apply, offer, wanted},
+    compression::{offer, wanted},
     config::Config,
     dial::Dial,
     extension::Extension,
@@ -84,9 +85,9 @@ where
         let answer = match read_request(&mut io, &HeadLimits::default()).await {
             Ok((request, leftover)) => Upgrade::from_request(&request).and_then(|mut upgrade| {
                 let selected = decide(&upgrade, &request)?;
-                let agreed = agree(&mut upgrade, &request, wanted(&config))?;
-                let extended = upgrade.extend(extensions, &request)?;
-                Ok((upgrade, selected, (agreed, extended), request, leftover))
+                let wanted = wanted(&config);
+                let agreed = Agreed::by_server(&mut upgrade, &request, wanted, extensions)?;
+                Ok((upgrade, selected, agreed, request, leftover))
             }),
             Err(HandshakeError::Rejected(rejection)) => Err(rejection),
             Err(error) => return Err(error),
@@ -103,12 +104,11 @@ where
             }
         }
     };
-    let ((agreed, extended), request, leftover) = timeout(config.handshake_timeout, handshake)
+    let (agreed, request, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, config);
-    apply(&mut socket, agreed);
-    socket.set_extensions(extended);
+    socket.agree(agreed);
     Ok((socket, request))
 }
 
@@ -170,10 +170,9 @@ pub async fn connect_dial(
         .await
         .map_err(|_| HandshakeError::Timeout)??;
     let Reached { io, response, leftover, .. } = reached;
-    let (agreed, extended) = (agreed(&request, &response)?, request.extended(&response)?);
+    let agreed = Agreed::by_client(&request, &response)?;
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
-    apply(&mut socket, agreed);
-    socket.set_extensions(extended);
+    socket.agree(agreed);
     Ok((socket, response))
 }
 

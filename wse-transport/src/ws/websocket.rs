@@ -10,6 +10,7 @@ use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    agreed::Agreed,
     byte_stream::ByteStream,
     close::CloseFrame,
     closing::{Closing, ClosingEvent},
@@ -156,6 +157,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     /// Changes the limits, from the next frame on: a server raises them once it knows its peer.
     pub fn set_limits(&mut self, limits: Limits) {
         self.link.framed.codec_mut().set_limits(limits);
+    }
+
+    /// Sets up what the opening handshake has agreed upon.
+    pub(crate) fn agree(&mut self, agreed: Agreed) {
+        agreed.apply(self.link.framed.codec_mut());
     }
 
     /// Lets extensions see the frames from now on, as agreed upon in an opening handshake that was done

@@ -5,10 +5,9 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::drafts::Hixie;
 use crate::ws::{
+    agreed::Agreed,
     codec::{Codec, Role},
-    compression::{Agreed, apply_to},
     error::Error,
-    extension::AgreedExtensions,
     frame::Frame,
 };
 
@@ -55,10 +54,9 @@ impl Framing {
     }
 
     /// Compresses and extends as was agreed upon; in hixie nothing can be.
-    pub(super) fn agree(&mut self, agreed: Agreed, extended: AgreedExtensions) {
+    pub(super) fn agree(&mut self, agreed: Agreed) {
         if let Self::Rfc(codec) = self {
-            apply_to(codec, agreed);
-            codec.set_extensions(extended);
+            agreed.apply(codec);
         }
     }
 

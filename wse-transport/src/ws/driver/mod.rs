@@ -179,7 +179,8 @@ impl Driver {
         }
     }
 
-    /// Where to append what was read. Once the connection cannot go on, it is thrown away.
+    /// Where to append what was read. While a request waits for [`start`](Self::start), at most the
+    /// handshake's timeout, all that comes is kept: read no more than you want to hold. Once the connection cannot go on, it is thrown away.
     pub const fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }

@@ -16,7 +16,8 @@ use crate::{
         encode_request, encode_response, parse_request, parse_response,
     },
     ws::{
-        compression::{agree, agreed, offer, wanted},
+        agreed::Agreed,
+        compression::{offer, wanted},
         error::UsageError,
         stream::random_key,
     },
@@ -140,8 +141,8 @@ impl Driver {
         }
         let offered = upgrade.subprotocols();
         let selected = self.options.protocols.iter().find(|name| offered.contains(name)).cloned();
-        let agreed = agree(&mut upgrade, asked, wanted(&self.options.config))?;
-        let extended = upgrade.extend(&self.extensions, asked)?;
+        let wanted = wanted(&self.options.config);
+        let agreed = Agreed::by_server(&mut upgrade, asked, wanted, &self.extensions)?;
         let response = upgrade.response(selected.as_deref(), &self.headers).map_err(|_| {
             // Headers and subprotocols have been checked.
             Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, "cannot answer")
@@ -149,7 +150,7 @@ impl Driver {
         self.output.extend_from_slice(&encode_response(&response, ""));
         self.response = Some(response);
         self.protocol = selected;
-        self.framing.agree(agreed, extended);
+        self.framing.agree(agreed);
         self.open();
         Ok(())
     }
@@ -244,12 +245,12 @@ impl Driver {
                             return Err(HandshakeError::Refused(Box::new(refusal)));
                         }
                         let selected = request.verify(*key, response)?;
-                        Ok((selected, agreed(request, response)?, request.extended(response)?))
+                        Ok((selected, Agreed::by_client(request, response)?))
                     });
                 match checked {
-                    Ok((selected, agreed, extended)) => {
+                    Ok((selected, agreed)) => {
                         self.protocol = selected;
-                        self.framing.agree(agreed, extended);
+                        self.framing.agree(agreed);
                         self.open();
                     }
                     Err(error) => self.fail_opening(error),
