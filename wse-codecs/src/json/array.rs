@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
 
 use super::{
-    Json, scan,
+    Json,
+    scan::{self, Usual},
     text::{put_integer, put_string},
 };
 use crate::part::part;
@@ -80,16 +81,35 @@ impl Protocol for JsonArray {
     fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
         let text = std::str::from_utf8(&message)
             .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
+        let Some(Usual { kind, payload, stamp }) = scan::usual(text) else {
+            return self.unusual(&message, text);
+        };
+        let name =
+            |range: Range<usize>| Text::slice_of(&message, text.get(range).unwrap_or_default());
+        let (kind, stamp) = (name(kind), stamp.map(|stamp| Stamp::Text(name(stamp))));
+        let head = Head::from_parts(self.internal_types(), kind, stamp, 0)?;
+        let payload = match &message[payload.clone()] {
+            b"null" => Bytes::new(),
+            _ => part(message, payload),
+        };
+        Ok(Envelope { head, payload })
+    }
+}
+
+impl JsonArray {
+    /// Takes a message apart that is not written as most are, or finds what is wrong with it.
+    #[cold]
+    fn unusual(self, message: &Bytes, text: &str) -> Result<Envelope, CodecError> {
         let [kind, payload, stamp, flags] = scan::elements(text)?;
         let element = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         let (kind, stamp) = (element(&kind), element(&stamp));
         let kind = match kind.as_bytes() {
-            [b'"', ..] => string(&message, kind, "the type")?,
+            [b'"', ..] => string(message, kind, "the type")?,
             b"null" => Text::EMPTY,
             _ => return Err(CodecError::shape("the type", "neither a string nor null")),
         };
         let stamp = match stamp.as_bytes() {
-            [b'"', ..] => Some(Stamp::Text(string(&message, stamp, "the stamp")?)),
+            [b'"', ..] => Some(Stamp::Text(string(message, stamp, "the stamp")?)),
             b"" | b"null" => None,
             _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
                 CodecError::shape("the stamp", "neither a string, an integer nor null")
@@ -100,7 +120,7 @@ impl Protocol for JsonArray {
         let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
         let payload = match element(&payload) {
             "" | "null" => Bytes::new(),
-            _ => part(message, payload),
+            _ => message.slice(payload),
         };
         Ok(Envelope { head, payload })
     }

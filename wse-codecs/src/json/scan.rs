@@ -78,6 +78,47 @@ pub(super) fn elements(text: &str) -> Result<[Range<usize>; 4], Flaw> {
     Ok(elements)
 }
 
+/// A message as peers write it: `["type",payload,null]` or `["type",payload,"stamp"]`, with space at most
+/// behind the commas, and without escapes in type and stamp.
+pub(super) struct Usual {
+    /// Without its quotes.
+    pub(super) kind: Range<usize>,
+    pub(super) payload: Range<usize>,
+    /// Without its quotes.
+    pub(super) stamp: Option<Range<usize>>,
+}
+
+/// The parts of a message that is written as usual. Others, and those that are wrong, are for [`elements`].
+#[inline]
+pub(super) fn usual(text: &str) -> Option<Usual> {
+    let bytes = text.as_bytes();
+    if !bytes.starts_with(b"[\"") {
+        return None;
+    }
+    let kind = 2..plain(bytes, 2);
+    if !bytes.get(kind.end..)?.starts_with(b"\",") {
+        return None;
+    }
+    let start = space(bytes, kind.end + 2);
+    let payload = start..value(bytes, start).ok()?;
+    if byte(bytes, payload.end) != b',' {
+        return None;
+    }
+    let start = space(bytes, payload.end + 1);
+    let stamp = match bytes.get(start..)? {
+        b"null]" => None,
+        [b'"', ..] => {
+            let stamp = start + 1..plain(bytes, start + 1);
+            if bytes.get(stamp.end..)? != b"\"]" {
+                return None;
+            }
+            Some(stamp)
+        }
+        _ => return None,
+    };
+    Some(Usual { kind, payload, stamp })
+}
+
 /// Where the value that starts at `at`, an element of the envelope, ends.
 fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
     // The innermost container is the lowest bit: 1 for an object, 0 for an array.
