@@ -63,14 +63,14 @@ pub struct ByteStream<T> {
 
 impl<T> ByteStream<T> {
     pub(super) fn new(mut socket: WebSocket<T>) -> Self {
-        socket.link.framed.codec_mut().set_streaming(true);
+        socket.link.codec.set_streaming(true);
         let closed = socket.parked.take().is_some();
         Self { socket, rest: Bytes::new(), closed }
     }
 
     /// The WebSocket inside. Bytes that have arrived and were not read are lost.
     pub fn into_inner(mut self) -> WebSocket<T> {
-        self.socket.link.framed.codec_mut().set_streaming(false);
+        self.socket.link.codec.set_streaming(false);
         self.socket
     }
 

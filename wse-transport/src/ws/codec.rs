@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
     deflate::PerMessage,
     error::{Error, ProtocolError, UsageError},
     extension::AgreedExtensions,
-    frame::{Frame, FrameHeader, MAX_CONTROL},
+    frame::{Frame, FrameHeader, MAX_CONTROL, length_and_mask},
     limits::Limits,
     mask::apply_mask,
     opcode::Opcode,
     room::Room,
-    utf8::Utf8Validator,
+    utf8::{InvalidUtf8, Utf8Validator},
 };
 
 /// How much of a compressed message is inflated at once where it is given out in pieces, in bytes: at most
@@ -229,13 +229,56 @@ impl Codec {
         Ok(len)
     }
 
-    /// Makes room for the next read, according to what is under way.
-    fn reserve(&mut self, src: &mut BytesMut) {
-        let missing = match self.reading {
+    /// What the frame under way lacks of its payload, in bytes; `None` between frames.
+    pub(super) fn missing(&self, src: &BytesMut) -> Option<usize> {
+        match self.reading {
             Reading::Header => None,
             Reading::Payload { len, .. } => Some(len - src.len()),
-        };
+        }
+    }
+
+    /// Makes room for the next read, according to what is under way.
+    pub(super) fn reserve(&mut self, src: &mut BytesMut) {
+        let missing = self.missing(src);
         self.room.reserve(src, missing);
+    }
+
+    /// Takes in a message that is whole, in one frame, and untouched by extensions: nearly all are.
+    /// `None` when it is anything else, or nothing to take in.
+    #[inline]
+    fn whole(&self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
+        let &[first, second, ref rest @ ..] = &src[..] else { return Ok(None) };
+        let opcode = match first {
+            0x81 => Opcode::Text,
+            0x82 => Opcode::Binary,
+            _ => return Ok(None),
+        };
+        let Some((len, mask, rest)) = length_and_mask(second, rest) else { return Ok(None) };
+        let minimal = match second & 0x7F {
+            126 => len > 125,
+            127 => false,
+            _ => true,
+        };
+        let max = self.limits.max_frame.min(self.limits.max_message) as u64;
+        let usual = minimal
+            && len <= max.min(rest.len() as u64)
+            && mask.is_some() == self.masks.is_none()
+            && self.limits.max_fragments > 0
+            && self.message.is_none()
+            && self.extensions.is_empty();
+        if !usual {
+            return Ok(None);
+        }
+        let (header, len) = (src.len() - rest.len(), len as usize);
+        let mut payload = src.split_to(header + len);
+        payload.advance(header);
+        if let Some(mask) = mask {
+            apply_mask(&mut payload, mask, 0);
+        }
+        if opcode == Opcode::Text && simdutf8::basic::from_utf8(&payload).is_err() {
+            return Err(ProtocolError::from(InvalidUtf8));
+        }
+        Ok(Some(Frame::new(opcode, payload)))
     }
 
     /// Lets the extensions undo what they did to a frame, and checks what is left.
@@ -271,14 +314,14 @@ impl Codec {
     }
 }
 
-impl Decoder for Codec {
-    type Item = Frame;
-    type Error = Error;
-
-    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
+impl Codec {
+    /// The next frame of `src`, if it is there.
+    pub(super) fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
         if let Reading::Header = self.reading {
+            if let Some(frame) = self.whole(src)? {
+                return Ok(Some(frame));
+            }
             let Some((header, consumed)) = FrameHeader::parse(src)? else {
-                self.reserve(src);
                 return Ok(None);
             };
             let len = self.admit(&header)?;
@@ -297,7 +340,6 @@ impl Decoder for Codec {
             }
             *checked = end;
             if end < *len {
-                self.reserve(src);
                 return Ok(None);
             }
             let FrameHeader { fin, rsv1, rsv2, rsv3, opcode, .. } = *header;
@@ -335,7 +377,6 @@ impl Decoder for Codec {
         let complete = here == *len;
         let piece = streaming && here > 0 && !header.opcode.is_control();
         if !complete && !piece {
-            self.reserve(src);
             return Ok(None);
         }
 
@@ -355,7 +396,6 @@ impl Decoder for Codec {
             }
             // Bytes that inflate to nothing yet make no piece.
             if payload.is_empty() {
-                self.reserve(src);
                 return Ok(None);
             }
             header.opcode = Opcode::Continuation;
@@ -365,6 +405,7 @@ impl Decoder for Codec {
         let header = *header;
         self.reading = Reading::Header;
         self.begun = false;
+        self.room.arrived(here);
         if !header.opcode.is_control()
             && header.fin
             && let Some(Fragments { text: Some(text), .. }) = self.message.take()
@@ -379,6 +420,19 @@ impl Decoder for Codec {
             opcode: header.opcode,
             payload,
         }))
+    }
+}
+
+impl Decoder for Codec {
+    type Item = Frame;
+    type Error = Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        let frame = self.next_frame(src)?;
+        if frame.is_none() {
+            self.reserve(src);
+        }
+        Ok(frame)
     }
 
     /// A connection that is cut within a frame simply ends: whoever reads reports 1006.
@@ -395,7 +449,23 @@ impl Encoder<Frame> for Codec {
     /// # Errors
     ///
     /// [`UsageError`] for a control frame that is fragmented or too long; nothing is written then.
-    fn encode(&mut self, mut frame: Frame, dst: &mut BytesMut) -> Result<(), Error> {
+    fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> Result<(), Error> {
+        let (header, payload) = self.prepare(frame)?;
+        dst.reserve(header.encoded_len() + payload.len());
+        header.encode(dst);
+        let start = dst.len();
+        dst.put_slice(&payload);
+        if let Some(mask) = header.mask {
+            apply_mask(&mut dst[start..], mask, 0);
+        }
+        Ok(())
+    }
+}
+
+impl Codec {
+    /// What is to be sent for a frame: compressed, extended and checked, and yet to be masked.
+    #[inline]
+    pub(super) fn prepare(&mut self, mut frame: Frame) -> Result<(FrameHeader, Bytes), Error> {
         if frame.opcode.is_control() && !frame.fin {
             return Err(UsageError::ControlFragmented.into());
         }
@@ -408,20 +478,13 @@ impl Encoder<Frame> for Codec {
             frame.rsv1 = true;
             frame.payload = compressed.into();
         }
-        let frame = self.extensions.encode(frame);
+        if !self.extensions.is_empty() {
+            frame = self.extensions.encode(frame);
+        }
         if frame.opcode.is_control() && frame.payload.len() > MAX_CONTROL {
             return Err(UsageError::ControlTooLong.into());
         }
-        let mask = self.masks.as_mut().map(|next| next());
-        let header = frame.header(mask);
-        dst.reserve(header.encoded_len() + frame.payload.len());
-        header.encode(dst);
-        let start = dst.len();
-        dst.put_slice(&frame.payload);
-        if let Some(mask) = mask {
-            apply_mask(&mut dst[start..], mask, 0);
-        }
-        Ok(())
+        Ok((frame.header(self.masks.as_mut().map(|next| next())), frame.payload))
     }
 }
 

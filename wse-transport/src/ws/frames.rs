@@ -62,14 +62,14 @@ pub struct Frames<'a, T> {
 
 impl<'a, T> Frames<'a, T> {
     pub(super) fn new(socket: &'a mut WebSocket<T>) -> Self {
-        socket.link.framed.codec_mut().set_streaming(true);
+        socket.link.codec.set_streaming(true);
         Self { socket }
     }
 }
 
 impl<T> Drop for Frames<'_, T> {
     fn drop(&mut self) {
-        self.socket.link.framed.codec_mut().set_streaming(false);
+        self.socket.link.codec.set_streaming(false);
     }
 }
 

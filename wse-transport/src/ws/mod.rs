@@ -44,6 +44,7 @@ mod message;
 mod net;
 mod opcode;
 mod open;
+mod outgoing;
 mod race;
 mod raw;
 mod reach;

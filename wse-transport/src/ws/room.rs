@@ -2,6 +2,8 @@
 
 use bytes::BytesMut;
 
+use super::frame::FrameHeader;
+
 /// How much is asked of the transport at once to begin with, in bytes. It doubles, up to
 /// [`READ_AHEAD`], while reads fill the buffer, and halves when [`PATIENCE`] of them have left
 /// most of it empty.
@@ -14,8 +16,8 @@ const PATIENCE: u8 = 16;
 const READ_MIN: usize = 2 * 1024;
 
 /// How far memory may be reserved ahead of the payload that really arrived, in bytes. Beyond it,
-/// as much again as has arrived: a declared length alone costs its sender 8 bytes and us no more
-/// than this.
+/// as much again as has arrived, or as much as the peer has sent in one frame before: a declared length
+/// alone costs its sender 8 bytes and us no more than this.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// What the reads of a connection have shown.
@@ -27,15 +29,22 @@ pub(super) struct Room {
     small_reads: u8,
     /// Whether the read buffer has a size that is right no more.
     renew: bool,
+    /// The largest payload that has arrived whole, in bytes.
+    proven: usize,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { chunk: READ_CHUNK, small_reads: 0, renew: false }
+        Self { chunk: READ_CHUNK, small_reads: 0, renew: false, proven: 0 }
     }
 }
 
 impl Room {
+    /// The payload of a frame has arrived whole.
+    pub(super) fn arrived(&mut self, len: usize) {
+        self.proven = self.proven.max(len);
+    }
+
     /// Makes room for the next read. `missing` is what the frame under way lacks of its payload, in
     /// bytes; `None` between frames.
     pub(super) fn reserve(&mut self, src: &mut BytesMut, missing: Option<usize>) {
@@ -65,16 +74,21 @@ impl Room {
             None if room < READ_MIN => {
                 src.reserve(self.chunk.saturating_sub(src.len()).max(READ_MIN));
             }
-            Some(missing) if room < missing.min(READ_MIN) => {
-                let ahead = missing.min(READ_AHEAD.max(src.len()));
-                if src.len() + ahead > READ_AHEAD {
-                    self.chunk = READ_CHUNK;
-                    self.renew = true;
+            Some(missing) => {
+                let ahead = missing.min(READ_AHEAD.max(src.len()).max(self.proven));
+                // What is expected to come is given its place before it has to be moved there.
+                if room < if self.proven > READ_AHEAD { ahead } else { ahead.min(READ_MIN) } {
+                    if src.len() + ahead > READ_AHEAD {
+                        self.chunk = READ_CHUNK;
+                        self.renew = true;
+                    }
+                    // Of the next frame, what comes with the same read: of a long one no more than the header,
+                    // since that has to be moved.
+                    let next = if ahead == missing { FrameHeader::MAX_LEN } else { 0 };
+                    src.reserve((ahead + next).max(self.chunk));
                 }
-                // Room for the next frame too, so that it comes with the same read.
-                src.reserve(ahead.max(self.chunk));
             }
-            None | Some(_) => {}
+            None => {}
         }
     }
 }

@@ -3,21 +3,19 @@
 use std::{
     future::Future,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::BytesMut;
-use futures::{Sink, Stream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
 };
-use tokio_util::codec::{Framed, FramedParts};
 
 use super::{
-    buffers::{lend, take_back},
+    buffers::{SIZE, lend, take_back},
     close::{CloseCode, CloseFrame},
     closing::{Closing, ClosingEvent},
     codec::{Codec, Role},
@@ -26,6 +24,7 @@ use super::{
     error::{Error, ProtocolError, UsageError},
     frame::Frame,
     message::Message,
+    outgoing::Outgoing,
 };
 
 /// Both directions of one connection; [`WebSocket`](super::WebSocket) is its public face.
@@ -33,7 +32,12 @@ use super::{
 /// Every poll function must be given a waker that wakes whoever polls any other of them.
 #[derive(Debug)]
 pub(super) struct Link<T> {
-    pub(super) framed: Framed<T, Codec>,
+    pub(super) io: T,
+    pub(super) codec: Codec,
+    pub(super) read: BytesMut,
+    pub(super) out: Outgoing,
+    /// With so many bytes queued, sending waits for the transport.
+    boundary: usize,
     engine: Engine,
     close_timeout: Duration,
     /// What the time of the engine is counted from.
@@ -50,14 +54,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             Role::Server => Codec::server(config.limits),
             Role::Client => Codec::client(config.limits, random_mask),
         };
-        let mut parts = FramedParts::new::<Frame>(io, codec);
-        parts.read_buf = leftover;
-        let mut framed = Framed::from_parts(parts);
-        framed.set_backpressure_boundary(config.write_buffer);
-        take_back(framed.read_buffer_mut());
-        take_back(framed.write_buffer_mut());
+        let out = Outgoing::new(io.is_write_vectored());
         Self {
-            framed,
+            io,
+            codec,
+            read: leftover,
+            out,
+            boundary: config.write_buffer,
             engine: Engine::new(role, config.control_rate),
             close_timeout: config.close_timeout,
             epoch: Instant::now(),
@@ -162,21 +165,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    /// The next frame. While there is none, and none has begun, the connection has no read buffer.
+    /// The next frame. While there is none, the connection has no more of a read buffer than has arrived.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
-        lend(self.framed.read_buffer_mut());
-        let polled = Pin::new(&mut self.framed).poll_next(cx);
-        if polled.is_pending() {
-            take_back(self.framed.read_buffer_mut());
+        loop {
+            if let Some(frame) = self.codec.next_frame(&mut self.read).transpose() {
+                return Poll::Ready(Some(frame));
+            }
+            match self.codec.missing(&self.read).unwrap_or_default() {
+                // A buffer of its own, so that it does not have to be moved.
+                missing if missing > SIZE / 2 => self.codec.reserve(&mut self.read),
+                missing => lend(&mut self.read, missing),
+            }
+            match pin!(self.io.read_buf(&mut self.read)).poll(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(None),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Pending => {
+                    take_back(&mut self.read);
+                    return Poll::Pending;
+                }
+            }
         }
-        polled
     }
 
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.closing().is_open() {
             return Poll::Ready(Err(UsageError::Closed.into()));
         }
-        if self.framed.write_buffer().len() >= self.framed.backpressure_boundary() {
+        if self.out.len() >= self.boundary {
             return self.poll_write(cx);
         }
         Poll::Ready(Ok(()))
@@ -203,8 +219,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     fn start_frame(&mut self, frame: Frame) -> Result<(), Error> {
-        lend(self.framed.write_buffer_mut());
-        Pin::new(&mut self.framed).start_send(frame)
+        let (header, payload) = self.codec.prepare(frame)?;
+        self.out.push(header, payload);
+        Ok(())
     }
 
     /// Flushes for a caller, who must not wait for longer than the closing handshake may take.
@@ -212,7 +229,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if self.poll_deadline(cx).is_ready() {
             self.advance(ClosingEvent::Timeout, None);
         }
-        if self.closing() == Closing::Ended && !self.framed.write_buffer().is_empty() {
+        if self.closing() == Closing::Ended && self.out.len() > 0 {
             return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()));
         }
         self.poll_write(cx)
@@ -221,9 +238,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// Writes all that is queued, and then the pong that waited for it.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
-            ready!(Sink::<Frame>::poll_flush(Pin::new(&mut self.framed), cx))?;
+            ready!(self.out.poll_flush(&mut self.io, cx))?;
             self.urgent = false;
-            take_back(self.framed.write_buffer_mut());
             if !self.engine.has_control() {
                 return Poll::Ready(Ok(()));
             }
@@ -259,7 +275,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_write(cx))?;
         if self.engine.shuts_down() {
-            ready!(Pin::new(self.framed.get_mut()).poll_shutdown(cx))?;
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
         }
         Poll::Ready(Ok(()))
     }
@@ -269,7 +285,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let mut space = [0; 4096];
         for _ in 0..16 {
             let mut buf = ReadBuf::new(&mut space);
-            match ready!(Pin::new(self.framed.get_mut()).poll_read(cx, &mut buf)) {
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
                 Ok(()) if !buf.filled().is_empty() => {}
                 Ok(()) | Err(_) => return Poll::Ready(()),
             }
@@ -317,9 +333,8 @@ mod tests {
             client.next().await.unwrap().unwrap();
             for socket in [&mut client, &mut server] {
                 assert!(futures::poll!(socket.next()).is_pending());
-                let framed = &mut socket.link.framed;
-                assert_eq!(framed.read_buffer_mut().capacity(), 0, "read, after {len}");
-                assert_eq!(framed.write_buffer_mut().capacity(), 0, "write, after {len}");
+                assert_eq!(socket.link.read.capacity(), 0, "read, after {len}");
+                assert_eq!(socket.link.out.capacity(), 0, "write, after {len}");
             }
         }
     }

@@ -56,7 +56,8 @@ use super::{
 /// # Memory
 ///
 /// While nothing is under way a connection has no buffers: they belong to the thread. A payload that you
-/// keep keeps the buffer that it was read into, of 8 KiB or more: copy what you store.
+/// keep keeps the buffer that it was read into, of 128 KiB or more: copy what you store. A payload of more
+/// than 4 KiB is not copied when it is sent: it is held until it is written.
 ///
 /// # Closing
 ///
@@ -146,35 +147,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
 
     /// Bytes that are queued and not yet written to the transport.
     pub fn queued(&self) -> usize {
-        self.link.framed.write_buffer().len()
+        self.link.out.len()
     }
 
     /// The limits in force.
     pub fn limits(&self) -> Limits {
-        self.link.framed.codec().limits()
+        self.link.codec.limits()
     }
 
     /// Changes the limits, from the next frame on: a server raises them once it knows its peer.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.link.framed.codec_mut().set_limits(limits);
+        self.link.codec.set_limits(limits);
     }
 
     /// Sets up what the opening handshake has agreed upon.
     pub(crate) fn agree(&mut self, agreed: Agreed) {
-        agreed.apply(self.link.framed.codec_mut());
+        agreed.apply(&mut self.link.codec);
     }
 
     /// Lets extensions see the frames from now on, as agreed upon in an opening handshake that was done
     /// elsewhere: to be called before anything is sent or received.
     pub fn set_extensions(&mut self, extensions: AgreedExtensions) {
-        self.link.framed.codec_mut().set_extensions(extensions);
+        self.link.codec.set_extensions(extensions);
     }
 
     /// Compresses and inflates from now on, as agreed upon in an opening handshake that was done
     /// elsewhere: to be called before anything is sent or received.
     #[cfg(feature = "deflate")]
     pub fn set_deflate(&mut self, deflate: super::Deflate, agreed: super::DeflateAgreement) {
-        self.link.framed.codec_mut().set_deflate(deflate, agreed);
+        self.link.codec.set_deflate(deflate, agreed);
     }
 
     /// Whether messages are compressed that are queued from now on, if compression was agreed
@@ -182,18 +183,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     /// Default: yes.
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, enabled: bool) {
-        self.link.framed.codec_mut().compress(enabled);
+        self.link.codec.compress(enabled);
     }
 
     /// The transport, for its addresses or options.
     pub fn get_ref(&self) -> &T {
-        self.link.framed.get_ref()
+        &self.link.io
     }
 
     /// Takes the WebSocket apart. Of a message that has partly arrived, the part is lost.
     pub fn into_parts(self) -> Parts<T> {
-        let parts = self.link.framed.into_parts();
-        Parts { io: parts.io, read_buf: parts.read_buf, write_buf: parts.write_buf }
+        let Link { io, read, out, .. } = self.link;
+        Parts { io, read_buf: read, write_buf: out.into_bytes() }
     }
 
     /// Polls the link with a waker for both halves, and wakes both if the handshake moved on.
