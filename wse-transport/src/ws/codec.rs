@@ -14,7 +14,7 @@ use super::{
     mask::apply_mask,
     opcode::Opcode,
     room::Room,
-    utf8::{InvalidUtf8, Utf8Validator},
+    utf8::Utf8Validator,
 };
 
 /// How much of a compressed message is inflated at once where it is given out in pieces, in bytes: at most
@@ -243,20 +243,21 @@ impl Codec {
         self.room.reserve(src, missing);
     }
 
-    /// Takes in a message that is whole, in one frame, and untouched by extensions: nearly all are.
-    /// `None` when it is anything else, or nothing to take in.
+    /// The next message, if it is there in one whole frame that breaks no rule and no extension has touched:
+    /// nearly all are so. Anything else is left as it is, for [`next_frame`](Self::next_frame).
     #[inline]
-    fn whole(&self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
-        let &[first, second, ref rest @ ..] = &src[..] else { return Ok(None) };
+    pub(super) fn next_whole(&mut self, src: &mut BytesMut) -> Option<(Opcode, Bytes)> {
+        let &[first, second, ref rest @ ..] = &src[..] else { return None };
+        // FIN alone, and the opcode.
         let opcode = match first {
             0x81 => Opcode::Text,
             0x82 => Opcode::Binary,
-            _ => return Ok(None),
+            _ => return None,
         };
-        let Some((len, mask, rest)) = length_and_mask(second, rest) else { return Ok(None) };
+        let (len, mask, rest) = length_and_mask(second, rest)?;
         let minimal = match second & 0x7F {
             126 => len > 125,
-            127 => false,
+            127 => return None,
             _ => true,
         };
         let max = self.limits.max_frame.min(self.limits.max_message) as u64;
@@ -264,22 +265,24 @@ impl Codec {
             && len <= max.min(rest.len() as u64)
             && mask.is_some() == self.masks.is_none()
             && self.limits.max_fragments > 0
-            && self.message.is_none()
+            && self.is_idle()
             && self.extensions.is_empty();
         if !usual {
-            return Ok(None);
+            return None;
         }
         let (header, len) = (src.len() - rest.len(), len as usize);
-        let mut payload = src.split_to(header + len);
-        payload.advance(header);
+        let payload = &mut src[header..header + len];
         if let Some(mask) = mask {
-            apply_mask(&mut payload, mask, 0);
+            apply_mask(payload, mask, 0);
         }
-        if opcode == Opcode::Text && simdutf8::basic::from_utf8(&payload).is_err() {
-            return Err(ProtocolError::from(InvalidUtf8));
+        if opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
+            apply_mask(payload, mask.unwrap_or_default(), 0);
+            return None;
         }
-        Ok(Some(Frame::new(opcode, payload)))
+        src.advance(header);
+        Some((opcode, src.split_to(len).freeze()))
     }
+
 
     /// Lets the extensions undo what they did to a frame, and checks what is left.
     fn extended(&mut self, frame: Frame) -> Result<Frame, Error> {
@@ -318,8 +321,8 @@ impl Codec {
     /// The next frame of `src`, if it is there.
     pub(super) fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
         if let Reading::Header = self.reading {
-            if let Some(frame) = self.whole(src)? {
-                return Ok(Some(frame));
+            if let Some((opcode, payload)) = self.next_whole(src) {
+                return Ok(Some(Frame::new(opcode, payload)));
             }
             let Some((header, consumed)) = FrameHeader::parse(src)? else {
                 return Ok(None);

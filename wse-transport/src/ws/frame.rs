@@ -99,16 +99,15 @@ impl FrameHeader {
     }
 
     /// Appends the header to `out`, the length in as few bytes as it needs.
+    #[inline]
     pub fn encode(&self, out: &mut BytesMut) {
         let bit = |set: bool, bit: u8| if set { bit } else { 0 };
-        out.put_u8(
-            bit(self.fin, 0x80)
-                | bit(self.rsv1, 0x40)
-                | bit(self.rsv2, 0x20)
-                | bit(self.rsv3, 0x10)
-                | self.opcode.bits(),
-        );
-        put_length_and_mask(self.payload_len, self.mask, out);
+        let first = bit(self.fin, 0x80)
+            | bit(self.rsv1, 0x40)
+            | bit(self.rsv2, 0x20)
+            | bit(self.rsv3, 0x10)
+            | self.opcode.bits();
+        put_head(first, self.payload_len, self.mask, out);
     }
 }
 
@@ -137,18 +136,18 @@ pub(super) fn length_and_mask(second: u8, rest: &[u8]) -> Option<(u64, Option<Ma
     Some((len, Some(*key), rest))
 }
 
-/// Writes the second byte of a frame and what follows it, the length in as few bytes as it needs.
+/// Writes what stands before the payload, its first byte given, and the length in as few bytes as it needs.
 #[inline]
-pub(super) fn put_length_and_mask(len: u64, key: Option<MaskingKey>, out: &mut BytesMut) {
+pub(super) fn put_head(first: u8, len: u64, key: Option<MaskingKey>, out: &mut BytesMut) {
     let mask = if key.is_some() { 0x80 } else { 0 };
     match len {
-        0..=125 => out.put_u8(mask | len as u8),
+        0..=125 => out.put_slice(&[first, mask | len as u8]),
         126..=0xFFFF => {
-            out.put_u8(mask | 126);
-            out.put_u16(len as u16);
+            let [high, low] = (len as u16).to_be_bytes();
+            out.put_slice(&[first, mask | 126, high, low]);
         }
         _ => {
-            out.put_u8(mask | 127);
+            out.put_slice(&[first, mask | 127]);
             out.put_u64(len);
         }
     }

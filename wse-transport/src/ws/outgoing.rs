@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
 use super::{
-    buffers::{lend, take_back},
+    buffers::{SIZE, lend, take_back},
     frame::FrameHeader,
     mask::apply_mask,
 };
@@ -50,12 +50,11 @@ impl Outgoing {
         let copied = payload.len() <= COPY || !self.vectored;
         let need = FrameHeader::MAX_LEN + if copied { payload.len() } else { 0 };
         if self.tail.is_empty() {
-            lend(&mut self.tail, need.min(super::buffers::SIZE));
+            lend(&mut self.tail, need.min(SIZE));
         }
         self.tail.reserve(need);
-        let before = self.tail.len();
         header.encode(&mut self.tail);
-        self.len += self.tail.len() - before + payload.len();
+        self.len += header.encoded_len() + payload.len();
         if copied {
             return self.copy(&payload, header.mask);
         }

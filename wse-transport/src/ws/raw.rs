@@ -6,7 +6,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::{
     close::CloseCode,
     error::{Error, ProtocolError},
-    frame::{length_and_mask, put_length_and_mask},
+    frame::{length_and_mask, put_head},
     mask::apply_mask,
     opcode::Opcode,
 };
@@ -146,14 +146,12 @@ impl Encoder<RawFrame> for RawCodec {
     fn encode(&mut self, frame: RawFrame, dst: &mut BytesMut) -> Result<(), Error> {
         let bit = |set: bool, bit: u8| if set { bit } else { 0 };
         dst.reserve(14 + frame.payload.len());
-        dst.put_u8(
-            bit(frame.fin, 0x80)
-                | bit(frame.rsv1, 0x40)
-                | bit(frame.rsv2, 0x20)
-                | bit(frame.rsv3, 0x10)
-                | (frame.opcode & 0x0F),
-        );
-        put_length_and_mask(frame.payload.len() as u64, frame.mask, dst);
+        let first = bit(frame.fin, 0x80)
+            | bit(frame.rsv1, 0x40)
+            | bit(frame.rsv2, 0x20)
+            | bit(frame.rsv3, 0x10)
+            | (frame.opcode & 0x0F);
+        put_head(first, frame.payload.len() as u64, frame.mask, dst);
         let start = dst.len();
         dst.put_slice(&frame.payload);
         if let Some(mask) = frame.mask {

@@ -24,7 +24,9 @@ use super::{
     error::{Error, ProtocolError, UsageError},
     frame::Frame,
     message::Message,
+    opcode::Opcode,
     outgoing::Outgoing,
+    text::Text,
 };
 
 /// Both directions of one connection; [`WebSocket`](super::WebSocket) is its public face.
@@ -93,6 +95,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             }
             self.urgent = true;
         }
+    }
+
+    /// The next message, if it is there and needs no more than to be given out.
+    #[inline]
+    pub(super) fn next_whole(&mut self) -> Option<Message> {
+        if !self.closing().is_open() || self.urgent || self.engine.has_control() {
+            return None;
+        }
+        let (opcode, payload) = self.codec.next_whole(&mut self.read)?;
+        Some(match opcode {
+            Opcode::Text => Message::Text(Text::from_checked(payload)),
+            _ => Message::Binary(payload),
+        })
     }
 
     pub(super) fn poll_message(
@@ -186,6 +201,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
             }
         }
+    }
+
+    /// Whether a message can be queued without a look at the transport.
+    #[inline]
+    pub(super) fn is_ready(&self) -> bool {
+        self.closing().is_open() && self.out.len() < self.boundary
     }
 
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -232,6 +232,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
         if let Some(message) = this.parked.take() {
             return Poll::Ready(Some(Ok(message)));
         }
+        if let Some(message) = this.link.next_whole() {
+            return Poll::Ready(Some(Ok(message)));
+        }
         this.poll(Half::Stream, cx, Link::poll_message)
     }
 }
@@ -242,7 +245,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<T> {
     /// Fails with [`UsageError::Closed`](super::UsageError::Closed) once the closing handshake
     /// began.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll(Half::Sink, cx, Link::poll_ready)
+        let this = self.get_mut();
+        if this.link.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        this.poll(Half::Sink, cx, Link::poll_ready)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
