@@ -102,7 +102,7 @@ async fn serve(kind: &str) -> Result<SocketAddr> {
                     }
                     return Ok::<_, Box<dyn Error + Send + Sync>>(());
                 }
-                let (mut socket, _) = Box::pin(ws::accept(io, config)).await?;
+                let (mut socket, _) = ws::accept(io, config).await?;
                 while let Some(message) = socket.next().await {
                     socket.send(message?).await?;
                 }

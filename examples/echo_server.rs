@@ -57,7 +57,7 @@ async fn serve(addr: &str, config: Config) -> Result<(), Box<dyn Error>> {
 
 async fn echo(stream: TcpStream, config: Config) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
-    let (mut socket, _request) = ws::accept(stream, config).await?;
+    let (mut socket, _) = ws::accept(stream, config).await?;
     // Answer all that has arrived, then write once. Pings and closing are taken care of; after a
     // violation the stream ends by itself.
     while let Some(first) = socket.next().await {

@@ -200,8 +200,9 @@ impl Session {
             phase,
             greeting,
             calls: Calls::new(limits.calls),
-            events: VecDeque::new(),
-            outputs: VecDeque::new(),
+            // Idle sessions are many, and one at a time is usual: no room for four.
+            events: VecDeque::with_capacity(1),
+            outputs: VecDeque::with_capacity(1),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The task of one connection: the only place where its socket, its session and its side meet.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -42,13 +42,14 @@ pub(crate) struct DriverConfig {
     pub(crate) close_timeout: Duration,
 }
 
-/// Drives a connection to its end.
-pub(crate) async fn drive<P, T, S>(
+/// Drives a connection to its end. No `async fn`, whose future would have room for its arguments twice.
+pub(crate) fn drive<P, T, S>(
     socket: WebSocket<T>,
     link: Arc<Link<P>>,
     side: S,
     config: DriverConfig,
-) where
+) -> impl Future<Output = ()>
+where
     P: Protocol,
     T: AsyncRead + AsyncWrite + Unpin,
     S: Side<P> + Unpin,
@@ -65,7 +66,7 @@ pub(crate) async fn drive<P, T, S>(
         deadline: None,
         sleep: None,
     };
-    poll_fn(|cx| driver.poll(cx)).await;
+    poll_fn(move |cx| driver.poll(cx))
 }
 
 struct Driver<P: Protocol, T, S> {

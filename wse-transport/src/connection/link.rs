@@ -52,7 +52,7 @@ impl<P: Protocol> Link<P> {
         let state = State {
             session,
             outbox: Outbox::new(queue),
-            events: VecDeque::new(),
+            events: VecDeque::with_capacity(1),
             closing: None,
             calls: HashMap::new(),
             failed: Vec::new(),

@@ -97,7 +97,8 @@ pub(crate) struct Full;
 
 impl Outbox {
     pub(crate) fn new(limits: SendQueue) -> Self {
-        Self { limits, queue: VecDeque::new(), bytes: 0, full_since: None }
+        // Idle connections are many, and one at a time is usual: no room for four.
+        Self { limits, queue: VecDeque::with_capacity(1), bytes: 0, full_since: None }
     }
 
     pub(crate) fn push(

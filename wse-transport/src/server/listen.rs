@@ -5,6 +5,7 @@ use std::error::Error;
 use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,25 +96,27 @@ impl<P: Protocol> Server<P> {
         tasks.run(self.serve_new(Box::pin(secured(tls, io)), peer_addr)).await;
     }
 
-    /// Serves a connection whose transport is to be made first.
-    async fn serve_new<T>(
+    /// Serves a connection whose transport is to be made first. What the opening takes is given back when the
+    /// connection is open: most of its life it only waits.
+    fn serve_new<T>(
         self,
         transport: impl Future<Output = Option<Arrived<T>>> + Send,
         peer_addr: Option<SocketAddr>,
-    ) where
+    ) -> impl Future<Output = ()> + Send
+    where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let clock = Clock::start();
-        let head = self.inner.config.head;
-        let timeout = self.inner.config.handshake_timeout;
-        let reading = tokio::time::timeout(timeout, read_head(transport, &head));
-        // Who has not even asked yet is not waited for.
-        let Some(Ok(Some((io, request, leftover)))) =
-            self.inner.stop.run_until_cancelled(reading).await
-        else {
-            return;
-        };
-        self.serve(io, request, leftover, peer_addr, clock).await;
+        let opening = Box::pin(async move {
+            let clock = Clock::start();
+            let head = self.inner.config.head;
+            let timeout = self.inner.config.handshake_timeout;
+            let reading = tokio::time::timeout(timeout, read_head(transport, &head));
+            // Who has not even asked yet is not waited for.
+            let read = self.inner.stop.run_until_cancelled(reading).await?.ok()?;
+            let (io, request, leftover) = read?;
+            self.open(io, request, leftover, peer_addr, clock).await
+        });
+        in_steps(opening)
     }
 
     /// Serves one connection in a task of the server's.
@@ -125,14 +128,30 @@ impl<P: Protocol> Server<P> {
     }
 
     /// Serves a connection whose request is read.
-    pub(super) async fn serve<T>(
+    pub(super) fn serve<T>(
+        self,
+        io: T,
+        request: Request<()>,
+        leftover: BytesMut,
+        peer_addr: Option<SocketAddr>,
+        clock: Clock,
+    ) -> impl Future<Output = ()> + Send
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        in_steps(Box::pin(self.open(io, request, leftover, peer_addr, clock)))
+    }
+
+    /// Answers a request; returns what runs the connection to its end.
+    async fn open<T>(
         self,
         mut io: T,
         request: Request<()>,
         leftover: BytesMut,
         peer_addr: Option<SocketAddr>,
         clock: Clock,
-    ) where
+    ) -> Option<Pin<Box<impl Future<Output = ()> + Send>>>
+    where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         // What the answer may still take of the time that the request had too.
@@ -148,9 +167,18 @@ impl<P: Protocol> Server<P> {
                 }
             }
         });
-        if let Ok(Some(answered)) = answered.await {
-            self.inner.run(io, leftover, answered, request, clock).await;
-        }
+        let answered = answered.await.ok().flatten()?;
+        Some(Box::pin(self.inner.run(io, leftover, answered, request, clock)))
+    }
+}
+
+/// Opens a connection, and runs it.
+async fn in_steps(
+    opening: Pin<Box<impl Future<Output = Option<Pin<Box<impl Future<Output = ()>>>>>>>,
+) {
+    let opened = opening.await;
+    if let Some(running) = opened {
+        running.await;
     }
 }
 
@@ -193,14 +221,15 @@ impl<P: Protocol> Inner<P> {
     }
 
     /// Runs an upgraded connection to its end.
-    pub(super) async fn run<T>(
+    pub(super) fn run<T>(
         self: &Arc<Self>,
         io: T,
         leftover: BytesMut,
         Answered { protocol, agreed, forwarded }: Answered<P>,
         mut request: Request<()>,
         clock: Clock,
-    ) where
+    ) -> impl Future<Output = ()> + Send + use<P, T>
+    where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let config = &self.config;
@@ -220,7 +249,7 @@ impl<P: Protocol> Inner<P> {
         }
         let host = Host::new(Arc::clone(self), request, peer_addr);
         let driver = DriverConfig { limits: config.limits, close_timeout: config.close_timeout };
-        drive(socket, link, host, driver).await;
+        drive(socket, link, host, driver)
     }
 }
 

@@ -47,9 +47,11 @@ impl<P: Protocol> Server<P> {
         let server = self.clone();
         self.inner.tasks.spawn(async move {
             let timeout = server.inner.config.handshake_timeout;
-            match HttpStream::open(upgrading, timeout).await {
+            let opened = Box::pin(HttpStream::open(upgrading, timeout)).await;
+            match opened {
                 Ok(io) => {
-                    server.inner.run(io, BytesMut::new(), answered, request, clock).await;
+                    let inner = server.inner;
+                    Box::pin(inner.run(io, BytesMut::new(), answered, request, clock)).await;
                 }
                 Err(error) => tracing::debug!(%error, "the upgrade failed"),
             }

@@ -283,7 +283,6 @@ impl Codec {
         Some((opcode, src.split_to(len).freeze()))
     }
 
-
     /// Lets the extensions undo what they did to a frame, and checks what is left.
     fn extended(&mut self, frame: Frame) -> Result<Frame, Error> {
         let Frame { fin, opcode, .. } = frame;

@@ -81,7 +81,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     F: FnOnce(&Upgrade, &Request<()>) -> Result<Option<String>, Rejection>,
 {
-    let handshake = async {
+    // Boxed: a task is as large as its largest moment, for as long as it lives.
+    let handshake = Box::pin(async {
         let answer = match read_request(&mut io, &HeadLimits::default()).await {
             Ok((request, leftover)) => Upgrade::from_request(&request).and_then(|mut upgrade| {
                 let selected = decide(&upgrade, &request)?;
@@ -103,7 +104,7 @@ where
                 Err(HandshakeError::Rejected(rejection))
             }
         }
-    };
+    });
     let (agreed, request, leftover) = timeout(config.handshake_timeout, handshake)
         .await
         .map_err(|_| HandshakeError::Timeout)??;
