@@ -1,0 +1,464 @@
+use crate::payload::{self, Rng};
+use crate::{Args, die};
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+/// Read-only state shared by all connections.
+pub struct Shared {
+    /// `count` masked frames of equal length, back to back.
+    block: Vec<u8>,
+    frame_len: usize,
+    count: usize,
+    /// What each echo must carry, in the same order.
+    expect: Vec<Vec<u8>>,
+    /// First bytes of every reply (without the mask key).
+    reply_header: Vec<u8>,
+    /// Bytes of a reply before its payload.
+    reply_skip: usize,
+    size: usize,
+    opcode: u8,
+    truncate: bool,
+}
+
+impl Shared {
+    pub fn new(a: &Args) -> Self {
+        let mut rng = Rng(0x9E37_79B9_7F4A_7C15);
+        let opcode = a.mode.opcode();
+        let count = a.depth.max(2);
+        let mut block = Vec::new();
+        let mut expect = Vec::new();
+        for _ in 0..count {
+            let data = payload::payload(a.mode, a.size, &mut rng);
+            payload::frame(opcode, &data, &mut rng, &mut block);
+            if a.raw {
+                expect.push(block[block.len() - a.size..].to_vec());
+            } else {
+                expect.push(data);
+            }
+        }
+        let frame_len = block.len() / count;
+        let reply_header = payload::header(opcode, a.size, a.raw);
+        let reply_skip = reply_header.len() + if a.raw { 4 } else { 0 };
+        Shared {
+            block,
+            frame_len,
+            count,
+            expect,
+            reply_header,
+            reply_skip,
+            size: a.size,
+            opcode,
+            truncate: a.size >= 32 * 1024,
+        }
+    }
+}
+
+pub struct Conn {
+    pub fd: i32,
+    sent: u64,    // bytes written
+    allowed: u64, // messages we may send
+    pub received: u64,
+    hdr: [u8; 14],
+    hdr_len: usize,
+    left: usize, // payload bytes of the current frame still to come
+    pos: usize,  // payload bytes of the current message seen
+    fin: bool,
+    control: bool,
+    in_message: bool,
+    check: bool,
+    pub last: Option<u64>,
+    pub verified_first: bool,
+    pub verified_last: bool,
+    pub finished: bool,
+    pub sent_at: Instant,
+    pub reads: u64,
+    pub writes: u64,
+}
+
+impl Conn {
+    pub fn new(fd: i32) -> Self {
+        Conn {
+            fd,
+            sent: 0,
+            allowed: 0,
+            received: 0,
+            hdr: [0; 14],
+            hdr_len: 0,
+            left: 0,
+            pos: 0,
+            fin: true,
+            control: false,
+            in_message: false,
+            check: false,
+            last: None,
+            verified_first: false,
+            verified_last: false,
+            finished: false,
+            sent_at: Instant::now(),
+            reads: 0,
+            writes: 0,
+        }
+    }
+
+    /// Allow `n` more messages; returns the index of the last one.
+    pub fn grant(&mut self, n: u64) -> u64 {
+        self.allowed += n;
+        self.allowed - 1
+    }
+    pub fn in_flight(&self) -> u64 {
+        self.allowed - self.received
+    }
+    pub fn wants_write(&self, s: &Shared) -> bool {
+        self.sent < self.allowed * s.frame_len as u64
+    }
+
+    pub fn write(&mut self, s: &Shared) {
+        let total = (s.frame_len * s.count) as u64;
+        let target = self.allowed * s.frame_len as u64;
+        while self.sent < target {
+            let at = (self.sent % total) as usize;
+            let mut want = (target - self.sent) as usize;
+            let first = want.min(total as usize - at);
+            want -= first;
+            let iov = [
+                libc::iovec { iov_base: s.block[at..].as_ptr() as *mut _, iov_len: first },
+                libc::iovec { iov_base: s.block.as_ptr() as *mut _, iov_len: want.min(at) },
+            ];
+            let n = if iov[1].iov_len == 0 {
+                unsafe { libc::send(self.fd, iov[0].iov_base, iov[0].iov_len, libc::MSG_NOSIGNAL) }
+            } else {
+                unsafe { libc::writev(self.fd, iov.as_ptr(), 2) }
+            };
+            self.writes += 1;
+            if n < 0 {
+                match errno() {
+                    libc::EAGAIN => return,
+                    libc::EINTR => continue,
+                    e => die(format!("send: errno {e}")),
+                }
+            }
+            self.sent += n as u64;
+        }
+    }
+
+    /// Read what is there; returns how many messages were completed.
+    pub fn read(&mut self, s: &Shared, buf: &mut [u8]) -> u64 {
+        let before = self.received;
+        loop {
+            self.reads += 1;
+            if s.truncate {
+                if self.left > 0 && !self.check {
+                    // Drop payload bytes without copying them.
+                    let n = unsafe {
+                        libc::recv(
+                            self.fd,
+                            std::ptr::null_mut(),
+                            self.left,
+                            libc::MSG_TRUNC | libc::MSG_DONTWAIT,
+                        )
+                    };
+                    if !self.got(n) {
+                        break;
+                    }
+                    self.left -= n as usize;
+                    self.pos += n as usize;
+                    if self.left == 0 {
+                        self.frame_end(s);
+                    }
+                    continue;
+                }
+                // A header: take little more than it needs.
+                let want = if self.left > 0 { self.left.min(buf.len()) } else { 14 };
+                let n = unsafe {
+                    libc::recv(self.fd, buf.as_mut_ptr() as *mut _, want, libc::MSG_DONTWAIT)
+                };
+                if !self.got(n) {
+                    break;
+                }
+                self.consume(s, &buf[..n as usize]);
+            } else {
+                let n = unsafe {
+                    libc::recv(self.fd, buf.as_mut_ptr() as *mut _, buf.len(), libc::MSG_DONTWAIT)
+                };
+                if !self.got(n) {
+                    break;
+                }
+                self.consume(s, &buf[..n as usize]);
+                if (n as usize) < buf.len() {
+                    break; // edge-triggered: more bytes raise a new event
+                }
+            }
+        }
+        self.received - before
+    }
+
+    fn got(&self, n: isize) -> bool {
+        if n > 0 {
+            return true;
+        }
+        if n == 0 {
+            die(format!("server closed the connection after {} messages", self.received));
+        }
+        match errno() {
+            libc::EAGAIN | libc::EINTR => false,
+            e => die(format!("recv: errno {e}")),
+        }
+    }
+
+    #[inline]
+    fn message_start(&mut self) {
+        self.in_message = true;
+        self.pos = 0;
+        self.check = self.received == 0 || self.last == Some(self.received);
+    }
+
+    fn frame_end(&mut self, s: &Shared) {
+        if self.control || !self.fin {
+            return;
+        }
+        if self.pos != s.size {
+            die(format!("message {} has {} bytes, expected {}", self.received, self.pos, s.size));
+        }
+        if self.check {
+            if self.received == 0 {
+                self.verified_first = true;
+            }
+            if self.last == Some(self.received) {
+                self.verified_last = true;
+            }
+        }
+        self.in_message = false;
+        self.received += 1;
+    }
+
+    fn consume(&mut self, s: &Shared, mut b: &[u8]) {
+        let h = &s.reply_header[..];
+        while !b.is_empty() {
+            if self.left > 0 {
+                let n = self.left.min(b.len());
+                if !self.control {
+                    if self.check {
+                        let want = &s.expect[self.received as usize % s.count];
+                        if self.pos + n > want.len() || want[self.pos..self.pos + n] != b[..n] {
+                            die(format!("payload of message {} differs", self.received));
+                        }
+                    }
+                    self.pos += n;
+                }
+                self.left -= n;
+                b = &b[n..];
+                if self.left == 0 {
+                    self.frame_end(s);
+                }
+                continue;
+            }
+            // Fast path: the whole expected header is here.
+            if self.hdr_len == 0
+                && !self.in_message
+                && b.len() >= s.reply_skip
+                && b[..h.len()] == *h
+            {
+                self.message_start();
+                self.fin = true;
+                self.control = false;
+                self.left = s.size;
+                b = &b[s.reply_skip..];
+                // Whole message in the buffer and nothing to verify.
+                if !self.check && b.len() >= s.size {
+                    b = &b[s.size..];
+                    self.left = 0;
+                    self.in_message = false;
+                    self.received += 1;
+                }
+                continue;
+            }
+            // Slow path: header in pieces, fragments, control frames.
+            self.hdr[self.hdr_len] = b[0];
+            self.hdr_len += 1;
+            b = &b[1..];
+            let need = if self.hdr_len < 2 {
+                2
+            } else {
+                let ext = match self.hdr[1] & 127 {
+                    126 => 2,
+                    127 => 8,
+                    _ => 0,
+                };
+                2 + ext + if self.hdr[1] & 0x80 != 0 { 4 } else { 0 }
+            };
+            if self.hdr_len < need || self.hdr_len < 2 {
+                continue;
+            }
+            let (b0, b1) = (self.hdr[0], self.hdr[1]);
+            self.hdr_len = 0;
+            if (b1 & 0x80 != 0) != (s.reply_skip > s.reply_header.len()) {
+                die("reply has the wrong mask bit");
+            }
+            if b0 & 0x70 != 0 {
+                die("reply has reserved bits set");
+            }
+            let len = match b1 & 127 {
+                126 => u16::from_be_bytes([self.hdr[2], self.hdr[3]]) as usize,
+                127 => u64::from_be_bytes(self.hdr[2..10].try_into().unwrap()) as usize,
+                n => n as usize,
+            };
+            self.fin = b0 & 0x80 != 0;
+            let op = b0 & 15;
+            self.control = op >= 8;
+            match op {
+                8 => die(format!("server sent a close frame after {} messages", self.received)),
+                9 | 10 => {}
+                0 if self.in_message => {}
+                o if o == s.opcode && !self.in_message => self.message_start(),
+                o => die(format!("unexpected opcode {o}")),
+            }
+            self.left = len;
+            if len == 0 {
+                self.frame_end(s);
+            }
+        }
+    }
+}
+
+pub struct Epoll(i32);
+impl Epoll {
+    pub fn new() -> Self {
+        let fd = unsafe { libc::epoll_create1(0) };
+        if fd < 0 {
+            die("epoll_create1");
+        }
+        Epoll(fd)
+    }
+    pub fn add(&self, fd: i32, token: u64) {
+        let mut e = libc::epoll_event {
+            events: (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLET | libc::EPOLLRDHUP) as u32,
+            u64: token,
+        };
+        if unsafe { libc::epoll_ctl(self.0, libc::EPOLL_CTL_ADD, fd, &mut e) } != 0 {
+            die("epoll_ctl");
+        }
+    }
+    pub fn wait(&self, ev: &mut [libc::epoll_event], ms: i32) -> usize {
+        let n = unsafe { libc::epoll_wait(self.0, ev.as_mut_ptr(), ev.len() as i32, ms) };
+        n.max(0) as usize
+    }
+}
+
+pub fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+pub fn raise_nofile() {
+    unsafe {
+        let want = libc::rlimit { rlim_cur: 1 << 17, rlim_max: 1 << 17 };
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &want) != 0 {
+            let mut have = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::getrlimit(libc::RLIMIT_NOFILE, &mut have);
+            have.rlim_cur = have.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &have);
+        }
+    }
+}
+
+pub fn set_nonblocking(fd: i32) {
+    unsafe {
+        let f = libc::fcntl(fd, libc::F_GETFL);
+        libc::fcntl(fd, libc::F_SETFL, f | libc::O_NONBLOCK);
+    }
+}
+
+fn sockaddr(ip: Ipv4Addr, port: u16) -> libc::sockaddr_in {
+    let mut a: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+    a.sin_family = libc::AF_INET as u16;
+    a.sin_port = port.to_be();
+    a.sin_addr.s_addr = u32::from_ne_bytes(ip.octets());
+    a
+}
+
+/// Blocking connect, optionally from 127.0.0.`src`. TCP_NODELAY on; closing resets
+/// the connection so that no port is left in TIME_WAIT.
+pub fn connect(host: &str, port: u16, src: Option<u8>) -> i32 {
+    let ip: Ipv4Addr = host.parse().unwrap_or_else(|_| die("--host must be an IPv4 address"));
+    let len = std::mem::size_of::<libc::sockaddr_in>() as u32;
+    unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+        if fd < 0 {
+            die(format!("socket: errno {}", errno()));
+        }
+        let set = |level, name, v: &[i32]| {
+            libc::setsockopt(
+                fd,
+                level,
+                name,
+                v.as_ptr() as *const _,
+                std::mem::size_of_val(v) as u32,
+            )
+        };
+        set(libc::IPPROTO_TCP, libc::TCP_NODELAY, &[1]);
+        set(libc::SOL_SOCKET, libc::SO_LINGER, &[1, 0]);
+        if let Some(x) = src {
+            const IP_BIND_ADDRESS_NO_PORT: i32 = 24;
+            set(libc::IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &[1]);
+            let a = sockaddr(Ipv4Addr::new(127, 0, 0, x), 0);
+            if libc::bind(fd, &a as *const _ as *const _, len) != 0 {
+                die(format!("bind: errno {}", errno()));
+            }
+        }
+        let tv = libc::timeval { tv_sec: 10, tv_usec: 0 };
+        libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &tv as *const _ as *const _, 16);
+        let a = sockaddr(ip, port);
+        if libc::connect(fd, &a as *const _ as *const _, len) != 0 {
+            die(format!("connect: errno {}", errno()));
+        }
+        fd
+    }
+}
+
+pub fn send_all(fd: i32, mut b: &[u8]) {
+    while !b.is_empty() {
+        let n = unsafe { libc::send(fd, b.as_ptr() as *const _, b.len(), libc::MSG_NOSIGNAL) };
+        if n <= 0 {
+            die(format!("send: errno {}", errno()));
+        }
+        b = &b[n as usize..];
+    }
+}
+
+pub fn recv_exact(fd: i32, b: &mut [u8]) {
+    let mut at = 0;
+    while at < b.len() {
+        let n = unsafe { libc::recv(fd, b[at..].as_mut_ptr() as *mut _, b.len() - at, 0) };
+        if n <= 0 {
+            die(format!("recv: {n}, errno {}", errno()));
+        }
+        at += n as usize;
+    }
+}
+
+/// HTTP/1.1 upgrade with the nonce of RFC 6455, whose accept value is known.
+pub fn upgrade(fd: i32, host: &str, port: u16) {
+    let req = format!(
+        "GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    send_all(fd, req.as_bytes());
+    let mut head = Vec::new();
+    let mut b = [0u8; 1024];
+    while !head.ends_with(b"\r\n\r\n") {
+        let n = unsafe { libc::recv(fd, b.as_mut_ptr() as *mut _, b.len(), 0) };
+        if n <= 0 {
+            die(format!("upgrade: recv {n}, errno {}", errno()));
+        }
+        head.extend_from_slice(&b[..n as usize]);
+        if head.len() > 8192 {
+            die("upgrade: reply too long");
+        }
+    }
+    let text = String::from_utf8_lossy(&head);
+    if !text.starts_with("HTTP/1.1 101") || !text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+        die(format!("upgrade refused: {}", text.lines().next().unwrap_or("")));
+    }
+    if text.to_ascii_lowercase().contains("sec-websocket-extensions") {
+        die("server negotiated an extension that was not offered");
+    }
+}
