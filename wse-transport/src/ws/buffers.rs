@@ -26,9 +26,10 @@ thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes room for at least `need` bytes, [`SIZE`] at most, behind what is in the buffer.
+/// Makes room behind what is in the buffer: for at least `need` bytes, [`SIZE`] at most, or if that is 0 for
+/// whatever comes.
 pub(super) fn lend(buffer: &mut BytesMut, need: usize) {
-    let need = need.max(MIN);
+    let need = if need == 0 { MIN } else { need };
     if buffer.capacity() - buffer.len() >= need {
         return;
     }
@@ -50,13 +51,26 @@ pub(super) fn lend(buffer: &mut BytesMut, need: usize) {
 /// Takes a buffer back unless much is in it. What was decoded from it, and is still held somewhere, stays
 /// valid: it shares the memory.
 pub(super) fn take_back(buffer: &mut BytesMut) {
-    if buffer.len() > SHELF {
+    if !is_short(buffer) {
         return;
     }
     let left = BytesMut::from(&buffer[..]);
     let mut old = std::mem::replace(buffer, left);
     old.clear();
     keep(old);
+}
+
+/// Drops a buffer that is not the thread's unless much is in it; whether it did. In the thread's hands it
+/// would stay alive, unseen as long as bytes of it are held elsewhere.
+pub(super) fn drop_own(buffer: &mut BytesMut) -> bool {
+    if is_short(buffer) {
+        *buffer = BytesMut::from(&buffer[..]);
+    }
+    is_short(buffer)
+}
+
+fn is_short(buffer: &BytesMut) -> bool {
+    buffer.len() <= SHELF
 }
 
 fn keep(mut buffer: BytesMut) {
@@ -91,6 +105,15 @@ mod tests {
             lend(&mut buffer, 1);
             assert!(!buffer.try_reclaim(SIZE + 1), "the thread keeps it, {left} left");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_message_is_waited_for_where_the_rest_is() {
+        let mut buffer = BytesMut::with_capacity(4 * SIZE);
+        buffer.resize(4 * SIZE - 100, 7);
+        let place = buffer.as_ptr();
+        lend(&mut buffer, 100);
+        assert_eq!(buffer.as_ptr(), place);
     }
 
     #[test]

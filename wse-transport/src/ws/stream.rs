@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    buffers::{SIZE, lend, take_back},
+    buffers::{SIZE, drop_own, lend, take_back},
     close::{CloseCode, CloseFrame},
     closing::{Closing, ClosingEvent},
     codec::{Codec, Role},
@@ -37,6 +37,8 @@ pub(super) struct Link<T> {
     pub(super) io: T,
     pub(super) codec: Codec,
     pub(super) read: BytesMut,
+    /// Whether `read` was made for a long frame, and is not the thread's.
+    own: bool,
     pub(super) out: Outgoing,
     /// With so many bytes queued, sending waits for the transport.
     boundary: usize,
@@ -61,6 +63,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             io,
             codec,
             read: leftover,
+            own: false,
             out,
             boundary: config.write_buffer,
             engine: Engine::new(role, config.control_rate),
@@ -188,14 +191,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             }
             match self.codec.missing(&self.read).unwrap_or_default() {
                 // A buffer of its own, so that it does not have to be moved.
-                missing if missing > SIZE / 2 => self.codec.reserve(&mut self.read),
-                missing => lend(&mut self.read, missing),
+                missing if missing > SIZE / 2 => {
+                    let before = self.read.capacity();
+                    self.codec.reserve(&mut self.read);
+                    self.own |= self.read.capacity() != before;
+                }
+                missing => {
+                    self.own = self.own && !drop_own(&mut self.read);
+                    lend(&mut self.read, missing);
+                }
             }
             match pin!(self.io.read_buf(&mut self.read)).poll(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(None),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Pending => {
+                    self.own = self.own && !drop_own(&mut self.read);
                     take_back(&mut self.read);
                     return Poll::Pending;
                 }
@@ -357,6 +368,20 @@ mod tests {
                 assert_eq!(socket.link.read.capacity(), 0, "read, after {len}");
                 assert_eq!(socket.link.out.capacity(), 0, "write, after {len}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_message_is_freed_with_its_last_holder() {
+        let (one, other) = tokio::io::duplex(1 << 22);
+        let mut client = WebSocket::new(one, Role::Client, Config::default());
+        let mut server = WebSocket::new(other, Role::Server, Config::default());
+        // The second one has its place before it arrives.
+        for _ in 0..2 {
+            client.send(Message::binary(vec![7; 1 << 20])).await.unwrap();
+            let Message::Binary(payload) = server.next().await.unwrap().unwrap() else { panic!() };
+            assert!(futures::poll!(server.next()).is_pending());
+            assert!(payload.is_unique(), "neither connection nor thread holds it");
         }
     }
 }
