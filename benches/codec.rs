@@ -3,7 +3,8 @@
 //! `bare` is the payload alone: encode the value into a reused buffer, decode it from its bytes.
 //! `hand` is the same message as the serializer alone would write and read it: a tuple of type,
 //! payload and stamp, or the `Envelope` of `wse.proto`. `wse` is `pack_with` into a reused buffer, and
-//! `unpack` with the decoding of the payload. The bar: `wse` within 1.15 times `bare` at 10 KiB.
+//! `unpack` with the decoding of the payload. The bar: `wse` within 1.15 times `hand`,
+//! and at 10 KiB within 1.15 times `bare` too.
 
 use std::hint::black_box;
 use std::time::Duration;

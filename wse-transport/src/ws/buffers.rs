@@ -60,13 +60,13 @@ pub(super) fn take_back(buffer: &mut BytesMut) {
     keep(old);
 }
 
-/// Drops a buffer that is not the thread's unless much is in it; whether it did. In the thread's hands it
-/// would stay alive, unseen as long as bytes of it are held elsewhere.
-pub(super) fn drop_own(buffer: &mut BytesMut) -> bool {
-    if is_short(buffer) {
+/// Drops a buffer that is the connection's `own` unless much is in it. In the thread's hands it would stay
+/// alive, unseen as long as bytes of it are held elsewhere.
+pub(super) fn drop_own(buffer: &mut BytesMut, own: &mut bool) {
+    if *own && is_short(buffer) {
         *buffer = BytesMut::from(&buffer[..]);
+        *own = false;
     }
-    is_short(buffer)
 }
 
 fn is_short(buffer: &BytesMut) -> bool {

@@ -6,8 +6,11 @@
 //! one's own. All but the first are pure: no sockets, no clock, no randomness.
 //!
 //! ```text
-//! bytes ─▶ frame.rs: header ─▶ codec.rs: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
+//! bytes ─▶ frame.rs: header ─▶ codec/: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
 //! ```
+//!
+//! A message in one whole frame skips what is behind the codec. `stream.rs` reads into the buffers of
+//! `buffers.rs`, or for long frames of `room.rs`, and writes what `outgoing.rs` has gathered.
 //!
 //! `engine.rs` answers, keeps the order and closes; [`WebSocket`] runs it over a transport, and [`Driver`]
 //! over bytes that the caller carries. [`Frames`] streams messages of any length, [`ByteStream`] bytes.

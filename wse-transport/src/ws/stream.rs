@@ -197,7 +197,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     self.own |= self.read.capacity() != before;
                 }
                 missing => {
-                    self.own = self.own && !drop_own(&mut self.read);
+                    drop_own(&mut self.read, &mut self.own);
                     lend(&mut self.read, missing);
                 }
             }
@@ -206,7 +206,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Pending => {
-                    self.own = self.own && !drop_own(&mut self.read);
+                    drop_own(&mut self.read, &mut self.own);
                     take_back(&mut self.read);
                     return Poll::Pending;
                 }
