@@ -27,8 +27,11 @@ def log(*a):
 
 
 class Peer:
-    def __init__(self, name, flags, command):
-        self.name, self.flags, self.command = name, set(flags), command
+    def __init__(self, line):
+        self.name, flags, self.command = (x.strip() for x in line.split("|", 2))
+        flags = dict(flag.split("=", 1) for flag in flags.split())
+        self.talk = flags.get("talk", "echo")
+        self.base = flags.get("base")
 
     def argv(self, port):
         return [os.path.expandvars(w).replace("{port}", str(port)) for w in shlex.split(self.command)]
@@ -37,18 +40,17 @@ class Peer:
         return shutil.which(self.argv(0)[0]) is None
 
 
-def load_peers(names, extra, want):
-    """Peers of peers.conf, filtered by `names` (substrings), plus all of `extra`
+def load_peers(section, names="", extra=()):
+    """Peers of a section of peers.conf, filtered by `names` (substrings), plus all of `extra`
     (`name=command`, or a whole `name | flags | command` line)."""
-
-    def parse(line):
-        name, flags, command = (x.strip() for x in line.split("|", 2))
-        return Peer(name, flags.split(), command)
-
+    peers, here = [], None
     with open(os.path.join(HERE, "peers.conf")) as f:
-        peers = [parse(line) for line in f if line.strip() and not line.strip().startswith("#")]
-    skip = "idle-only" if want == "bench" else "bench-only"
-    peers = [p for p in peers if skip not in p.flags]
+        for line in f:
+            line = line.strip()
+            if line.startswith("["):
+                here = line.strip("[]")
+            elif line and not line.startswith("#") and here == section:
+                peers.append(Peer(line))
     if names:
         keys = [n.strip().lower() for n in names.split(",") if n.strip()]
         exact = {p.name.lower() for p in peers}
@@ -57,8 +59,7 @@ def load_peers(names, extra, want):
             for p in peers
             if any(k == p.name.lower() or (k not in exact and k in p.name.lower()) for k in keys)
         ]
-    for e in extra:
-        peers.append(parse(e) if "|" in e else parse(e.replace("=", "||", 1)))
+    peers += [Peer(e if "|" in e else e.replace("=", "||", 1)) for e in extra]
     for p in [p for p in peers if p.missing()]:
         log(f"skipped: {p.name}: no such program: {p.argv(0)[0] or p.command}")
         peers.remove(p)
@@ -199,7 +200,7 @@ def versions():
     out = {}
     want = {
         "tokio", "tokio-tungstenite", "tungstenite", "fastwebsockets", "tokio-websockets", "yawc",
-        "web-socket", "soketto", "hyper", "bytes", "simdutf8",
+        "web-socket", "soketto", "hyper", "bytes", "simdutf8", "jsonrpsee", "socketioxide", "rustls", "zlib-rs",
     }
     try:
         name = None

@@ -1,15 +1,16 @@
 use crate::payload::{self, Rng};
+use crate::talk::Talk;
 use crate::{Args, die};
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
 /// Read-only state shared by all connections.
 pub struct Shared {
-    /// `count` masked frames of equal length, back to back.
+    /// Masked frames, back to back.
     block: Vec<u8>,
-    frame_len: usize,
-    count: usize,
-    /// What each echo must carry, in the same order.
+    /// Where each of them ends, behind a zero.
+    ends: Vec<u64>,
+    /// What each answer must carry, in the same order.
     expect: Vec<Vec<u8>>,
     /// First bytes of every reply (without the mask key).
     reply_header: Vec<u8>,
@@ -17,6 +18,10 @@ pub struct Shared {
     reply_skip: usize,
     size: usize,
     opcode: u8,
+    /// Answers are compressed, and of any size.
+    deflate: bool,
+    /// Answers may overtake each other.
+    any_order: bool,
     truncate: bool,
 }
 
@@ -24,32 +29,56 @@ impl Shared {
     pub fn new(a: &Args) -> Self {
         let mut rng = Rng(0x9E37_79B9_7F4A_7C15);
         let opcode = a.mode.opcode();
-        let count = a.depth.max(2);
+        let raw = a.talk == Talk::Raw;
+        let deflate = matches!(a.talk, Talk::Deflate { .. });
+        // More than a window holds, lest every message be one that it has seen.
+        let count = if deflate { a.depth.max((128 << 10) / a.size) } else { a.depth.max(2) };
         let mut block = Vec::new();
         let mut expect = Vec::new();
-        for _ in 0..count {
-            let data = payload::payload(a.mode, a.size, &mut rng);
-            payload::frame(opcode, &data, &mut rng, &mut block);
-            if a.raw {
-                expect.push(block[block.len() - a.size..].to_vec());
+        let mut ends = vec![0];
+        for i in 0..count {
+            let (request, answer) = if a.talk.calls() {
+                let (request, answer) = a.talk.call(i);
+                (request.into_bytes(), answer.into_bytes())
             } else {
-                expect.push(data);
+                let data = payload::payload(a.mode, a.size, &mut rng);
+                (data.clone(), data)
+            };
+            let at = block.len();
+            if deflate {
+                let small = payload::compress(&request);
+                payload::frame(opcode | 0x40, &small, &mut rng, &mut block);
+            } else {
+                payload::frame(opcode, &request, &mut rng, &mut block);
             }
+            let masked = block.len() - request.len();
+            expect.push(if raw { block[masked.max(at)..].to_vec() } else { answer });
+            ends.push(block.len() as u64);
         }
-        let frame_len = block.len() / count;
-        let reply_header = payload::header(opcode, a.size, a.raw);
-        let reply_skip = reply_header.len() + if a.raw { 4 } else { 0 };
+        let size = expect[0].len();
+        let reply_header = payload::header(opcode, size, raw);
+        let reply_skip = reply_header.len() + if raw { 4 } else { 0 };
         Shared {
             block,
-            frame_len,
-            count,
+            ends,
             expect,
             reply_header,
             reply_skip,
-            size: a.size,
+            size,
             opcode,
-            truncate: a.size >= 32 * 1024,
+            deflate,
+            any_order: a.talk.calls(),
+            truncate: size >= 32 * 1024,
         }
+    }
+
+    fn count(&self) -> u64 {
+        self.expect.len() as u64
+    }
+
+    /// Bytes of the first `n` messages.
+    fn bytes(&self, n: u64) -> u64 {
+        n / self.count() * self.block.len() as u64 + self.ends[(n % self.count()) as usize]
     }
 }
 
@@ -66,6 +95,11 @@ pub struct Conn {
     control: bool,
     in_message: bool,
     check: bool,
+    /// The message to be checked, as far as it has come.
+    seen: Vec<u8>,
+    /// Inflates what comes, one message after the other; only some connections are followed.
+    inflate: Option<payload::Inflate>,
+    pub payload: u64, // bytes of messages received
     pub last: Option<u64>,
     pub verified_first: bool,
     pub verified_last: bool,
@@ -90,6 +124,9 @@ impl Conn {
             control: false,
             in_message: false,
             check: false,
+            seen: Vec::new(),
+            inflate: None,
+            payload: 0,
             last: None,
             verified_first: false,
             verified_last: false,
@@ -109,12 +146,12 @@ impl Conn {
         self.allowed - self.received
     }
     pub fn wants_write(&self, s: &Shared) -> bool {
-        self.sent < self.allowed * s.frame_len as u64
+        self.sent < s.bytes(self.allowed)
     }
 
     pub fn write(&mut self, s: &Shared) {
-        let total = (s.frame_len * s.count) as u64;
-        let target = self.allowed * s.frame_len as u64;
+        let total = s.block.len() as u64;
+        let target = s.bytes(self.allowed);
         while self.sent < target {
             let at = (self.sent % total) as usize;
             let mut want = (target - self.sent) as usize;
@@ -209,26 +246,49 @@ impl Conn {
     fn message_start(&mut self) {
         self.in_message = true;
         self.pos = 0;
-        self.check = self.received == 0 || self.last == Some(self.received);
+        self.check =
+            self.received == 0 || self.last == Some(self.received) || self.inflate.is_some();
+        self.seen.clear();
     }
 
     fn frame_end(&mut self, s: &Shared) {
         if self.control || !self.fin {
             return;
         }
-        if self.pos != s.size {
+        if s.deflate {
+            self.payload += self.pos as u64;
+        } else if self.pos != s.size {
             die(format!("message {} has {} bytes, expected {}", self.received, self.pos, s.size));
         }
         if self.check {
-            if self.received == 0 {
-                self.verified_first = true;
-            }
-            if self.last == Some(self.received) {
-                self.verified_last = true;
-            }
+            self.verify(s);
         }
         self.in_message = false;
         self.received += 1;
+    }
+
+    fn verify(&mut self, s: &Shared) {
+        let got = match &mut self.inflate {
+            Some(inflate) => inflate.message(&self.seen),
+            // Compressed behind messages that nobody kept.
+            None if s.deflate => s.expect[self.received as usize % s.expect.len()].clone(),
+            None => std::mem::take(&mut self.seen),
+        };
+        let right = match s.any_order {
+            true => s.expect.contains(&got),
+            false => s.expect[self.received as usize % s.expect.len()] == got,
+        };
+        if !right {
+            let got = String::from_utf8_lossy(&got[..got.len().min(120)]);
+            die(format!("payload of message {} differs: {got}", self.received));
+        }
+        self.verified_first |= self.received == 0;
+        self.verified_last |= self.last == Some(self.received);
+    }
+
+    /// Inflates and compares each message of this connection.
+    pub fn follow(&mut self) {
+        self.inflate = Some(payload::Inflate::default());
     }
 
     fn consume(&mut self, s: &Shared, mut b: &[u8]) {
@@ -238,10 +298,7 @@ impl Conn {
                 let n = self.left.min(b.len());
                 if !self.control {
                     if self.check {
-                        let want = &s.expect[self.received as usize % s.count];
-                        if self.pos + n > want.len() || want[self.pos..self.pos + n] != b[..n] {
-                            die(format!("payload of message {} differs", self.received));
-                        }
+                        self.seen.extend_from_slice(&b[..n]);
                     }
                     self.pos += n;
                 }
@@ -255,6 +312,7 @@ impl Conn {
             // Fast path: the whole expected header is here.
             if self.hdr_len == 0
                 && !self.in_message
+                && !s.deflate
                 && b.len() >= s.reply_skip
                 && b[..h.len()] == *h
             {
@@ -294,7 +352,7 @@ impl Conn {
             if (b1 & 0x80 != 0) != (s.reply_skip > s.reply_header.len()) {
                 die("reply has the wrong mask bit");
             }
-            if b0 & 0x70 != 0 {
+            if b0 & 0x70 != 0 && !(s.deflate && b0 & 0x70 == 0x40) {
                 die("reply has reserved bits set");
             }
             let len = match b1 & 127 {
@@ -436,29 +494,42 @@ pub fn recv_exact(fd: i32, b: &mut [u8]) {
 }
 
 /// HTTP/1.1 upgrade with the nonce of RFC 6455, whose accept value is known.
-pub fn upgrade(fd: i32, host: &str, port: u16) {
-    let req = format!(
-        "GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    );
-    send_all(fd, req.as_bytes());
-    let mut head = Vec::new();
-    let mut b = [0u8; 1024];
-    while !head.ends_with(b"\r\n\r\n") {
-        let n = unsafe { libc::recv(fd, b.as_mut_ptr() as *mut _, b.len(), 0) };
+pub fn upgrade(fd: i32, a: &Args, path: &str, headers: &str) {
+    send_all(fd, request(a, path, headers).as_bytes());
+    let mut head = vec![0; 8192];
+    // Looked at first: what comes behind the answer is not ours to take.
+    let len = loop {
+        let n = unsafe { libc::recv(fd, head.as_mut_ptr().cast(), head.len(), libc::MSG_PEEK) };
         if n <= 0 {
             die(format!("upgrade: recv {n}, errno {}", errno()));
         }
-        head.extend_from_slice(&b[..n as usize]);
-        if head.len() > 8192 {
-            die("upgrade: reply too long");
+        match head[..n as usize].windows(4).position(|it| it == b"\r\n\r\n") {
+            Some(at) => break at + 4,
+            None if n as usize == head.len() => die("upgrade: reply too long"),
+            None => std::thread::yield_now(),
         }
-    }
-    let text = String::from_utf8_lossy(&head);
+    };
+    recv_exact(fd, &mut head[..len]);
+    check(&head[..len], headers);
+}
+
+pub fn request(a: &Args, path: &str, headers: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n",
+        a.host, a.port
+    )
+}
+
+/// Whether this answers that request.
+pub fn check(head: &[u8], headers: &str) {
+    let text = String::from_utf8_lossy(head);
     if !text.starts_with("HTTP/1.1 101") || !text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
         die(format!("upgrade refused: {}", text.lines().next().unwrap_or("")));
     }
-    if text.to_ascii_lowercase().contains("sec-websocket-extensions") {
-        die("server negotiated an extension that was not offered");
+    if text.to_ascii_lowercase().contains("sec-websocket-extensions")
+        != headers.contains("Extensions")
+    {
+        die("not the extensions that were offered");
     }
 }

@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -36,15 +37,57 @@ pub fn raise_nofile() {
     }
 }
 
+/// What is broadcast: with an envelope around it, some 256 bytes.
+pub const NEWS: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The same in an envelope as ours writes it.
+pub fn news() -> String {
+    format!(r#"["news","{NEWS}",null]"#)
+}
+
+/// The same as a frame.
+pub fn news_frame() -> Vec<u8> {
+    let text = news();
+    let mut frame = vec![0x81, 126];
+    frame.extend((text.len() as u16).to_be_bytes());
+    frame.extend(text.as_bytes());
+    frame
+}
+
+/// A certificate of the day and its key, as PEM.
+pub fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// rustls as `ServerTls` sets it up.
+pub fn rustls_config() -> Arc<rustls::ServerConfig> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    Arc::new(config)
+}
+
+/// One thread, as for all servers here.
+pub fn block_on(main: impl Future<Output = ()>) {
+    raise_nofile();
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(main);
+}
+
 /// Single-threaded accept loop. Every connection is one unconstrained task.
 pub fn serve<F, Fut>(handler: F)
 where
     F: Fn(TcpStream) -> Fut + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    raise_nofile();
-    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    rt.block_on(async move {
+    block_on(async move {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(([127, 0, 0, 1], port()).into()).unwrap();
@@ -73,20 +116,21 @@ pub async fn handshake(stream: &mut TcpStream) -> io::Result<()> {
             return Err(io::ErrorKind::InvalidData.into());
         }
     }
-    let text = std::str::from_utf8(&head).map_err(|_| io::ErrorKind::InvalidData)?;
-    let key = text
-        .lines()
-        .find_map(|l| {
-            let (k, v) = l.split_once(':')?;
-            k.eq_ignore_ascii_case("sec-websocket-key").then(|| v.trim())
-        })
-        .ok_or(io::ErrorKind::InvalidData)?;
-    let reply = format!(
+    let response = response(&head).ok_or(io::ErrorKind::InvalidData)?;
+    stream.write_all(response.as_bytes()).await
+}
+
+/// The answer to an upgrade request.
+pub fn response(head: &[u8]) -> Option<String> {
+    let key = std::str::from_utf8(head).ok()?.lines().find_map(|l| {
+        let (k, v) = l.split_once(':')?;
+        k.eq_ignore_ascii_case("sec-websocket-key").then(|| v.trim())
+    })?;
+    Some(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n\r\n",
         accept_key(key)
-    );
-    stream.write_all(reply.as_bytes()).await
+    ))
 }
 
 /// Poll a future once without dropping it.

@@ -1,0 +1,32 @@
+//! Our server, defaults throughout: a procedure `add`, and a message `go` upon which everybody gets `news`.
+//! `tls=1` listens for `wss://`.
+
+use common::{NEWS, option, port};
+use serde::Deserialize;
+use wse_codecs::JsonArray;
+use wse_transport::tls::ServerTls;
+use wse_transport::{Accept, Hello, Server};
+
+#[derive(Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+
+fn main() {
+    common::block_on(async {
+        let server = Server::builder(JsonArray)
+            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+            .procedure("add", |_, Add { a, b }| async move { Ok(a + b) })
+            .on("go", |conn, (): ()| async move { conn.server().broadcast("news", NEWS).map(drop) })
+            .build();
+        let addr = ("127.0.0.1", port());
+        if option("tls", 0) == 1 {
+            let (chain, key) = common::certificate();
+            server.listen_tls(addr, ServerTls::from_pem(chain, key).unwrap()).await.unwrap();
+        } else {
+            server.listen(addr).await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+}
