@@ -61,16 +61,16 @@ impl<P: Protocol> Guest<P> {
         &'a self,
         link: &'a Arc<Link<P>>,
         connection: Client<P>,
-    ) -> Scope<'a, P, Client<P>> {
+    ) -> Scope<'a, P, Client<P>, impl FnOnce(Failed) + Send + use<P>> {
         let shared = Arc::clone(&self.shared);
         Scope {
             link,
             connection,
             running: &self.running,
             tasks: &self.shared.tasks,
-            failed: Arc::new(move |Failed { code, name, fault }| {
+            failed: move |Failed { code, name, fault }| {
                 shared.error(code, Some(name), fault.to_string());
-            }),
+            },
         }
     }
 }

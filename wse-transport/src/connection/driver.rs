@@ -14,6 +14,7 @@ use wse_proto::session::{Close, Event};
 use wse_proto::{Protocol, open};
 
 use super::link::Link;
+use super::outbox::{self, Queue};
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
 /// Messages handled, or rounds gone without one, before other tasks get their turn.
@@ -59,6 +60,7 @@ where
         link,
         side,
         config,
+        now: Duration::ZERO,
         ready: false,
         departed: false,
         broken: false,
@@ -74,6 +76,8 @@ struct Driver<P: Protocol, T, S> {
     link: Arc<Link<P>>,
     side: S,
     config: DriverConfig,
+    /// When this poll began: near enough for what arrives meanwhile.
+    now: Duration,
     ready: bool,
     departed: bool,
     /// Nothing can be written any more. What the peer said until then is still read: its close frame.
@@ -110,14 +114,20 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.link.enter(cx);
+        self.now = self.link.clock.now();
         let mut budget = BUDGET;
         loop {
             self.side.poll(&self.link, cx);
             self.events(cx);
             self.raise_limits();
-            let read = self.read(cx);
+            let mut read = self.read(cx);
             // Rounds count too: those who send from other threads could keep us here for ever.
             budget -= 1;
+            // Before it is ready, every message may begin something that must be polled first.
+            while self.ready && matches!(read, Read::Message) && budget > 0 {
+                read = self.read(cx);
+                budget -= 1;
+            }
             if matches!(read, Read::Message) && budget > 0 {
                 continue;
             }
@@ -175,8 +185,8 @@ where
             Poll::Pending => return Read::Nothing,
             Poll::Ready(None) => return Read::End,
             Poll::Ready(Some(Ok(message))) => match message {
-                ws::Message::Text(text) => self.message(text.into_bytes()),
-                ws::Message::Binary(bytes) => self.message(bytes),
+                ws::Message::Text(text) => self.message(text.into_bytes(), cx),
+                ws::Message::Binary(bytes) => self.message(bytes, cx),
                 ws::Message::Ping(_) | ws::Message::Pong(_) => {}
                 ws::Message::Close(frame) => {
                     self.closing = Closing::Handshake;
@@ -192,14 +202,18 @@ where
         Read::Message
     }
 
-    fn message(&mut self, bytes: Bytes) {
+    fn message(&mut self, bytes: Bytes, cx: &mut Context<'_>) {
         if self.broken {
             // It could not be answered.
             return;
         }
-        match open(self.link.protocol(), bytes) {
-            Ok(message) => self.link.session(|session, now| session.handle_message(now, message)),
-            Err(error) => self.link.session(|session, _| session.handle_undecodable(error)),
+        let message = open(self.link.protocol(), bytes);
+        let (event, more) = self.link.deliver(self.now, message);
+        if let Some(event) = event {
+            self.side.event(&self.link, event, cx);
+        }
+        if more {
+            self.events(cx);
         }
     }
 
@@ -218,10 +232,11 @@ where
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<(), ws::Error> {
         let mut socket = Pin::new(&mut self.socket);
         if self.closing != Closing::Handshake && !self.broken {
-            while socket.as_mut().poll_ready(cx)?.is_ready() {
-                let Some(message) = self.link.next_message() else { break };
-                socket.as_mut().start_send(message)?;
-            }
+            let mut queue = self.link.lend();
+            let mut written = 0;
+            let outcome = send_all(socket.as_mut(), &mut queue, &mut written, cx);
+            self.link.written(queue, written);
+            outcome?;
         }
         let _ = socket.poll_flush(cx)?;
         Ok(())
@@ -294,6 +309,21 @@ impl<P: Protocol, T, S> Drop for Driver<P, T, S> {
         self.link.ended(&Close::VANISHED);
         self.link.release();
     }
+}
+
+/// Hands messages to the socket as long as it takes them; counts their bytes.
+fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: Pin<&mut WebSocket<T>>,
+    queue: &mut Queue,
+    bytes: &mut usize,
+    cx: &mut Context<'_>,
+) -> Result<(), ws::Error> {
+    while !queue.is_empty() && socket.as_mut().poll_ready(cx)?.is_ready() {
+        let Some((_, message)) = queue.pop_front() else { break };
+        *bytes += outbox::size(&message);
+        socket.as_mut().start_send(message)?;
+    }
+    Ok(())
 }
 
 fn closed_by(frame: Option<CloseFrame>) -> Close {

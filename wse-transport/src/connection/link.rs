@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use wse_proto::{
 
 use super::clock::Clock;
 use super::error::{CallError, SendError};
-use super::outbox::{Class, Outbox, SendQueue};
+use super::outbox::{Class, Outbox, Queue, SendQueue};
 use super::pack;
 use crate::ws;
 
@@ -30,6 +31,8 @@ pub(crate) struct Link<P: Protocol> {
     waker: AtomicWaker,
     /// Told when the queue has room again or the connection has ended.
     room: Notify,
+    /// Whether the queue is full, as of the last change of it.
+    full: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -65,9 +68,10 @@ impl<P: Protocol> Link<P> {
             clock,
             waker: AtomicWaker::new(),
             room: Notify::new(),
+            full: AtomicBool::new(false),
             state: Mutex::new(state),
         };
-        link.with(|_, _| ());
+        link.with(|_| ());
         Arc::new(link)
     }
 
@@ -108,10 +112,12 @@ impl<P: Protocol> Link<P> {
 
     /// Queues a message that is already packed by this connection's protocol.
     pub(crate) fn push(&self, class: Class, message: ws::Message) -> Result<(), SendError> {
-        self.with(|state, now| {
-            state.session.check_ready().map_err(|_| SendError::NotReady)?;
-            state.outbox.push(now, class, message).map_err(|_| SendError::QueueFull)
-        })
+        // Not `with`: the session has nothing to do with it.
+        let mut state = self.lock();
+        state.session.check_ready().map_err(|_| SendError::NotReady)?;
+        let pushed = state.outbox.push(|| self.clock.now(), class, message);
+        self.changed(state);
+        pushed.map_err(|_| SendError::QueueFull)
     }
 
     /// Waits until the queue has room, or the connection has ended.
@@ -160,11 +166,12 @@ impl<P: Protocol> Link<P> {
         P::Format: Encode<T> + Decode<R>,
     {
         let (answer, answered) = oneshot::channel();
-        let id = self.with(|state, now| {
-            let id = state.session.call(now, timeout).map_err(|error| match error {
-                UsageError::TooManyCalls => CallError::TooManyCalls,
-                _ => CallError::NotReady,
-            })?;
+        let id = self.with(|state| {
+            let id =
+                state.session.call(self.clock.now(), timeout).map_err(|error| match error {
+                    UsageError::TooManyCalls => CallError::TooManyCalls,
+                    _ => CallError::NotReady,
+                })?;
             state.calls.insert(id, answer);
             Ok::<_, CallError>(id)
         })?;
@@ -181,7 +188,7 @@ impl<P: Protocol> Link<P> {
     /// Ends the session; the closing handshake follows what is already queued. What arrived and is
     /// not handled yet never is: a connection that is being closed is not served.
     pub(crate) fn close(&self, close: Close) {
-        self.with(|state, _| {
+        self.with(|state| {
             if !state.session.is_closed() {
                 state.session.close(close);
                 state
@@ -193,7 +200,7 @@ impl<P: Protocol> Link<P> {
 
     /// Runs a decision or a handler of the session, then does what it wants done.
     pub(crate) fn session<R>(&self, run: impl FnOnce(&mut Session, Duration) -> R) -> R {
-        self.with(|state, now| run(&mut state.session, now))
+        self.with(|state| run(&mut state.session, self.clock.now()))
     }
 
     /// The driver begins to work.
@@ -211,27 +218,53 @@ impl<P: Protocol> Link<P> {
 
     /// Makes the driver look again.
     pub(crate) fn wake(&self) {
-        self.with(|_, _| ());
+        self.changed(self.lock());
     }
 
     pub(super) fn next_event(&self) -> Option<Event> {
         self.lock().events.pop_front()
     }
 
-    pub(super) fn next_message(&self) -> Option<ws::Message> {
+    /// Hands a message from the peer to the session. For the driver only: what it has to do then, it does
+    /// without being told. The event to handle next, and whether there are more.
+    pub(super) fn deliver(
+        &self,
+        now: Duration,
+        message: Result<Message, CodecError>,
+    ) -> (Option<Event>, bool) {
+        let mut state = self.lock();
+        match message {
+            Ok(message) => state.session.handle_message(now, message),
+            Err(error) => state.session.handle_undecodable(error),
+        }
+        self.settle(&mut state);
+        let event = state.events.pop_front();
+        (event, !state.events.is_empty())
+    }
+
+    /// Takes out what waits to be written. Whatever was changed until now, the driver is about to look at.
+    pub(super) fn lend(&self) -> Queue {
+        let mut state = self.lock();
+        state.dirty = !state.events.is_empty();
+        state.outbox.lend()
+    }
+
+    /// Takes back what the socket did not take; `bytes` of the rest are written.
+    pub(super) fn written(&self, rest: Queue, bytes: usize) {
         let mut state = self.lock();
         let had_room = state.outbox.has_room();
-        let message = state.outbox.pop();
+        state.outbox.written(rest, bytes);
+        self.full.store(state.outbox.is_full(), Ordering::Relaxed);
         if !had_room && state.outbox.has_room() {
             self.room.notify_waiters();
         }
-        message
     }
 
     /// Nothing can be written any more.
     pub(super) fn discard_outbox(&self) {
         let mut state = self.lock();
         state.outbox.clear();
+        self.full.store(false, Ordering::Relaxed);
         self.room.notify_waiters();
     }
 
@@ -242,7 +275,7 @@ impl<P: Protocol> Link<P> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.lock().outbox.is_full()
+        self.full.load(Ordering::Relaxed)
     }
 
     /// Does what is due and says when something is due next.
@@ -255,7 +288,8 @@ impl<P: Protocol> Link<P> {
         if next.is_none_or(|next| next > self.clock.now()) {
             return next;
         }
-        self.with(|state, now| {
+        self.with(|state| {
+            let now = self.clock.now();
             state.session.handle_timeout(now);
             if state.outbox.give_up_at().is_some_and(|at| at <= now) {
                 state.session.close(Close::new(1013, "send queue full"));
@@ -267,7 +301,7 @@ impl<P: Protocol> Link<P> {
 
     /// The connection has ended or is being closed by the peer.
     pub(super) fn ended(&self, close: &Close) {
-        self.with(|state, _| {
+        self.with(|state| {
             state.session.handle_closed(close);
             state.outbox.clear();
         });
@@ -282,17 +316,23 @@ impl<P: Protocol> Link<P> {
         }
     }
 
-    fn with<R>(&self, run: impl FnOnce(&mut State, Duration) -> R) -> R {
+    fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let result = run(&mut state, self.clock.now());
+        let result = run(&mut state);
         self.settle(&mut state);
+        self.changed(state);
+        result
+    }
+
+    /// Sees to it that the driver looks again.
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
         state.dirty = true;
+        self.full.store(state.outbox.is_full(), Ordering::Relaxed);
         let resting = !state.driving;
         drop(state);
         if resting {
             self.waker.wake();
         }
-        result
     }
 
     /// Moves what the session wants to where it is done.
@@ -328,7 +368,7 @@ impl<P: Protocol> Link<P> {
         seal(&self.protocol, message, &mut out);
         if let Ok(message) = pack::frame(self.protocol.opcode(), out.freeze()) {
             // An `Answer` is never refused.
-            let _ = state.outbox.push(self.clock.now(), Class::Answer, message);
+            let _ = state.outbox.push(|| self.clock.now(), Class::Answer, message);
         }
     }
 

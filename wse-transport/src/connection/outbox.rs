@@ -82,10 +82,14 @@ pub(crate) enum Class {
     Message,
 }
 
+pub(super) type Queue = VecDeque<(Class, ws::Message)>;
+
 #[derive(Debug)]
 pub(crate) struct Outbox {
     limits: SendQueue,
-    queue: VecDeque<(Class, ws::Message)>,
+    queue: Queue,
+    /// Messages that the driver has taken out to write them: they count until they are written.
+    lent: usize,
     bytes: usize,
     /// Since when it is full, or has refused something: until the peer reads on.
     full_since: Option<Duration>,
@@ -98,20 +102,20 @@ pub(crate) struct Full;
 impl Outbox {
     pub(crate) fn new(limits: SendQueue) -> Self {
         // Idle connections are many, and one at a time is usual: no room for four.
-        Self { limits, queue: VecDeque::with_capacity(1), bytes: 0, full_since: None }
+        Self { limits, queue: VecDeque::with_capacity(1), lent: 0, bytes: 0, full_since: None }
     }
 
     pub(crate) fn push(
         &mut self,
-        now: Duration,
+        now: impl Fn() -> Duration,
         class: Class,
         message: ws::Message,
     ) -> Result<(), Full> {
         let len = size(&message);
-        let fits = self.queue.is_empty()
-            || (self.queue.len() < self.limits.messages && self.bytes + len <= self.limits.bytes);
+        let fits = self.is_empty()
+            || (self.len() < self.limits.messages && self.bytes + len <= self.limits.bytes);
         if !fits {
-            self.full_since.get_or_insert(now);
+            self.full_since.get_or_insert_with(&now);
             match (class, self.limits.slow_peer) {
                 (Class::Answer, _) => {}
                 (Class::Message, SlowPeer::DropNewest) => return Ok(()),
@@ -123,31 +127,46 @@ impl Outbox {
         self.queue.push_back((class, message));
         if self.is_full() {
             // Nobody need try to send more: a peer whose calls we do not read any more does not.
-            self.full_since.get_or_insert(now);
+            self.full_since.get_or_insert_with(&now);
         }
         Ok(())
     }
 
-    pub(crate) fn pop(&mut self) -> Option<ws::Message> {
-        let (_, message) = self.queue.pop_front()?;
-        self.bytes -= size(&message);
-        if !self.is_full() {
+    /// Takes out all that waits, to be written. It counts until it is [`written`](Self::written).
+    pub(super) fn lend(&mut self) -> Queue {
+        self.lent = self.queue.len();
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Takes back what was not written, before what has come since, and forgets what was: so many bytes.
+    pub(super) fn written(&mut self, mut rest: Queue, bytes: usize) {
+        let wrote = rest.len() < self.lent;
+        self.lent = 0;
+        self.bytes -= bytes;
+        if !self.queue.is_empty() {
+            rest.append(&mut self.queue);
+        }
+        self.queue = rest;
+        if wrote && !self.is_full() {
             self.full_since = None;
         }
-        if self.queue.is_empty() && self.queue.capacity() > 64 {
+        if self.queue.is_empty() && self.queue.capacity() > 8 {
             // An idle connection gives its memory back.
             self.queue = VecDeque::new();
         }
-        Some(message)
+    }
+
+    fn len(&self) -> usize {
+        self.queue.len() + self.lent
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len() == 0
     }
 
     /// Whether nothing more should be caused to be sent, such as by reading further calls.
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.limits.messages || self.bytes >= self.limits.bytes
+        self.len() >= self.limits.messages || self.bytes >= self.limits.bytes
     }
 
     /// Whether it is worth trying to send: it is not full, and what was refused may fit by now.
@@ -165,6 +184,7 @@ impl Outbox {
 
     pub(crate) fn clear(&mut self) {
         self.queue = VecDeque::new();
+        self.lent = 0;
         self.bytes = 0;
         self.full_since = None;
     }
@@ -182,7 +202,7 @@ impl Outbox {
     }
 }
 
-fn size(message: &ws::Message) -> usize {
+pub(super) fn size(message: &ws::Message) -> usize {
     match message {
         ws::Message::Text(text) => text.len(),
         ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
@@ -204,13 +224,20 @@ mod tests {
 
     fn outbox(policy: SlowPeer) -> Outbox {
         let mut outbox = Outbox::new(SendQueue::default().messages(2).slow_peer(policy));
-        outbox.push(NOW, Class::Message, message(1)).unwrap();
-        outbox.push(NOW, Class::Call, message(2)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(1)).unwrap();
+        outbox.push(|| NOW, Class::Call, message(2)).unwrap();
         outbox
     }
 
+    /// Writes one message.
+    fn write(outbox: &mut Outbox) {
+        let mut queue = outbox.lend();
+        let (_, message) = queue.pop_front().unwrap();
+        outbox.written(queue, size(&message));
+    }
+
     fn rest(mut outbox: Outbox) -> Vec<ws::Message> {
-        std::iter::from_fn(|| outbox.pop()).collect()
+        outbox.lend().into_iter().map(|(_, message)| message).collect()
     }
 
     #[test]
@@ -218,51 +245,63 @@ mod tests {
         let after = Duration::from_secs(10);
         let mut outbox = outbox(SlowPeer::Close { after });
         let later = Duration::from_secs(5);
-        assert_eq!(outbox.push(later, Class::Message, message(3)), Err(Full));
-        assert_eq!(outbox.push(later * 2, Class::Call, message(3)), Err(Full));
-        assert_eq!(outbox.push(later, Class::Answer, message(3)), Ok(()));
+        assert_eq!(outbox.push(|| later, Class::Message, message(3)), Err(Full));
+        assert_eq!(outbox.push(|| later * 2, Class::Call, message(3)), Err(Full));
+        assert_eq!(outbox.push(|| later, Class::Answer, message(3)), Ok(()));
         assert_eq!(outbox.give_up_at(), Some(NOW + after));
         assert!(!outbox.has_room());
-        outbox.pop();
+        write(&mut outbox);
         assert!(outbox.is_full());
-        outbox.pop();
+        write(&mut outbox);
         assert_eq!(outbox.give_up_at(), None);
     }
 
     #[test]
     fn drop_newest_drops_messages_but_refuses_calls() {
         let mut outbox = outbox(SlowPeer::DropNewest);
-        assert_eq!(outbox.push(NOW, Class::Message, message(3)), Ok(()));
-        assert_eq!(outbox.push(NOW, Class::Call, message(3)), Err(Full));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Call, message(3)), Err(Full));
         assert_eq!(rest(outbox), [message(1), message(2)]);
     }
 
     #[test]
     fn latest_only_keeps_calls_and_the_newest_message() {
         let mut outbox = outbox(SlowPeer::LatestOnly);
-        outbox.push(NOW, Class::Message, message(3)).unwrap();
-        outbox.push(NOW, Class::Message, message(4)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(3)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(4)).unwrap();
         assert_eq!(rest(outbox), [message(2), message(4)]);
     }
 
     #[test]
     fn one_message_larger_than_the_queue_passes_when_nothing_waits() {
         let mut outbox = Outbox::new(SendQueue::default().bytes(5));
-        assert_eq!(outbox.push(NOW, Class::Message, message(1)), Ok(()));
-        assert_eq!(outbox.push(NOW, Class::Message, message(2)), Err(Full));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(1)), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Err(Full));
     }
 
     #[test]
     fn there_is_no_room_for_what_was_refused_until_something_is_written() {
         let mut outbox = Outbox::new(SendQueue::default().bytes(25));
         for n in 0..2 {
-            outbox.push(NOW, Class::Message, message(n)).unwrap();
+            outbox.push(|| NOW, Class::Message, message(n)).unwrap();
         }
         assert!(!outbox.is_full() && outbox.has_room());
-        assert_eq!(outbox.push(NOW, Class::Message, message(2)), Err(Full));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Err(Full));
         assert!(!outbox.is_full() && !outbox.has_room());
-        outbox.pop();
+        write(&mut outbox);
         assert!(outbox.has_room());
-        assert_eq!(outbox.push(NOW, Class::Message, message(2)), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_being_written_counts_and_comes_back_before_what_followed() {
+        let mut outbox = outbox(SlowPeer::Close { after: Duration::MAX });
+        let mut queue = outbox.lend();
+        assert!(outbox.is_full() && !outbox.is_empty());
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Err(Full));
+        outbox.push(|| NOW, Class::Answer, message(4)).unwrap();
+        let (_, written) = queue.pop_front().unwrap();
+        outbox.written(queue, size(&written));
+        assert_eq!(rest(outbox), [message(2), message(4)]);
     }
 }

@@ -49,12 +49,12 @@ pub(crate) struct Failed {
 }
 
 /// What a handler runs with.
-pub(crate) struct Scope<'a, P: Protocol, C> {
+pub(crate) struct Scope<'a, P: Protocol, C, F> {
     pub(crate) link: &'a Arc<Link<P>>,
     pub(crate) connection: C,
     pub(crate) running: &'a Running,
     pub(crate) tasks: &'a Tasks,
-    pub(crate) failed: Arc<dyn Fn(Failed) + Send + Sync>,
+    pub(crate) failed: F,
 }
 
 impl<P: Protocol, C> Default for Router<P, C> {
@@ -131,7 +131,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
     /// Hands a message to its handler.
     pub(crate) fn message(
         &self,
-        scope: Scope<'_, P, C>,
+        scope: Scope<'_, P, C, impl FnOnce(Failed) + Send + 'static>,
         name: Text,
         payload: Bytes,
         cx: &mut Context<'_>,
@@ -155,15 +155,11 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
             }
         };
         match started {
-            Ok(future) => {
-                let link = Arc::clone(link);
-                running.run(tasks, cx, future, move |outcome| {
-                    link.wake();
-                    if let Err(fault) = outcome.unwrap_or_else(|| Err(panicked())) {
-                        failed(Failed { code: fault.code.clone(), name, fault });
-                    }
-                });
-            }
+            Ok(future) => running.run(tasks, link, future, cx, move |_, outcome| {
+                if let Err(fault) = outcome.unwrap_or_else(|| Err(panicked())) {
+                    failed(Failed { code: fault.code.clone(), name, fault });
+                }
+            }),
             // Also when the peer's application meant another type, its connection is none the worse for it.
             Err((code, fault)) => failed(Failed { code, name, fault: *fault }),
         }
@@ -172,7 +168,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
     /// Hands a call to its procedure; every call is answered.
     pub(crate) fn call(
         &self,
-        scope: Scope<'_, P, C>,
+        scope: Scope<'_, P, C, impl FnOnce(Failed) + Send + 'static>,
         name: Text,
         stamp: Stamp,
         payload: Bytes,
@@ -183,24 +179,17 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
             link.fault(stamp, &Fault::new(ErrorCode::NotRegistered));
             return;
         };
-        let refuse = {
-            let link = Arc::clone(link);
-            move |stamp, name, fault: Fault| {
-                link.fault(stamp, &fault);
-                failed(Failed { code: ErrorCode::Failed, name, fault });
-            }
+        let refuse = |link: &Link<P>, stamp, name, fault: Fault| {
+            link.fault(stamp, &fault);
+            failed(Failed { code: ErrorCode::Failed, name, fault });
         };
         match start(|| handler(connection, link, &stamp, &payload)) {
-            Ok(future) => {
-                let link = Arc::clone(link);
-                running.run(tasks, cx, future, move |outcome| {
-                    link.wake();
-                    if let Err(fault) = outcome.unwrap_or_else(|| Err(panicked())) {
-                        refuse(stamp, name, fault);
-                    }
-                });
-            }
-            Err((_, fault)) => refuse(stamp, name, *fault),
+            Ok(future) => running.run(tasks, link, future, cx, move |link, outcome| {
+                if let Err(fault) = outcome.unwrap_or_else(|| Err(panicked())) {
+                    refuse(link, stamp, name, fault);
+                }
+            }),
+            Err((_, fault)) => refuse(link, stamp, name, *fault),
         }
     }
 }

@@ -14,6 +14,7 @@ use wse_proto::session::Close;
 use wse_proto::{CodecError, Decode, Encode, Hi, Protocol, Text};
 
 use super::Server;
+use super::events::ServerEvent;
 use super::inner::Inner as Shared;
 use crate::connection::{CallError, Link, SendError};
 
@@ -223,6 +224,11 @@ impl<P: Protocol> Conn<P> {
 
     pub(super) fn user(&self) -> &Text {
         &self.0.user
+    }
+
+    /// Tells those who watch the server.
+    pub(super) fn emit(&self, event: ServerEvent<P>) {
+        self.0.server.emit(event);
     }
 
     /// Marks the connection as gone; whether it was not yet.

@@ -125,22 +125,22 @@ impl<P: Protocol> Host<P> {
         }
     }
 
-    fn scope<'a>(&'a self, link: &'a Arc<Link<P>>, conn: &Conn<P>) -> Scope<'a, P, Conn<P>> {
-        let server = Arc::clone(&self.server);
-        let failed_conn = conn.clone();
+    fn scope<'a>(
+        &'a self,
+        link: &'a Arc<Link<P>>,
+        conn: &Conn<P>,
+    ) -> Scope<'a, P, Conn<P>, impl FnOnce(Failed) + Send + use<P>> {
+        let failed = conn.clone();
         Scope {
             link,
             connection: conn.clone(),
             running: &self.running,
             tasks: &self.server.tasks,
-            failed: Arc::new(move |Failed { code, name, fault }| {
-                server.emit(ServerEvent::Error(ServerError {
-                    conn: Some(failed_conn.clone()),
-                    code,
-                    name: Some(name),
-                    message: fault.to_string(),
-                }));
-            }),
+            failed: move |Failed { code, name, fault }| {
+                let (conn, name) = (Some(failed.clone()), Some(name));
+                let message = fault.to_string();
+                failed.emit(ServerEvent::Error(ServerError { conn, code, name, message }));
+            },
         }
     }
 }
