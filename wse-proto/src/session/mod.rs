@@ -234,6 +234,30 @@ impl Session {
         }
     }
 
+    /// What a message is to an application that is in dialogue, without the detour through
+    /// [`handle_message`](Self::handle_message) and [`poll_event`](Self::poll_event), for speed. Any other
+    /// message, and any at another time, comes back, to be handled there. Events that wait come first:
+    /// poll them before.
+    ///
+    /// # Errors
+    ///
+    /// The message, untouched.
+    #[allow(clippy::result_large_err)]
+    pub fn pass(&mut self, message: Message) -> Result<Event, Message> {
+        if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
+            return Err(message);
+        }
+        match message {
+            Message { head: Head::Message { name, .. }, body: Body::Raw(payload) } => {
+                Ok(Event::Message { name, payload })
+            }
+            Message { head: Head::Call { name, stamp, .. }, body: Body::Raw(payload) } => {
+                Ok(Event::Call { name, stamp, payload })
+            }
+            message => Err(message),
+        }
+    }
+
     /// Takes note that a message could not be read; the connection is closed: 1000 `wse.protocol-error`.
     pub fn handle_undecodable(&mut self, error: CodecError) {
         let code = match error.kind() {

@@ -14,8 +14,8 @@ use wse_proto::{CloseReason, ErrorCode, Fault, Protocol};
 use super::Client;
 use super::error::ConnectError;
 use super::shared::Shared;
-use crate::connection::{Link, Running, Side};
-use crate::router::{Failed, Scope};
+use crate::connection::{Link, Side};
+use crate::router::{Failed, Report, Running, Scope};
 use crate::ws;
 
 pub(super) struct Guest<P: Protocol> {
@@ -61,17 +61,15 @@ impl<P: Protocol> Guest<P> {
         &'a self,
         link: &'a Arc<Link<P>>,
         connection: Client<P>,
-    ) -> Scope<'a, P, Client<P>, impl FnOnce(Failed) + Send + use<P>> {
-        let shared = Arc::clone(&self.shared);
-        Scope {
-            link,
-            connection,
-            running: &self.running,
-            tasks: &self.shared.tasks,
-            failed: move |Failed { code, name, fault }| {
-                shared.error(code, Some(name), fault.to_string());
-            },
-        }
+    ) -> Scope<'a, P, Client<P>, Arc<Shared<P>>> {
+        let (running, tasks) = (&self.running, &self.shared.tasks);
+        Scope { link, connection, running, tasks, report: &self.shared }
+    }
+}
+
+impl<P: Protocol> Report for Arc<Shared<P>> {
+    fn failed(&self, Failed { code, name, fault }: Failed) {
+        self.error(code, Some(name), fault.to_string());
     }
 }
 

@@ -134,16 +134,6 @@ impl<P: Protocol> Link<P> {
         }
     }
 
-    /// Answers a call. An answer to a connection that has ended goes nowhere.
-    pub(crate) fn reply<T: ?Sized>(&self, stamp: Stamp, result: &T) -> Result<(), CodecError>
-    where
-        P::Format: Encode<T>,
-    {
-        let message = pack::message(&self.protocol, &Head::reply(stamp), result)?;
-        let _ = self.push(Class::Answer, message);
-        Ok(())
-    }
-
     pub(crate) fn fault(&self, stamp: Stamp, fault: &Fault) {
         let head = Head::fault(stamp);
         let packed = pack::packed(&self.protocol, &head, |out| {
@@ -234,6 +224,10 @@ impl<P: Protocol> Link<P> {
     ) -> (Option<Event>, bool) {
         let mut state = self.lock();
         match message {
+            Ok(message) if state.events.is_empty() => match state.session.pass(message) {
+                Ok(event) => return (Some(event), false),
+                Err(message) => state.session.handle_message(now, message),
+            },
             Ok(message) => state.session.handle_message(now, message),
             Err(error) => state.session.handle_undecodable(error),
         }

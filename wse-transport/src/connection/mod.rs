@@ -14,4 +14,4 @@ pub use error::{CallError, SendError};
 pub(crate) use link::Link;
 pub(crate) use outbox::Class;
 pub use outbox::{SendQueue, SlowPeer};
-pub(crate) use tasks::{Running, Tasks};
+pub(crate) use tasks::Tasks;

@@ -1,18 +1,9 @@
-//! Where handlers run: first in place, and in a task of their own when they have to wait.
+//! The tasks of an endpoint.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wse_proto::Protocol;
-
-use super::link::Link;
 
 /// All tasks of an endpoint, so that its shutdown can wait for them and then cancel the rest.
 #[derive(Clone, Debug, Default)]
@@ -48,53 +39,5 @@ impl Tasks {
     /// Cancels those that still run.
     pub(crate) fn cancel(&self) {
         self.cancel.cancel();
-    }
-}
-
-/// The handlers of one connection that wait for something.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Running(Arc<AtomicUsize>);
-
-impl Running {
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// Runs a handler: polled at once, so that handlers start in the order of their messages, and
-    /// spawned if it has to wait, so that a slow one holds up nobody. `done` is told how it ended,
-    /// `None` for a panic.
-    pub(crate) fn run<P: Protocol, R: 'static>(
-        &self,
-        tasks: &Tasks,
-        link: &Arc<Link<P>>,
-        mut handler: BoxFuture<'static, R>,
-        cx: &mut Context<'_>,
-        done: impl FnOnce(&Link<P>, Option<R>) + Send + 'static,
-    ) {
-        match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
-            Ok(Poll::Ready(outcome)) => done(link, Some(outcome)),
-            Err(_) => done(link, None),
-            Ok(Poll::Pending) => {
-                self.0.fetch_add(1, Ordering::AcqRel);
-                let count = Count(Arc::clone(&self.0));
-                let link = Arc::clone(link);
-                tasks.spawn(async move {
-                    let outcome = AssertUnwindSafe(handler).catch_unwind().await;
-                    drop(count);
-                    // There may be room for the next one.
-                    link.wake();
-                    done(&link, outcome.ok());
-                });
-            }
-        }
-    }
-}
-
-/// Counts down also when the task is cancelled.
-struct Count(Arc<AtomicUsize>);
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -2,27 +2,37 @@
 //! erased when a handler is registered.
 
 mod handler;
+mod running;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::Context;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Protocol, Stamp, Text};
+use rustc_hash::FxBuildHasher;
+use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Head, Protocol, Stamp, Text};
 
-use crate::connection::{Link, Running, Tasks};
+use crate::connection::{Class, Link, Tasks, pack};
+use crate::ws;
 pub use handler::Outcome;
+use running::Ran;
+pub(crate) use running::Running;
 
-type Handling = BoxFuture<'static, Result<(), Fault>>;
+type Handling<R> = BoxFuture<'static, Result<R, Fault>>;
 type MessageHandler<P, C> =
-    dyn Fn(C, &Arc<Link<P>>, &Bytes) -> Result<Handling, CodecError> + Send + Sync;
+    dyn Fn(C, &Link<P>, &Bytes) -> Result<Handling<()>, CodecError> + Send + Sync;
+/// What comes of it is the reply.
 type ProcedureHandler<P, C> =
-    dyn Fn(C, &Arc<Link<P>>, &Stamp, &Bytes) -> Result<Handling, CodecError> + Send + Sync;
-type UnhandledHandler<C> = dyn Fn(C, Unhandled) -> Handling + Send + Sync;
+    dyn Fn(C, &Link<P>, &Stamp, &Bytes) -> Result<Handling<ws::Message>, CodecError> + Send + Sync;
+type UnhandledHandler<C> = dyn Fn(C, Unhandled) -> Handling<()> + Send + Sync;
+
+/// By name. Strangers choose only what is looked up, never what is in it: any hash will do.
+type ByName<H> = HashMap<Text, Arc<H>, FxBuildHasher>;
 
 /// A message that no handler is registered for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +44,14 @@ pub struct Unhandled {
     pub payload: Bytes,
 }
 
-/// The handlers of an endpoint. `C` is what they get as their connection.
-pub(crate) struct Router<P: Protocol, C> {
-    messages: RwLock<HashMap<Text, Arc<MessageHandler<P, C>>>>,
-    procedures: RwLock<HashMap<Text, Arc<ProcedureHandler<P, C>>>>,
-    unhandled: RwLock<Option<Arc<UnhandledHandler<C>>>>,
+/// The handlers of an endpoint. `C` is what they get as their connection. Every message looks here, from all
+/// threads, and hardly anybody changes it: each change makes a new table, and readers take no lock.
+pub(crate) struct Router<P: Protocol, C>(ArcSwap<Handlers<P, C>>);
+
+struct Handlers<P: Protocol, C> {
+    messages: ByName<MessageHandler<P, C>>,
+    procedures: ByName<ProcedureHandler<P, C>>,
+    unhandled: Option<Arc<UnhandledHandler<C>>>,
 }
 
 /// What a message or a call failed with, for the endpoint's error events.
@@ -48,22 +61,39 @@ pub(crate) struct Failed {
     pub(crate) fault: Fault,
 }
 
+/// Whom to tell.
+pub(crate) trait Report: Clone + Send + 'static {
+    fn failed(&self, failed: Failed);
+}
+
 /// What a handler runs with.
-pub(crate) struct Scope<'a, P: Protocol, C, F> {
+pub(crate) struct Scope<'a, P: Protocol, C, R> {
     pub(crate) link: &'a Arc<Link<P>>,
     pub(crate) connection: C,
     pub(crate) running: &'a Running,
     pub(crate) tasks: &'a Tasks,
-    pub(crate) failed: F,
+    pub(crate) report: &'a R,
+}
+
+impl<P: Protocol, C> Default for Handlers<P, C> {
+    fn default() -> Self {
+        Self { messages: HashMap::default(), procedures: HashMap::default(), unhandled: None }
+    }
+}
+
+impl<P: Protocol, C> Clone for Handlers<P, C> {
+    fn clone(&self) -> Self {
+        Self {
+            messages: self.messages.clone(),
+            procedures: self.procedures.clone(),
+            unhandled: self.unhandled.clone(),
+        }
+    }
 }
 
 impl<P: Protocol, C> Default for Router<P, C> {
     fn default() -> Self {
-        Self {
-            messages: RwLock::default(),
-            procedures: RwLock::default(),
-            unhandled: RwLock::default(),
-        }
+        Self(ArcSwap::default())
     }
 }
 
@@ -74,11 +104,12 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         Fut: Future<Output: Outcome> + Send + 'static,
         P::Format: Decode<T>,
     {
-        let erased = move |connection: C, link: &Arc<Link<P>>, payload: &Bytes| {
+        let erased = move |connection: C, link: &Link<P>, payload: &Bytes| {
             let future = handler(connection, link.decode(payload)?);
-            Ok(Box::pin(async move { future.await.into_result() }) as Handling)
+            Ok(Box::pin(async move { future.await.into_result() }) as Handling<()>)
         };
-        insert(&self.messages, name, Arc::new(erased));
+        let erased: Arc<MessageHandler<P, C>> = Arc::new(erased);
+        self.change(|handlers| handlers.messages.insert(name.clone(), Arc::clone(&erased)));
     }
 
     pub(crate) fn procedure<T, R, F, Fut>(&self, name: Text, handler: F)
@@ -88,17 +119,15 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         R: Send,
         P::Format: Decode<T> + Encode<R>,
     {
-        let erased = move |connection: C, link: &Arc<Link<P>>, stamp: &Stamp, payload: &Bytes| {
+        let erased = move |connection: C, link: &Link<P>, stamp: &Stamp, payload: &Bytes| {
             let future = handler(connection, link.decode(payload)?);
-            let link = Arc::clone(link);
-            let stamp = stamp.clone();
-            Ok(Box::pin(async move {
-                let result = future.await?;
-                link.reply(stamp, &result)?;
-                Ok(())
-            }) as Handling)
+            let protocol = link.protocol().clone();
+            let head = Head::reply(stamp.clone());
+            Ok(Box::pin(async move { Ok(pack::message(&protocol, &head, &future.await?)?) })
+                as Handling<ws::Message>)
         };
-        insert(&self.procedures, name, Arc::new(erased));
+        let erased: Arc<ProcedureHandler<P, C>> = Arc::new(erased);
+        self.change(|handlers| handlers.procedures.insert(name.clone(), Arc::clone(&erased)));
     }
 
     pub(crate) fn unhandled<F, Fut>(&self, handler: F)
@@ -108,117 +137,136 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
     {
         let erased = move |connection: C, message: Unhandled| {
             let future = handler(connection, message);
-            Box::pin(async move { future.await.into_result() }) as Handling
+            Box::pin(async move { future.await.into_result() }) as Handling<()>
         };
-        *self.unhandled.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(erased));
+        let erased: Arc<UnhandledHandler<C>> = Arc::new(erased);
+        self.change(|handlers| handlers.unhandled = Some(Arc::clone(&erased)));
     }
 
     /// Drops all handlers, with what they hold.
     pub(crate) fn clear(&self) {
-        self.messages.write().unwrap_or_else(PoisonError::into_inner).clear();
-        self.procedures.write().unwrap_or_else(PoisonError::into_inner).clear();
-        *self.unhandled.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.store(Arc::default());
     }
 
     pub(crate) fn remove_message(&self, name: &str) -> bool {
-        remove(&self.messages, name)
+        self.change(|handlers| handlers.messages.remove(name)).is_some()
     }
 
     pub(crate) fn remove_procedure(&self, name: &str) -> bool {
-        remove(&self.procedures, name)
+        self.change(|handlers| handlers.procedures.remove(name)).is_some()
+    }
+
+    /// Replaces the table by a changed copy; again if another thread was quicker.
+    fn change<R>(&self, change: impl Fn(&mut Handlers<P, C>) -> R) -> R {
+        let mut result = None;
+        self.0.rcu(|old| {
+            let mut handlers = Handlers::clone(old);
+            result = Some(change(&mut handlers));
+            handlers
+        });
+        result.expect("changed at least once")
     }
 
     /// Hands a message to its handler.
-    pub(crate) fn message(
+    pub(crate) fn message<R: Report>(
         &self,
-        scope: Scope<'_, P, C, impl FnOnce(Failed) + Send + 'static>,
+        scope: Scope<'_, P, C, R>,
         name: Text,
         payload: Bytes,
         cx: &mut Context<'_>,
     ) {
-        let Scope { link, connection, running, tasks, failed } = scope;
-        let started = match find(&self.messages, &name) {
-            Some(handler) => start(|| handler(connection, link, &payload)),
-            None => {
-                let unhandled = self.unhandled.read().unwrap_or_else(PoisonError::into_inner);
-                match unhandled.clone() {
-                    Some(handler) => {
-                        drop(unhandled);
-                        let message = Unhandled { name: name.clone(), payload };
-                        start(|| Ok(handler(connection, message)))
-                    }
-                    None => {
-                        tracing::debug!(%name, "no handler for this message");
-                        return;
-                    }
-                }
-            }
+        let Scope { link, connection, running, tasks, report } = scope;
+        let handlers = self.0.load();
+        let started = if let Some(handler) = handlers.messages.get(&name) {
+            start(|| handler(connection, link, &payload))
+        } else if let Some(handler) = &handlers.unhandled {
+            let message = Unhandled { name: name.clone(), payload };
+            start(|| Ok(handler(connection, message)))
+        } else {
+            tracing::debug!(%name, "no handler for this message");
+            return;
+        };
+        drop(handlers);
+        let fail = |report: &R, name, fault: Fault| {
+            report.failed(Failed { code: fault.code.clone(), name, fault });
         };
         match started {
-            Ok(future) => running.run(tasks, link, future, cx, move |_, outcome| {
-                if let Err(fault) = outcome.unwrap_or_else(|| Err(panicked())) {
-                    failed(Failed { code: fault.code.clone(), name, fault });
+            Ok(future) => match running.run(future, cx) {
+                Ran::Ended(Ok(())) => {}
+                Ran::Ended(Err(fault)) => fail(report, name, fault),
+                Ran::Waits(future) => {
+                    let report = report.clone();
+                    running.spawn(tasks, link, future, move |_, outcome| {
+                        if let Err(fault) = outcome {
+                            fail(&report, name, fault);
+                        }
+                    });
                 }
-            }),
+            },
             // Also when the peer's application meant another type, its connection is none the worse for it.
-            Err((code, fault)) => failed(Failed { code, name, fault: *fault }),
+            Err((code, fault)) => report.failed(Failed { code, name, fault: *fault }),
         }
     }
 
     /// Hands a call to its procedure; every call is answered.
-    pub(crate) fn call(
+    pub(crate) fn call<R: Report>(
         &self,
-        scope: Scope<'_, P, C, impl FnOnce(Failed) + Send + 'static>,
+        scope: Scope<'_, P, C, R>,
         name: Text,
         stamp: Stamp,
         payload: Bytes,
         cx: &mut Context<'_>,
     ) {
-        let Scope { link, connection, running, tasks, failed } = scope;
-        let Some(handler) = find(&self.procedures, &name) else {
+        let Scope { link, connection, running, tasks, report } = scope;
+        let handlers = self.0.load();
+        let Some(handler) = handlers.procedures.get(&name) else {
             link.fault(stamp, &Fault::new(ErrorCode::NotRegistered));
             return;
         };
-        let refuse = |link: &Link<P>, stamp, name, fault: Fault| {
-            link.fault(stamp, &fault);
-            failed(Failed { code: ErrorCode::Failed, name, fault });
+        let started = start(|| handler(connection, link, &stamp, &payload));
+        drop(handlers);
+        // An answer to a connection that has ended goes nowhere.
+        let answer = |link: &Link<P>, report: &R, name, stamp, outcome| match outcome {
+            Ok(reply) => drop(link.push(Class::Answer, reply)),
+            Err(fault) => {
+                link.fault(stamp, &fault);
+                report.failed(Failed { code: ErrorCode::Failed, name, fault });
+            }
         };
-        match start(|| handler(connection, link, &stamp, &payload)) {
-            Ok(future) => running.run(tasks, link, future, cx, move |link, outcome| {
-                if let Err(fault) = outcome.unwrap_or_else(|| Err(panicked())) {
-                    refuse(link, stamp, name, fault);
-                }
-            }),
-            Err((_, fault)) => refuse(link, stamp, name, *fault),
+        match started.map(|future| running.run(future, cx)) {
+            Ok(Ran::Ended(outcome)) => answer(link, report, name, stamp, outcome),
+            Ok(Ran::Waits(future)) => {
+                let report = report.clone();
+                running.spawn(tasks, link, future, move |link, outcome| {
+                    answer(link, &report, name, stamp, outcome);
+                });
+            }
+            Err((_, fault)) => answer(link, report, name, stamp, Err(*fault)),
         }
     }
 }
 
 impl<P: Protocol, C> fmt::Debug for Router<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handlers = self.0.load();
         f.debug_struct("Router")
-            .field("messages", &keys(&self.messages))
-            .field("procedures", &keys(&self.procedures))
+            .field("messages", &handlers.messages.keys())
+            .field("procedures", &handlers.procedures.keys())
             .finish_non_exhaustive()
     }
 }
 
 /// Decodes the payload and calls the handler; without a future there is a code and a fault instead.
 /// Either may panic, like the future that comes of it: the task of the connection must not end with it.
-fn start(
-    handler: impl FnOnce() -> Result<Handling, CodecError>,
-) -> Result<Handling, (ErrorCode, Box<Fault>)> {
+fn start<R>(
+    handler: impl FnOnce() -> Result<Handling<R>, CodecError>,
+) -> Result<Handling<R>, (ErrorCode, Box<Fault>)> {
     match catch_unwind(AssertUnwindSafe(handler)) {
         Ok(started) => {
             started.map_err(|error| (ErrorCode::MessageProcessing, Box::new(undecodable(&error))))
         }
-        Err(_) => Err((ErrorCode::Failed, Box::new(panicked()))),
+        Err(_) => Err((ErrorCode::Failed, Box::new(running::panicked()))),
     }
-}
-
-/// What the peer may know of a handler that panicked.
-fn panicked() -> Fault {
-    Fault::failed("the handler panicked")
 }
 
 fn undecodable(error: &CodecError) -> Fault {
@@ -230,22 +278,4 @@ fn undecodable(error: &CodecError) -> Fault {
         source = error.source();
     }
     Fault::failed(message)
-}
-
-type Handlers<H> = RwLock<HashMap<Text, Arc<H>>>;
-
-fn insert<H: ?Sized>(handlers: &Handlers<H>, name: Text, handler: Arc<H>) {
-    handlers.write().unwrap_or_else(PoisonError::into_inner).insert(name, handler);
-}
-
-fn remove<H: ?Sized>(handlers: &Handlers<H>, name: &str) -> bool {
-    handlers.write().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
-}
-
-fn find<H: ?Sized>(handlers: &Handlers<H>, name: &str) -> Option<Arc<H>> {
-    handlers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-}
-
-fn keys<H: ?Sized>(handlers: &Handlers<H>) -> Vec<Text> {
-    handlers.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
 }

@@ -17,8 +17,8 @@ use super::conn::{Conn, Parts};
 use super::events::{ServerError, ServerEvent};
 use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
 use super::inner::Inner;
-use crate::connection::{Link, Running, Side};
-use crate::router::{Failed, Scope};
+use crate::connection::{Link, Side};
+use crate::router::{Failed, Report, Running, Scope};
 use crate::ws;
 
 pub(super) struct Host<P: Protocol> {
@@ -128,20 +128,17 @@ impl<P: Protocol> Host<P> {
     fn scope<'a>(
         &'a self,
         link: &'a Arc<Link<P>>,
-        conn: &Conn<P>,
-    ) -> Scope<'a, P, Conn<P>, impl FnOnce(Failed) + Send + use<P>> {
-        let failed = conn.clone();
-        Scope {
-            link,
-            connection: conn.clone(),
-            running: &self.running,
-            tasks: &self.server.tasks,
-            failed: move |Failed { code, name, fault }| {
-                let (conn, name) = (Some(failed.clone()), Some(name));
-                let message = fault.to_string();
-                failed.emit(ServerEvent::Error(ServerError { conn, code, name, message }));
-            },
-        }
+        conn: &'a Conn<P>,
+    ) -> Scope<'a, P, Conn<P>, Conn<P>> {
+        let (running, tasks) = (&self.running, &self.server.tasks);
+        Scope { link, connection: conn.clone(), running, tasks, report: conn }
+    }
+}
+
+impl<P: Protocol> Report for Conn<P> {
+    fn failed(&self, Failed { code, name, fault }: Failed) {
+        let (conn, name, message) = (Some(self.clone()), Some(name), fault.to_string());
+        self.emit(ServerEvent::Error(ServerError { conn, code, name, message }));
     }
 }
 
