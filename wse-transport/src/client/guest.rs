@@ -15,12 +15,11 @@ use super::Client;
 use super::error::ConnectError;
 use super::shared::Shared;
 use crate::connection::{Link, Side};
-use crate::router::{Failed, Report, Running, Scope};
+use crate::router::{Failed, Report, Scope};
 use crate::ws;
 
 pub(super) struct Guest<P: Protocol> {
     shared: Arc<Shared<P>>,
-    running: Running,
     /// Waits for the welcome, or for why there is none.
     welcomed: Option<oneshot::Sender<Result<Bytes, ConnectError>>>,
     ready: bool,
@@ -35,14 +34,7 @@ impl<P: Protocol> Guest<P> {
         welcomed: oneshot::Sender<Result<Bytes, ConnectError>>,
         ended: oneshot::Sender<Close>,
     ) -> Self {
-        Self {
-            shared,
-            running: Running::default(),
-            welcomed: Some(welcomed),
-            ready: false,
-            ended: Some(ended),
-            solving: None,
-        }
+        Self { shared, welcomed: Some(welcomed), ready: false, ended: Some(ended), solving: None }
     }
 
     /// The greeting has failed through our own fault.
@@ -62,8 +54,7 @@ impl<P: Protocol> Guest<P> {
         link: &'a Arc<Link<P>>,
         connection: Client<P>,
     ) -> Scope<'a, P, Client<P>, Arc<Shared<P>>> {
-        let (running, tasks) = (&self.running, &self.shared.tasks);
-        Scope { link, connection, running, tasks, report: &self.shared }
+        Scope { link, connection, tasks: &self.shared.tasks, report: &self.shared }
     }
 }
 
@@ -132,8 +123,8 @@ impl<P: Protocol> Side<P> for Guest<P> {
         }
     }
 
-    fn is_busy(&self) -> bool {
-        self.running.count() >= self.shared.settings.handlers
+    fn max_handlers(&self) -> usize {
+        self.shared.settings.handlers
     }
 
     fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {

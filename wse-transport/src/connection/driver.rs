@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::Sleep;
 use wse_proto::session::{Close, Event};
 use wse_proto::{Protocol, open};
 
-use super::link::Link;
+use super::link::{Link, Outlook};
 use super::outbox::{self, Queue};
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
@@ -26,8 +27,8 @@ pub(crate) trait Side<P: Protocol>: Send {
     fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>);
     /// Goes on with what takes time, such as a decision.
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>);
-    /// Whether so much is under way that no further message should be read.
-    fn is_busy(&self) -> bool;
+    /// How many handlers may wait for something before no further message is read.
+    fn max_handlers(&self) -> usize;
     /// The WebSocket failed: the peer broke RFC 6455, or the network did.
     fn failed(&mut self, link: &Arc<Link<P>>, error: ws::Error);
     /// The connection has ended, or the closing handshake has begun. Called once.
@@ -113,7 +114,9 @@ where
     S: Side<P> + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.link.enter(cx);
+        if !self.link.enter() {
+            return Poll::Ready(());
+        }
         self.now = self.link.clock.now();
         let mut budget = BUDGET;
         loop {
@@ -134,16 +137,15 @@ where
             self.events(cx);
             if let Read::End = read {
                 self.depart(&Close::VANISHED);
-                self.link.leave();
                 return Poll::Ready(());
             }
             let was_broken = self.broken;
             self.write(cx);
-            if self.begin_close(cx).is_ready() || self.timeouts(cx).is_ready() {
-                self.link.leave();
+            let Outlook { closing, due } = self.link.outlook();
+            if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
                 return Poll::Ready(());
             }
-            let rest = self.link.leave();
+            let rest = self.link.leave(cx);
             if budget == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -173,7 +175,8 @@ where
     /// Whether the peer has to wait. Not when the end has begun: it must be seen.
     fn holds_back(&self) -> bool {
         let open = self.closing == Closing::No && !self.broken && self.socket.closing().is_open();
-        open && (self.side.is_busy() || self.link.is_full())
+        let busy = self.link.handlers.load(Ordering::Acquire) >= self.side.max_handlers();
+        open && (busy || self.link.is_full())
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Read {
@@ -234,17 +237,19 @@ where
         if self.closing != Closing::Handshake && !self.broken {
             let mut queue = self.link.lend();
             let mut written = 0;
-            let outcome = send_all(socket.as_mut(), &mut queue, &mut written, cx);
-            self.link.written(queue, written);
-            outcome?;
+            if !queue.is_empty() {
+                let outcome = send_all(socket.as_mut(), &mut queue, &mut written, cx);
+                self.link.written(queue, written);
+                outcome?;
+            }
         }
         let _ = socket.poll_flush(cx)?;
         Ok(())
     }
 
     /// Starts the closing handshake once what was queued before it is written.
-    fn begin_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((close, flushed)) = self.link.closing() else { return Poll::Pending };
+    fn begin_close(&mut self, closing: Option<(Close, bool)>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((close, flushed)) = closing else { return Poll::Pending };
         if self.closing == Closing::No {
             self.deadline = Some(self.link.clock.now().saturating_add(self.config.close_timeout));
             self.closing = Closing::Flushing;
@@ -268,10 +273,12 @@ where
     }
 
     /// Does what is due and sees to being woken when the next thing is.
-    fn timeouts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn timeouts(&mut self, mut due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let due = self.link.handle_timeout().into_iter().chain(self.deadline).min();
+            due = due.into_iter().chain(self.deadline).min();
             let Some(at) = due.and_then(|due| self.link.clock.at(due)) else {
+                // Most connections wait for nothing but their peer, most of the time.
+                self.sleep = None;
                 return Poll::Pending;
             };
             let sleep = match &mut self.sleep {
@@ -289,12 +296,13 @@ where
             if self.expired().is_ready() {
                 return Poll::Ready(());
             }
+            due = self.link.handle_timeout();
         }
     }
 
     fn depart(&mut self, close: &Close) {
         if !std::mem::replace(&mut self.departed, true) {
-            if self.link.closing().is_none() {
+            if !self.link.is_closing() {
                 self.link.ended(close);
             }
             self.side.departed(&self.link, close);
@@ -308,6 +316,7 @@ impl<P: Protocol, T, S> Drop for Driver<P, T, S> {
     fn drop(&mut self) {
         self.link.ended(&Close::VANISHED);
         self.link.release();
+        self.link.forget_driver();
     }
 }
 
@@ -319,7 +328,7 @@ fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
 ) -> Result<(), ws::Error> {
     while !queue.is_empty() && socket.as_mut().poll_ready(cx)?.is_ready() {
-        let Some((_, message)) = queue.pop_front() else { break };
+        let Some(message) = queue.pop() else { break };
         *bytes += outbox::size(&message);
         socket.as_mut().start_send(message)?;
     }

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::task::AtomicWaker;
 use tokio::sync::{Notify, oneshot};
 use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
 use wse_proto::{
@@ -24,52 +24,81 @@ use crate::ws;
 type Outcome = Result<Bytes, CallFailure>;
 
 pub(crate) struct Link<P: Protocol> {
+    state: Mutex<State>,
+    /// Whether the queue is full, as of the last change of it.
+    full: AtomicBool,
+    /// Handlers that wait for something.
+    pub(crate) handlers: AtomicUsize,
     protocol: P,
     format: P::Format,
     pub(super) clock: Clock,
-    /// The driver's.
-    waker: AtomicWaker,
     /// Told when the queue has room again or the connection has ended.
     room: Notify,
-    /// Whether the queue is full, as of the last change of it.
-    full: AtomicBool,
-    state: Mutex<State>,
 }
 
+/// In this order, since a message to one of many idle connections waits for memory more than for anything else:
+/// what it needs lies together.
+#[repr(C)]
 struct State {
-    session: Session,
-    outbox: Outbox,
-    events: VecDeque<Event>,
-    closing: Option<Close>,
-    calls: HashMap<CallId, oneshot::Sender<Outcome>>,
-    /// Calls that the end of the connection has failed. They are told once everybody else knows of it.
-    failed: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     /// The driver is at work and looks at `dirty` before it rests: no need to wake it.
     driving: bool,
     dirty: bool,
+    /// Whether messages may be sent: what the session says, as of its last change.
+    ready: bool,
+    /// The server has waited long enough.
+    aborted: bool,
+    /// The driver's, while it rests.
+    waker: Option<Waker>,
+    outbox: Outbox,
+    /// When the session wants to be asked, as of its last change.
+    due: Option<Duration>,
+    events: VecDeque<Event>,
+    closing: Option<Close>,
+    session: Session,
+    calls: HashMap<CallId, oneshot::Sender<Outcome>>,
+    /// Calls that the end of the connection has failed. They are told once everybody else knows of it.
+    failed: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+}
+
+/// What the driver is to do beside reading and writing.
+pub(super) struct Outlook {
+    /// The close to begin, if any, and whether all that comes before it is written.
+    pub(super) closing: Option<(Close, bool)>,
+    /// When something is due next.
+    pub(super) due: Option<Duration>,
+}
+
+impl State {
+    fn due(&self) -> Option<Duration> {
+        [self.due, self.outbox.give_up_at()].into_iter().flatten().min()
+    }
 }
 
 impl<P: Protocol> Link<P> {
     pub(crate) fn new(protocol: P, session: Session, queue: SendQueue, clock: Clock) -> Arc<Self> {
         let format = protocol.format();
         let state = State {
-            session,
-            outbox: Outbox::new(queue),
-            events: VecDeque::with_capacity(1),
-            closing: None,
-            calls: HashMap::new(),
-            failed: Vec::new(),
             driving: false,
             dirty: false,
+            ready: false,
+            aborted: false,
+            waker: None,
+            outbox: Outbox::new(queue),
+            due: None,
+            events: VecDeque::new(),
+            closing: None,
+            session,
+            calls: HashMap::new(),
+            failed: Vec::new(),
         };
         let link = Self {
+            state: Mutex::new(state),
+            full: AtomicBool::new(false),
+            handlers: AtomicUsize::new(0),
             protocol,
             format,
             clock,
-            waker: AtomicWaker::new(),
             room: Notify::new(),
-            full: AtomicBool::new(false),
-            state: Mutex::new(state),
         };
         link.with(|_| ());
         Arc::new(link)
@@ -99,7 +128,7 @@ impl<P: Protocol> Link<P> {
 
     /// Whether messages may be sent.
     pub(crate) fn is_ready(&self) -> bool {
-        self.lock().session.check_ready().is_ok()
+        self.lock().ready
     }
 
     pub(crate) fn send<T: ?Sized>(&self, name: Text, payload: &T) -> Result<(), SendError>
@@ -114,7 +143,9 @@ impl<P: Protocol> Link<P> {
     pub(crate) fn push(&self, class: Class, message: ws::Message) -> Result<(), SendError> {
         // Not `with`: the session has nothing to do with it.
         let mut state = self.lock();
-        state.session.check_ready().map_err(|_| SendError::NotReady)?;
+        if !state.ready {
+            return Err(SendError::NotReady);
+        }
         let pushed = state.outbox.push(|| self.clock.now(), class, message);
         self.changed(state);
         pushed.map_err(|_| SendError::QueueFull)
@@ -193,17 +224,34 @@ impl<P: Protocol> Link<P> {
         self.with(|state| run(&mut state.session, self.clock.now()))
     }
 
-    /// The driver begins to work.
-    pub(super) fn enter(&self, cx: &std::task::Context<'_>) {
-        self.waker.register(cx.waker());
-        self.lock().driving = true;
+    /// Ends the connection without a word to the peer.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.aborted = true;
+        self.changed(state);
+    }
+
+    /// The driver begins to work; `false` when it is to end instead.
+    pub(super) fn enter(&self) -> bool {
+        let mut state = self.lock();
+        state.driving = true;
+        !state.aborted
     }
 
     /// The driver rests, unless something was changed since it last asked: then it must go on.
-    pub(super) fn leave(&self) -> bool {
+    pub(super) fn leave(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         state.driving = std::mem::take(&mut state.dirty);
+        if !state.driving && !state.waker.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
         !state.driving
+    }
+
+    /// Handles that outlive the connection do not keep its task.
+    pub(super) fn forget_driver(&self) {
+        let waker = self.lock().waker.take();
+        drop(waker);
     }
 
     /// Makes the driver look again.
@@ -262,10 +310,14 @@ impl<P: Protocol> Link<P> {
         self.room.notify_waiters();
     }
 
-    /// The close to begin, if any, and whether all that comes before it is written.
-    pub(super) fn closing(&self) -> Option<(Close, bool)> {
+    pub(super) fn outlook(&self) -> Outlook {
         let state = self.lock();
-        state.closing.clone().map(|close| (close, state.outbox.is_empty()))
+        let closing = state.closing.clone().map(|close| (close, state.outbox.is_empty()));
+        Outlook { closing, due: state.due() }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing.is_some()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -274,14 +326,6 @@ impl<P: Protocol> Link<P> {
 
     /// Does what is due and says when something is due next.
     pub(super) fn handle_timeout(&self) -> Option<Duration> {
-        let due = |state: &State| {
-            let times = [state.session.poll_timeout(), state.outbox.give_up_at()];
-            times.into_iter().flatten().min()
-        };
-        let next = due(&self.lock());
-        if next.is_none_or(|next| next > self.clock.now()) {
-            return next;
-        }
         self.with(|state| {
             let now = self.clock.now();
             state.session.handle_timeout(now);
@@ -289,8 +333,8 @@ impl<P: Protocol> Link<P> {
                 state.session.close(Close::new(1013, "send queue full"));
                 state.outbox.clear();
             }
-            due(state)
-        })
+        });
+        self.lock().due()
     }
 
     /// The connection has ended or is being closed by the peer.
@@ -322,10 +366,11 @@ impl<P: Protocol> Link<P> {
     fn changed(&self, mut state: MutexGuard<'_, State>) {
         state.dirty = true;
         self.full.store(state.outbox.is_full(), Ordering::Relaxed);
-        let resting = !state.driving;
+        // It is there while the driver rests, and has not been woken yet.
+        let waker = if state.driving { None } else { state.waker.take() };
         drop(state);
-        if resting {
-            self.waker.wake();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -352,6 +397,8 @@ impl<P: Protocol> Link<P> {
                 event => state.events.push_back(event),
             }
         }
+        state.ready = state.session.check_ready().is_ok();
+        state.due = state.session.poll_timeout();
         if state.session.is_closed() {
             self.room.notify_waiters();
         }

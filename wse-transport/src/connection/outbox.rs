@@ -82,7 +82,40 @@ pub(crate) enum Class {
     Message,
 }
 
-pub(super) type Queue = VecDeque<(Class, ws::Message)>;
+/// Messages in their order. Most often there is one, which needs no room elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Empty only when `rest` is.
+    first: Option<(Class, ws::Message)>,
+    rest: VecDeque<(Class, ws::Message)>,
+}
+
+impl Queue {
+    fn push(&mut self, message: (Class, ws::Message)) {
+        if self.first.is_none() {
+            self.first = Some(message);
+        } else {
+            self.rest.push_back(message);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<ws::Message> {
+        let next = std::mem::replace(&mut self.first, self.rest.pop_front());
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            // An idle connection gives its memory back.
+            self.rest = VecDeque::new();
+        }
+        next.map(|(_, message)| message)
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -101,8 +134,7 @@ pub(crate) struct Full;
 
 impl Outbox {
     pub(crate) fn new(limits: SendQueue) -> Self {
-        // Idle connections are many, and one at a time is usual: no room for four.
-        Self { limits, queue: VecDeque::with_capacity(1), lent: 0, bytes: 0, full_since: None }
+        Self { limits, queue: Queue::default(), lent: 0, bytes: 0, full_since: None }
     }
 
     pub(crate) fn push(
@@ -124,7 +156,7 @@ impl Outbox {
             }
         }
         self.bytes += len;
-        self.queue.push_back((class, message));
+        self.queue.push((class, message));
         if self.is_full() {
             // Nobody need try to send more: a peer whose calls we do not read any more does not.
             self.full_since.get_or_insert_with(&now);
@@ -143,16 +175,13 @@ impl Outbox {
         let wrote = rest.len() < self.lent;
         self.lent = 0;
         self.bytes -= bytes;
-        if !self.queue.is_empty() {
-            rest.append(&mut self.queue);
+        while let Some(message) = self.queue.first.take() {
+            rest.push(message);
+            self.queue.first = self.queue.rest.pop_front();
         }
         self.queue = rest;
         if wrote && !self.is_full() {
             self.full_since = None;
-        }
-        if self.queue.is_empty() && self.queue.capacity() > 8 {
-            // An idle connection gives its memory back.
-            self.queue = VecDeque::new();
         }
     }
 
@@ -183,21 +212,21 @@ impl Outbox {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.queue = VecDeque::new();
+        self.queue = Queue::default();
         self.lent = 0;
         self.bytes = 0;
         self.full_since = None;
     }
 
     fn drop_messages(&mut self) {
-        let bytes = &mut self.bytes;
-        self.queue.retain(|(class, message)| {
-            let keep = *class != Class::Message;
-            if !keep {
-                *bytes -= size(message);
+        let Queue { first, mut rest } = std::mem::take(&mut self.queue);
+        for (class, message) in first.into_iter().chain(rest.drain(..)) {
+            if class == Class::Message {
+                self.bytes -= size(&message);
+            } else {
+                self.queue.push((class, message));
             }
-            keep
-        });
+        }
         self.full_since = None;
     }
 }
@@ -232,12 +261,13 @@ mod tests {
     /// Writes one message.
     fn write(outbox: &mut Outbox) {
         let mut queue = outbox.lend();
-        let (_, message) = queue.pop_front().unwrap();
+        let message = queue.pop().unwrap();
         outbox.written(queue, size(&message));
     }
 
     fn rest(mut outbox: Outbox) -> Vec<ws::Message> {
-        outbox.lend().into_iter().map(|(_, message)| message).collect()
+        let mut queue = outbox.lend();
+        std::iter::from_fn(|| queue.pop()).collect()
     }
 
     #[test]
@@ -300,7 +330,7 @@ mod tests {
         assert!(outbox.is_full() && !outbox.is_empty());
         assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Err(Full));
         outbox.push(|| NOW, Class::Answer, message(4)).unwrap();
-        let (_, written) = queue.pop_front().unwrap();
+        let written = queue.pop().unwrap();
         outbox.written(queue, size(&written));
         assert_eq!(rest(outbox), [message(2), message(4)]);
     }

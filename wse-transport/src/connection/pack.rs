@@ -67,7 +67,7 @@ pub(crate) fn scratch(
     let bytes = buffer.split().freeze();
     if !large {
         // A large one goes with its message; keeping it would hold the memory of the largest ever sent.
-        BUFFER.set(buffer);
+        BUFFER.with_borrow_mut(|spare| *spare = buffer);
     }
     written.map(|()| bytes)
 }

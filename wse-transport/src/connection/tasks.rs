@@ -20,9 +20,39 @@ impl Tasks {
         });
     }
 
-    /// Runs a task of the endpoint's in a task of the caller's.
-    pub(crate) async fn run(&self, task: impl Future<Output = ()>) {
-        self.tracker.track_future(self.own_cancel().run_until_cancelled(task)).await;
+    /// Spawns a connection: what opens it, and what then runs it to its end. Only the former can be cancelled
+    /// here; the latter is its server's to end. What the opening takes is given back when the connection is
+    /// open: most of its life it only waits.
+    pub(crate) fn spawn_connection<O, R>(&self, opening: O)
+    where
+        O: Future<Output = Option<R>> + Send + 'static,
+        R: Future<Output = ()> + Send + Unpin + 'static,
+    {
+        self.tracker.spawn(self.in_steps(opening));
+    }
+
+    /// As [`spawn_connection`](Self::spawn_connection), in a task of the caller's.
+    pub(crate) async fn run_connection<O, R>(&self, opening: O)
+    where
+        O: Future<Output = Option<R>> + Send,
+        R: Future<Output = ()> + Send + Unpin,
+    {
+        self.tracker.track_future(self.in_steps(opening)).await;
+    }
+
+    fn in_steps<O, R>(&self, opening: O) -> impl Future<Output = ()> + Send + use<O, R>
+    where
+        O: Future<Output = Option<R>> + Send,
+        R: Future<Output = ()> + Send + Unpin,
+    {
+        let cancel = self.own_cancel();
+        let opening = Box::pin(async move { cancel.run_until_cancelled(opening).await.flatten() });
+        async move {
+            let opened = opening.await;
+            if let Some(running) = opened {
+                running.await;
+            }
+        }
     }
 
     /// A token of the task's own: it is asked at each poll, and one for all would be a lock for all.

@@ -21,7 +21,6 @@ use crate::connection::{Class, Link, Tasks, pack};
 use crate::ws;
 pub use handler::Outcome;
 use running::Ran;
-pub(crate) use running::Running;
 
 type Handling<R> = BoxFuture<'static, Result<R, Fault>>;
 type MessageHandler<P, C> =
@@ -70,7 +69,6 @@ pub(crate) trait Report: Clone + Send + 'static {
 pub(crate) struct Scope<'a, P: Protocol, C, R> {
     pub(crate) link: &'a Arc<Link<P>>,
     pub(crate) connection: C,
-    pub(crate) running: &'a Running,
     pub(crate) tasks: &'a Tasks,
     pub(crate) report: &'a R,
 }
@@ -175,7 +173,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         payload: Bytes,
         cx: &mut Context<'_>,
     ) {
-        let Scope { link, connection, running, tasks, report } = scope;
+        let Scope { link, connection, tasks, report } = scope;
         let handlers = self.0.load();
         let started = if let Some(handler) = handlers.messages.get(&name) {
             start(|| handler(connection, link, &payload))
@@ -191,12 +189,12 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
             report.failed(Failed { code: fault.code.clone(), name, fault });
         };
         match started {
-            Ok(future) => match running.run(future, cx) {
+            Ok(future) => match running::poll(future, cx) {
                 Ran::Ended(Ok(())) => {}
                 Ran::Ended(Err(fault)) => fail(report, name, fault),
                 Ran::Waits(future) => {
                     let report = report.clone();
-                    running.spawn(tasks, link, future, move |_, outcome| {
+                    running::spawn(tasks, link, future, move |_, outcome| {
                         if let Err(fault) = outcome {
                             fail(&report, name, fault);
                         }
@@ -217,7 +215,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         payload: Bytes,
         cx: &mut Context<'_>,
     ) {
-        let Scope { link, connection, running, tasks, report } = scope;
+        let Scope { link, connection, tasks, report } = scope;
         let handlers = self.0.load();
         let Some(handler) = handlers.procedures.get(&name) else {
             link.fault(stamp, &Fault::new(ErrorCode::NotRegistered));
@@ -233,11 +231,11 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                 report.failed(Failed { code: ErrorCode::Failed, name, fault });
             }
         };
-        match started.map(|future| running.run(future, cx)) {
+        match started.map(|future| running::poll(future, cx)) {
             Ok(Ran::Ended(outcome)) => answer(link, report, name, stamp, outcome),
             Ok(Ran::Waits(future)) => {
                 let report = report.clone();
-                running.spawn(tasks, link, future, move |link, outcome| {
+                running::spawn(tasks, link, future, move |link, outcome| {
                     answer(link, &report, name, stamp, outcome);
                 });
             }

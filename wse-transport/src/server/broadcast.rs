@@ -3,6 +3,7 @@
 use wse_proto::{CodecError, Encode, Head, Protocol, Text};
 
 use super::conn::Conn;
+use super::roster::Roster;
 use crate::connection::{Class, pack};
 use crate::ws;
 
@@ -38,4 +39,22 @@ where
         message.is_some_and(|message| conn.link().push(Class::Message, message).is_ok())
     });
     Ok(reached.count())
+}
+
+/// Queues a message on all connections, where all speak the same protocol; on how many. It is encoded without
+/// a lock, as in [`send`]; then no connection's handle is copied.
+pub(super) fn send_all<P, T>(
+    roster: &Roster<P>,
+    protocol: &P,
+    name: &Text,
+    payload: &T,
+) -> Result<usize, CodecError>
+where
+    P: Protocol,
+    P::Format: Encode<T>,
+    T: ?Sized,
+{
+    let message = pack::message(protocol, &Head::message(name.clone()), payload)?;
+    let push = |conn: &&Conn<P>| conn.link().push(Class::Message, message.clone()).is_ok();
+    Ok(roster.users().map(|users| users.connections().filter(push).count()).sum())
 }

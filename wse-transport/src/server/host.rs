@@ -1,15 +1,12 @@
 //! [`Host`]: the server's side of one connection, from stranger to user.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use http::Request;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use wse_proto::session::{Close, Event};
 use wse_proto::{CloseReason, ErrorCode, Hi, Protocol};
 
@@ -18,15 +15,14 @@ use super::events::{ServerError, ServerEvent};
 use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
 use super::inner::Inner;
 use crate::connection::{Link, Side};
-use crate::router::{Failed, Report, Running, Scope};
+use crate::router::{Failed, Report, Scope};
 use crate::ws;
 
 pub(super) struct Host<P: Protocol> {
     server: Arc<Inner<P>>,
     request: Arc<Request<()>>,
     peer_addr: Option<SocketAddr>,
-    running: Running,
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    id: u64,
     phase: Phase<P>,
 }
 
@@ -40,19 +36,17 @@ enum Phase<P: Protocol> {
 impl<P: Protocol> Host<P> {
     pub(super) fn new(
         server: Arc<Inner<P>>,
+        link: &Arc<Link<P>>,
         request: Request<()>,
         peer_addr: Option<SocketAddr>,
     ) -> Self {
-        // A token of its own: it is asked at each poll, and one for all would be a lock for all.
-        let stop = Some(Box::pin(server.stop.child_token().cancelled_owned()));
-        Self {
-            server,
-            request: Arc::new(request),
-            peer_addr,
-            running: Running::default(),
-            stop,
-            phase: Phase::Stranger,
+        let id = server.next_id();
+        server.roster.enter(id, link);
+        if server.stop.is_cancelled() {
+            link.close(server.farewell());
         }
+        let request = Arc::new(request);
+        Self { server, request, peer_addr, id, phase: Phase::Stranger }
     }
 
     fn conn(&self) -> Option<&Conn<P>> {
@@ -97,7 +91,7 @@ impl<P: Protocol> Host<P> {
         match verdict {
             Ok(Accepted { user, welcome, state }) => {
                 let conn = Conn::new(Parts {
-                    id: self.server.next_id(),
+                    id: self.id,
                     user,
                     hi,
                     peer_addr: self.peer_addr,
@@ -130,8 +124,7 @@ impl<P: Protocol> Host<P> {
         link: &'a Arc<Link<P>>,
         conn: &'a Conn<P>,
     ) -> Scope<'a, P, Conn<P>, Conn<P>> {
-        let (running, tasks) = (&self.running, &self.server.tasks);
-        Scope { link, connection: conn.clone(), running, tasks, report: conn }
+        Scope { link, connection: conn.clone(), tasks: &self.server.tasks, report: conn }
     }
 }
 
@@ -176,12 +169,6 @@ impl<P: Protocol> Side<P> for Host<P> {
     }
 
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
-        if let Some(stop) = &mut self.stop
-            && stop.as_mut().poll(cx).is_ready()
-        {
-            self.stop = None;
-            link.close(self.server.farewell());
-        }
         let Phase::Deciding { deciding, .. } = &mut self.phase else { return };
         match catch_unwind(AssertUnwindSafe(|| deciding.poll_unpin(cx))) {
             Ok(Poll::Pending) => {}
@@ -195,8 +182,8 @@ impl<P: Protocol> Side<P> for Host<P> {
         }
     }
 
-    fn is_busy(&self) -> bool {
-        self.running.count() >= self.server.config.handlers
+    fn max_handlers(&self) -> usize {
+        self.server.config.handlers
     }
 
     fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {
@@ -216,6 +203,7 @@ impl<P: Protocol> Side<P> for Host<P> {
 impl<P: Protocol> Drop for Host<P> {
     /// A connection whose task is cancelled has ended all the same.
     fn drop(&mut self) {
+        self.server.roster.leave(self.id);
         if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Gone) {
             self.server.depart(&conn, &Close::VANISHED);
         }

@@ -3,17 +3,19 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use wse_proto::session::{Close, SessionLimits, Users};
+use wse_proto::session::{Close, SessionLimits};
 use wse_proto::{CloseReason, Protocol};
 
 use super::conn::Conn;
 use super::events::{ServerError, ServerEvent};
 use super::identify::Identify;
+use super::roster::Roster;
 use crate::connection::{SendQueue, Tasks};
 use crate::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use crate::router::Router;
@@ -79,12 +81,8 @@ pub(super) struct Inner<P: Protocol> {
     pub(super) ended: CancellationToken,
     /// What connections are closed with when the server stops.
     farewell: OnceLock<Close>,
-    callbacks: RwLock<Vec<Callback<P>>>,
-    users: Mutex<Users<Conn<P>>>,
-    /// Held from a change of `users` until its events are out, so that events come in the order of what
-    /// they tell. Callbacks run under it, and must not come back to it: they never do, since closing only
-    /// asks the connection's own task.
-    lifecycle: Mutex<()>,
+    callbacks: ArcSwap<Vec<Callback<P>>>,
+    pub(super) roster: Roster<P>,
     /// With the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
@@ -100,7 +98,7 @@ impl<P: Protocol> Inner<P> {
     ) -> Self {
         Self {
             protocol,
-            users: Mutex::new(Users::new(config.connections_per_user)),
+            roster: Roster::new(config.connections_per_user),
             config,
             identify,
             router,
@@ -109,15 +107,10 @@ impl<P: Protocol> Inner<P> {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             farewell: OnceLock::new(),
-            callbacks: RwLock::new(callbacks),
-            lifecycle: Mutex::new(()),
+            callbacks: ArcSwap::from_pointee(callbacks),
             addrs: Mutex::default(),
             last_id: AtomicU64::new(0),
         }
-    }
-
-    pub(super) fn users(&self) -> MutexGuard<'_, Users<Conn<P>>> {
-        lock(&self.users)
     }
 
     pub(super) fn next_id(&self) -> u64 {
@@ -127,7 +120,15 @@ impl<P: Protocol> Inner<P> {
     /// Begins to stop: nobody is accepted any more, and every connection is closed like this.
     pub(super) fn stop(&self, close: Close) {
         let _ = self.farewell.set(close);
+        // First: a connection that opens meanwhile sees it, or is in the roster.
         self.stop.cancel();
+        self.roster.close(&self.farewell());
+    }
+
+    /// Ends what has not ended by itself.
+    pub(super) fn cancel(&self) {
+        self.tasks.cancel();
+        self.roster.abort();
     }
 
     pub(super) fn farewell(&self) -> Close {
@@ -140,11 +141,15 @@ impl<P: Protocol> Inner<P> {
     pub(super) fn end(&self) {
         self.ended.cancel();
         self.router.clear();
-        self.callbacks.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.callbacks.store(Arc::default());
     }
 
     pub(super) fn add_callback(&self, callback: Callback<P>) {
-        self.callbacks.write().unwrap_or_else(PoisonError::into_inner).push(callback);
+        self.callbacks.rcu(|old| {
+            let mut callbacks = Vec::clone(old);
+            callbacks.push(Arc::clone(&callback));
+            callbacks
+        });
     }
 
     pub(super) fn add_addr(&self, addr: SocketAddr, scheme: &'static str) {
@@ -157,8 +162,10 @@ impl<P: Protocol> Inner<P> {
 
     /// A connection is let in: its user's oldest ones make room.
     pub(super) fn join(&self, conn: &Conn<P>) {
-        let _in_order = lock(&self.lifecycle);
-        let joined = self.users().join(conn.user().clone(), conn.id(), conn.clone());
+        let _in_order = self.roster.in_order(conn.user());
+        let mut users = self.roster.users_with(conn.user());
+        let joined = users.join(conn.user().clone(), conn.id(), conn.clone());
+        drop(users);
         for evicted in joined.evicted {
             let close = Close::normal(CloseReason::ClientsConcurrency);
             evicted.close(close.clone());
@@ -174,9 +181,9 @@ impl<P: Protocol> Inner<P> {
 
     /// A connection ends. One that was evicted has left already.
     pub(super) fn depart(&self, conn: &Conn<P>, close: &Close) {
-        let _in_order = lock(&self.lifecycle);
+        let _in_order = self.roster.in_order(conn.user());
         if conn.depart() {
-            let last = self.users().leave(conn.user(), conn.id());
+            let last = self.roster.users_with(conn.user()).leave(conn.user(), conn.id());
             self.emit(ServerEvent::Disconnected(conn.clone(), close.clone()));
             if last == Some(true) {
                 self.emit(ServerEvent::Left(conn.user().clone(), close.clone()));
@@ -185,8 +192,8 @@ impl<P: Protocol> Inner<P> {
     }
 
     pub(super) fn emit(&self, event: ServerEvent<P>) {
-        let callbacks = self.callbacks.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for callback in callbacks {
+        let callbacks = self.callbacks.load_full();
+        for callback in callbacks.iter() {
             if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
                 tracing::error!(?event, "an event callback panicked");
             }

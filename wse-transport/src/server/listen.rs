@@ -65,7 +65,8 @@ impl<P: Protocol> Server<P> {
             let stop = server.inner.stop.clone();
             stop.run_until_cancelled(accept_all(listener, |io, peer| {
                 let io = door.clone().open(io);
-                server.inner.tasks.spawn(server.clone().serve_new(io, Some(peer)));
+                let opening = server.clone().open_new(io, Some(peer));
+                server.inner.tasks.spawn_connection(opening);
             }))
             .await;
         });
@@ -82,7 +83,7 @@ impl<P: Protocol> Server<P> {
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tasks = self.inner.tasks.clone();
-        tasks.run(self.serve_new(ready(Some((io, Extensions::new()))), peer_addr)).await;
+        tasks.run_connection(self.open_new(ready(Some((io, Extensions::new()))), peer_addr)).await;
     }
 
     /// [`accept`](Self::accept) through TLS, which has the handshake's deadline too. `identify` sees the
@@ -93,30 +94,26 @@ impl<P: Protocol> Server<P> {
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tasks = self.inner.tasks.clone();
-        tasks.run(self.serve_new(Box::pin(secured(tls, io)), peer_addr)).await;
+        tasks.run_connection(self.open_new(Box::pin(secured(tls, io)), peer_addr)).await;
     }
 
-    /// Serves a connection whose transport is to be made first. What the opening takes is given back when the
-    /// connection is open: most of its life it only waits.
-    fn serve_new<T>(
+    /// Opens a connection whose transport is to be made first; returns what runs it to its end.
+    async fn open_new<T>(
         self,
         transport: impl Future<Output = Option<Arrived<T>>> + Send,
         peer_addr: Option<SocketAddr>,
-    ) -> impl Future<Output = ()> + Send
+    ) -> Option<Pin<Box<impl Future<Output = ()> + Send>>>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let opening = Box::pin(async move {
-            let clock = Clock::start();
-            let head = self.inner.config.head;
-            let timeout = self.inner.config.handshake_timeout;
-            let reading = tokio::time::timeout(timeout, read_head(transport, &head));
-            // Who has not even asked yet is not waited for.
-            let read = self.inner.stop.run_until_cancelled(reading).await?.ok()?;
-            let (io, request, leftover) = read?;
-            self.open(io, request, leftover, peer_addr, clock).await
-        });
-        in_steps(opening)
+        let clock = Clock::start();
+        let head = self.inner.config.head;
+        let timeout = self.inner.config.handshake_timeout;
+        let reading = tokio::time::timeout(timeout, read_head(transport, &head));
+        // Who has not even asked yet is not waited for.
+        let read = self.inner.stop.run_until_cancelled(reading).await?.ok()?;
+        let (io, request, leftover) = read?;
+        self.open(io, request, leftover, peer_addr, clock).await
     }
 
     /// Serves one connection in a task of the server's.
@@ -124,26 +121,12 @@ impl<P: Protocol> Server<P> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.inner.tasks.spawn(self.clone().serve_new(ready(Some((io, Extensions::new()))), None));
-    }
-
-    /// Serves a connection whose request is read.
-    pub(super) fn serve<T>(
-        self,
-        io: T,
-        request: Request<()>,
-        leftover: BytesMut,
-        peer_addr: Option<SocketAddr>,
-        clock: Clock,
-    ) -> impl Future<Output = ()> + Send
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send,
-    {
-        in_steps(Box::pin(self.open(io, request, leftover, peer_addr, clock)))
+        let opening = self.clone().open_new(ready(Some((io, Extensions::new()))), None);
+        self.inner.tasks.spawn_connection(opening);
     }
 
     /// Answers a request; returns what runs the connection to its end.
-    async fn open<T>(
+    pub(super) async fn open<T>(
         self,
         mut io: T,
         request: Request<()>,
@@ -169,16 +152,6 @@ impl<P: Protocol> Server<P> {
         });
         let answered = answered.await.ok().flatten()?;
         Some(Box::pin(self.inner.run(io, leftover, answered, request, clock)))
-    }
-}
-
-/// Opens a connection, and runs it.
-async fn in_steps(
-    opening: Pin<Box<impl Future<Output = Option<Pin<Box<impl Future<Output = ()>>>>>>>,
-) {
-    let opened = opening.await;
-    if let Some(running) = opened {
-        running.await;
     }
 }
 
@@ -247,7 +220,7 @@ impl<P: Protocol> Inner<P> {
         if !config.proxies.is_empty() {
             request.extensions_mut().insert(forwarded);
         }
-        let host = Host::new(Arc::clone(self), request, peer_addr);
+        let host = Host::new(Arc::clone(self), &link, request, peer_addr);
         let driver = DriverConfig { limits: config.limits, close_timeout: config.close_timeout };
         drive(socket, link, host, driver)
     }

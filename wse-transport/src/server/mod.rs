@@ -9,6 +9,7 @@ mod identify;
 mod inner;
 mod listen;
 mod mount;
+mod roster;
 #[cfg(feature = "hyper")]
 mod upgrade;
 mod user;
@@ -16,12 +17,12 @@ mod user;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures::Stream;
 use tokio::sync::broadcast::error::RecvError;
-use wse_proto::session::Close;
+use wse_proto::session::{Close, Users};
 use wse_proto::{CloseReason, CodecError, Decode, Encode, Fault, Protocol, Text};
 
 use crate::router::{Outcome, Unhandled};
@@ -134,7 +135,11 @@ impl<P: Protocol> Server<P> {
     where
         P::Format: Encode<T>,
     {
-        broadcast::send(&self.connections(), &name.into(), payload)
+        let name = name.into();
+        if self.inner.protocol.variants() > 1 {
+            return broadcast::send(&self.connections(), &name, payload);
+        }
+        broadcast::send_all(&self.inner.roster, &self.inner.protocol, &name, payload)
     }
 
     /// As [`broadcast`](Self::broadcast), but not to the connections of user `except`.
@@ -176,7 +181,10 @@ impl<P: Protocol> Server<P> {
 
     /// All connections of all users, in no order.
     pub fn connections(&self) -> Vec<Conn<P>> {
-        self.inner.users().connections().cloned().collect()
+        let cloned = |users: MutexGuard<'_, Users<Conn<P>>>| -> Vec<_> {
+            users.connections().cloned().collect()
+        };
+        self.inner.roster.users().flat_map(cloned).collect()
     }
 
     /// The user with this id, connected or not.
@@ -186,8 +194,7 @@ impl<P: Protocol> Server<P> {
 
     /// The users that are connected, in no order.
     pub fn users(&self) -> Vec<User<P>> {
-        let ids: Vec<_> = self.inner.users().iter().map(|(id, _)| id.clone()).collect();
-        ids.into_iter().map(|id| self.user(id)).collect()
+        self.inner.roster.ids().into_iter().map(|id| self.user(id)).collect()
     }
 
     /// Closes all connections of a user; how many there were.
@@ -222,7 +229,7 @@ impl<P: Protocol> Server<P> {
     pub async fn shutdown_with(&self, close: Close, grace: Duration) -> bool {
         self.inner.stop(close);
         let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
-        self.inner.tasks.cancel();
+        self.inner.cancel();
         self.inner.tasks.join().await;
         self.inner.end();
         ended
@@ -239,7 +246,7 @@ impl<P: Protocol> fmt::Debug for Server<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("protocol", &self.inner.protocol.name())
-            .field("users", &self.inner.users().len())
+            .field("users", &self.inner.roster.len())
             .field("router", &self.inner.router)
             .finish_non_exhaustive()
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::task::JoinSet;
@@ -136,8 +135,7 @@ impl<P: Protocol> Mounted for Server<P> {
         peer: SocketAddr,
         clock: Clock,
     ) {
-        let serving: BoxFuture<'static, ()> =
-            Box::pin(self.clone().serve(io, request, rest, Some(peer), clock));
-        self.inner.tasks.spawn(serving);
+        let opening = self.clone().open(io, request, rest, Some(peer), clock);
+        self.inner.tasks.spawn_connection(opening);
     }
 }

@@ -45,15 +45,17 @@ impl<P: Protocol> Server<P> {
         let (response, answered) = self.inner.answer(&request, peer_addr, check)?;
         let upgrading = take(request.extensions_mut())?;
         let server = self.clone();
-        self.inner.tasks.spawn(async move {
+        self.inner.tasks.spawn_connection(async move {
             let timeout = server.inner.config.handshake_timeout;
-            let opened = Box::pin(HttpStream::open(upgrading, timeout)).await;
-            match opened {
+            match HttpStream::open(upgrading, timeout).await {
                 Ok(io) => {
                     let inner = server.inner;
-                    Box::pin(inner.run(io, BytesMut::new(), answered, request, clock)).await;
+                    Some(Box::pin(inner.run(io, BytesMut::new(), answered, request, clock)))
                 }
-                Err(error) => tracing::debug!(%error, "the upgrade failed"),
+                Err(error) => {
+                    tracing::debug!(%error, "the upgrade failed");
+                    None
+                }
             }
         });
         Ok(response)

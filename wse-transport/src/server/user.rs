@@ -22,12 +22,12 @@ impl<P: Protocol> User<P> {
 
     /// The user's connections, oldest first.
     pub fn connections(&self) -> Vec<Conn<P>> {
-        self.server.inner.users().of(&self.id).cloned().collect()
+        self.server.inner.roster.users_with(&self.id).of(&self.id).cloned().collect()
     }
 
     /// Whether the user has a connection.
     pub fn is_connected(&self) -> bool {
-        self.server.inner.users().of(&self.id).next().is_some()
+        self.server.inner.roster.users_with(&self.id).of(&self.id).next().is_some()
     }
 
     /// Sends a message to all the user's connections, encoded once per protocol in use; to how many
