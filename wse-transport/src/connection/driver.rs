@@ -72,13 +72,10 @@ where
     poll_fn(move |cx| driver.poll(cx))
 }
 
+/// In this order: what every poll asks first lies at the start of its task.
+#[repr(C)]
 struct Driver<P: Protocol, T, S> {
-    socket: WebSocket<T>,
     link: Arc<Link<P>>,
-    side: S,
-    config: DriverConfig,
-    /// When this poll began: near enough for what arrives meanwhile.
-    now: Duration,
     ready: bool,
     departed: bool,
     /// Nothing can be written any more. What the peer said until then is still read: its close frame.
@@ -87,6 +84,11 @@ struct Driver<P: Protocol, T, S> {
     /// When a close of ours must be over, with all that is queued before it.
     deadline: Option<Duration>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// When this poll began: near enough for what arrives meanwhile.
+    now: Duration,
+    side: S,
+    socket: WebSocket<T>,
+    config: DriverConfig,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,12 +23,14 @@ use crate::ws;
 
 type Outcome = Result<Bytes, CallFailure>;
 
+/// In this order, as [`State`] is.
+#[repr(C)]
 pub(crate) struct Link<P: Protocol> {
-    state: Mutex<State>,
     /// Whether the queue is full, as of the last change of it.
     full: AtomicBool,
     /// Handlers that wait for something.
     pub(crate) handlers: AtomicUsize,
+    state: Mutex<State>,
     protocol: P,
     format: P::Format,
     pub(super) clock: Clock,
@@ -92,9 +94,9 @@ impl<P: Protocol> Link<P> {
             failed: Vec::new(),
         };
         let link = Self {
-            state: Mutex::new(state),
             full: AtomicBool::new(false),
             handlers: AtomicUsize::new(0),
+            state: Mutex::new(state),
             protocol,
             format,
             clock,
@@ -320,7 +322,7 @@ impl<P: Protocol> Link<P> {
         self.lock().closing.is_some()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 

@@ -20,39 +20,41 @@ impl Tasks {
         });
     }
 
-    /// Spawns a connection: what opens it, and what then runs it to its end. Only the former can be cancelled
-    /// here; the latter is its server's to end. What the opening takes is given back when the connection is
-    /// open: most of its life it only waits.
+    /// Spawns what opens a connection, then what runs it to its end, a task each: most of its life a connection
+    /// only waits, and has no use for what the opening took. Only the opening can be cancelled here; the other
+    /// is its server's to end.
     pub(crate) fn spawn_connection<O, R>(&self, opening: O)
     where
         O: Future<Output = Option<R>> + Send + 'static,
-        R: Future<Output = ()> + Send + Unpin + 'static,
+        R: Future<Output = ()> + Send + 'static,
     {
-        self.tracker.spawn(self.in_steps(opening));
+        let tracker = self.tracker.clone();
+        let cancel = self.own_cancel();
+        self.tracker.spawn(async move {
+            if let Some(Some(running)) = cancel.run_until_cancelled(opening).await {
+                tracker.spawn(running);
+            }
+        });
     }
 
-    /// As [`spawn_connection`](Self::spawn_connection), in a task of the caller's.
+    /// Opens a connection and runs it to its end in a task of the caller's.
     pub(crate) async fn run_connection<O, R>(&self, opening: O)
     where
         O: Future<Output = Option<R>> + Send,
-        R: Future<Output = ()> + Send + Unpin,
-    {
-        self.tracker.track_future(self.in_steps(opening)).await;
-    }
-
-    fn in_steps<O, R>(&self, opening: O) -> impl Future<Output = ()> + Send + use<O, R>
-    where
-        O: Future<Output = Option<R>> + Send,
-        R: Future<Output = ()> + Send + Unpin,
+        R: Future<Output = ()> + Send,
     {
         let cancel = self.own_cancel();
-        let opening = Box::pin(async move { cancel.run_until_cancelled(opening).await.flatten() });
-        async move {
+        let opening =
+            Box::pin(
+                async move { cancel.run_until_cancelled(opening).await.flatten().map(Box::pin) },
+            );
+        let connection = async move {
             let opened = opening.await;
             if let Some(running) = opened {
                 running.await;
             }
-        }
+        };
+        self.tracker.track_future(connection).await;
     }
 
     /// A token of the task's own: it is asked at each poll, and one for all would be a lock for all.

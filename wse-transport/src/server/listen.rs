@@ -5,7 +5,6 @@ use std::error::Error;
 use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,7 +101,7 @@ impl<P: Protocol> Server<P> {
         self,
         transport: impl Future<Output = Option<Arrived<T>>> + Send,
         peer_addr: Option<SocketAddr>,
-    ) -> Option<Pin<Box<impl Future<Output = ()> + Send>>>
+    ) -> Option<impl Future<Output = ()> + Send>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -133,7 +132,7 @@ impl<P: Protocol> Server<P> {
         leftover: BytesMut,
         peer_addr: Option<SocketAddr>,
         clock: Clock,
-    ) -> Option<Pin<Box<impl Future<Output = ()> + Send>>>
+    ) -> Option<impl Future<Output = ()> + Send + use<P, T>>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -151,7 +150,7 @@ impl<P: Protocol> Server<P> {
             }
         });
         let answered = answered.await.ok().flatten()?;
-        Some(Box::pin(self.inner.run(io, leftover, answered, request, clock)))
+        Some(self.inner.run(io, leftover, answered, request, clock))
     }
 }
 

@@ -1,11 +1,10 @@
 //! [`Roster`]: who is here. Cut into shards, so that those who come, go and are sent to on one thread do not
 //! wait for those on another.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustc_hash::FxBuildHasher;
 use wse_proto::session::{Close, Users};
 use wse_proto::{Protocol, Text};
 
@@ -14,6 +13,9 @@ use crate::connection::Link;
 
 /// More than there are threads on most machines, and cheap to walk through.
 const SHARDS: usize = 64;
+
+/// How many connections in a row share a shard.
+const RUN: u64 = 256;
 
 pub(super) struct Roster<P: Protocol> {
     shards: Box<[Shard<P>]>,
@@ -27,9 +29,12 @@ struct Shard<P: Protocol> {
     /// what they tell. Callbacks run under it, and must not come back to it: they never do, since closing
     /// only asks the connection's own task.
     order: Mutex<()>,
-    /// All connections that are driven, strangers too, by their id.
-    links: Mutex<HashMap<u64, Weak<Link<P>>, FxBuildHasher>>,
+    links: Mutex<Links<P>>,
 }
+
+/// All connections that are driven, strangers too, by their id. What was made one after the other lies so in
+/// memory too, and is reached faster in that order.
+type Links<P> = BTreeMap<u64, Arc<Link<P>>>;
 
 impl<P: Protocol> Roster<P> {
     /// Nobody yet; a user may have so many connections.
@@ -59,12 +64,13 @@ impl<P: Protocol> Roster<P> {
 
     /// A connection is driven from now on.
     pub(super) fn enter(&self, id: u64, link: &Arc<Link<P>>) {
-        lock(self.links(id)).insert(id, Arc::downgrade(link));
+        lock(self.links_with(id)).insert(id, Arc::clone(link));
     }
 
     /// It is not any more.
     pub(super) fn leave(&self, id: u64) {
-        lock(self.links(id)).remove(&id);
+        let link = lock(self.links_with(id)).remove(&id);
+        drop(link);
     }
 
     /// Closes all connections.
@@ -77,13 +83,14 @@ impl<P: Protocol> Roster<P> {
         self.each(|link| link.abort());
     }
 
+    /// The connections, shard by shard, each under its lock.
+    pub(super) fn links(&self) -> impl Iterator<Item = MutexGuard<'_, Links<P>>> {
+        self.shards.iter().map(|shard| lock(&shard.links))
+    }
+
     fn each(&self, mut act: impl FnMut(&Link<P>)) {
-        for shard in &self.shards {
-            // Not under the lock: the last handle of a link may come back to it when it is dropped.
-            let links: Vec<_> = lock(&shard.links).values().filter_map(Weak::upgrade).collect();
-            for link in links {
-                act(&link);
-            }
+        for links in self.links() {
+            links.values().for_each(|link| act(link));
         }
     }
 
@@ -103,8 +110,8 @@ impl<P: Protocol> Roster<P> {
         &self.shards[self.hasher.hash_one(user) as usize % SHARDS]
     }
 
-    fn links(&self, id: u64) -> &Mutex<HashMap<u64, Weak<Link<P>>, FxBuildHasher>> {
-        &self.shards[id as usize % SHARDS].links
+    fn links_with(&self, id: u64) -> &Mutex<Links<P>> {
+        &self.shards[(id / RUN) as usize % SHARDS].links
     }
 }
 

@@ -48,10 +48,7 @@ impl<P: Protocol> Server<P> {
         self.inner.tasks.spawn_connection(async move {
             let timeout = server.inner.config.handshake_timeout;
             match HttpStream::open(upgrading, timeout).await {
-                Ok(io) => {
-                    let inner = server.inner;
-                    Some(Box::pin(inner.run(io, BytesMut::new(), answered, request, clock)))
-                }
+                Ok(io) => Some(server.inner.run(io, BytesMut::new(), answered, request, clock)),
                 Err(error) => {
                     tracing::debug!(%error, "the upgrade failed");
                     None
