@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::{Body, ErrorCode, Head, Hi, Message, UsageError};
 
-use super::{Event, Phase, Session, SessionLimits};
+use super::{Event, Phase, Session, SessionLimits, push};
 
 #[derive(Debug)]
 pub(super) enum Greeting {
@@ -39,7 +39,7 @@ impl Session {
             }
             None => {
                 let mut session = Self::new(Phase::Ready, false, limits);
-                session.events.push_back(Event::Ready { welcome: Bytes::new() });
+                push(&mut session.events, Event::Ready { welcome: Bytes::new() });
                 session
             }
         }
@@ -66,11 +66,11 @@ impl Session {
         match (&*greeting, message) {
             (Greeting::Greeted, Message { head: Head::Challenge, body: Body::Raw(quest) }) => {
                 *greeting = Greeting::Solving;
-                self.events.push_back(Event::Challenged { quest });
+                push(&mut self.events, Event::Challenged { quest });
             }
             (Greeting::Greeted, Message { head: Head::Welcome, body: Body::Raw(welcome) }) => {
                 self.phase = Phase::Ready;
-                self.events.push_back(Event::Ready { welcome });
+                push(&mut self.events, Event::Ready { welcome });
             }
             (Greeting::Solving, Message { head: Head::Challenge | Head::Welcome, .. }) => {
                 self.violation(ErrorCode::ProtocolViolation, None);

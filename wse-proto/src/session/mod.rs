@@ -200,9 +200,8 @@ impl Session {
             phase,
             greeting,
             calls: Calls::new(limits.calls),
-            // Idle sessions are many, and one at a time is usual: no room for four.
-            events: VecDeque::with_capacity(1),
-            outputs: VecDeque::with_capacity(1),
+            events: VecDeque::new(),
+            outputs: VecDeque::new(),
         }
     }
 
@@ -234,25 +233,28 @@ impl Session {
         }
     }
 
-    /// What a message is to an application that is in dialogue, without the detour through
-    /// [`handle_message`](Self::handle_message) and [`poll_event`](Self::poll_event), for speed. Any other
-    /// message, and any at another time, comes back, to be handled there. Events that wait come first:
-    /// poll them before.
+    /// What a message means, without the detour through [`handle_message`](Self::handle_message) and
+    /// [`poll_event`](Self::poll_event), for speed: the event, or `None` for an answer that nobody waits for.
     ///
     /// # Errors
     ///
-    /// The message, untouched.
+    /// The message, untouched, when it is not that simple: give it to `handle_message`. So it is before the
+    /// session is ready, for messages of the session's own, and while events wait to be polled.
     #[allow(clippy::result_large_err)]
-    pub fn pass(&mut self, message: Message) -> Result<Event, Message> {
+    pub fn pass(&mut self, message: Message) -> Result<Option<Event>, Message> {
         if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
             return Err(message);
         }
         match message {
             Message { head: Head::Message { name, .. }, body: Body::Raw(payload) } => {
-                Ok(Event::Message { name, payload })
+                Ok(Some(Event::Message { name, payload }))
             }
             Message { head: Head::Call { name, stamp, .. }, body: Body::Raw(payload) } => {
-                Ok(Event::Call { name, stamp, payload })
+                Ok(Some(Event::Call { name, stamp, payload }))
+            }
+            Message { head: Head::Reply { stamp, .. }, body: Body::Raw(payload) } => {
+                let ended = |call| Event::CallEnded { call, outcome: Ok(payload) };
+                Ok(self.calls.answered(&stamp).map(ended))
             }
             message => Err(message),
         }
@@ -274,7 +276,7 @@ impl Session {
             self.close(Close::normal(CloseReason::NotAuthorized));
         }
         while let Some(call) = self.calls.expire(now) {
-            self.events.push_back(Event::CallEnded { call, outcome: Err(CallFailure::Timeout) });
+            push(&mut self.events, Event::CallEnded { call, outcome: Err(CallFailure::Timeout) });
         }
     }
 
@@ -314,18 +316,18 @@ impl Session {
     pub fn close(&mut self, close: Close) {
         if !self.is_closed() {
             self.end(&close);
-            self.outputs.push_back(Output::Close(close));
+            push(&mut self.outputs, Output::Close(close));
         }
     }
 
     /// The next thing to send.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        pop(&mut self.outputs)
     }
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        pop(&mut self.events)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next; `None` while nothing is waited for.
@@ -346,17 +348,17 @@ impl Session {
         self.phase = Phase::Closed;
         for call in self.calls.drain() {
             let outcome = Err(CallFailure::Disconnected(close.clone()));
-            self.events.push_back(Event::CallEnded { call, outcome });
+            push(&mut self.events, Event::CallEnded { call, outcome });
         }
     }
 
     fn send(&mut self, message: Message) {
-        self.outputs.push_back(Output::Send(message));
+        push(&mut self.outputs, Output::Send(message));
     }
 
     fn violation(&mut self, code: ErrorCode, error: Option<CodecError>) {
         if !self.is_closed() {
-            self.events.push_back(Event::Violation { code, error });
+            push(&mut self.events, Event::Violation { code, error });
             self.close(Close::normal(CloseReason::ProtocolError));
         }
     }
@@ -365,10 +367,10 @@ impl Session {
     fn dialogue(&mut self, _now: Duration, message: Message) {
         match (message.head, message.body) {
             (Head::Message { name, .. }, Body::Raw(payload)) => {
-                self.events.push_back(Event::Message { name, payload });
+                push(&mut self.events, Event::Message { name, payload });
             }
             (Head::Call { name, stamp, .. }, Body::Raw(payload)) => {
-                self.events.push_back(Event::Call { name, stamp, payload });
+                push(&mut self.events, Event::Call { name, stamp, payload });
             }
             (Head::Reply { stamp, .. }, Body::Raw(payload)) => self.call_ended(&stamp, Ok(payload)),
             (Head::Fault { stamp, .. }, Body::Fault(fault)) => {
@@ -384,7 +386,24 @@ impl Session {
     /// peers answer each other for ever.
     fn call_ended(&mut self, stamp: &Stamp, outcome: Result<Bytes, CallFailure>) {
         if let Some(call) = self.calls.answered(stamp) {
-            self.events.push_back(Event::CallEnded { call, outcome });
+            push(&mut self.events, Event::CallEnded { call, outcome });
         }
     }
+}
+
+/// One at a time is usual: no room for four.
+fn push<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
+    }
+    queue.push_back(item);
+}
+
+/// Idle sessions are many, and keep no room.
+fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let item = queue.pop_front();
+    if queue.is_empty() && queue.capacity() > 0 {
+        *queue = VecDeque::new();
+    }
+    item
 }

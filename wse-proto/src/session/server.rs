@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::{Body, CloseReason, ErrorCode, Head, Hi, Message, UsageError};
 
-use super::{Close, Event, Phase, Session, SessionLimits};
+use super::{Close, Event, Phase, Session, SessionLimits, push};
 
 #[derive(Debug)]
 pub(super) struct Greeting {
@@ -59,7 +59,7 @@ impl Session {
         let phase = Phase::Server(Greeting { state, deadline, limit: limits.held });
         let mut session = Self::new(phase, greeting, limits);
         if !greeting {
-            session.events.push_back(Event::Greeted { hi: Hi::default() });
+            push(&mut session.events, Event::Greeted { hi: Hi::default() });
         }
         session
     }
@@ -125,11 +125,11 @@ impl Session {
         match (&mut *state, message) {
             (State::Stranger, Message { head: Head::Hi, body: Body::Hi(hi) }) => {
                 *state = validating(false);
-                self.events.push_back(Event::Greeted { hi });
+                push(&mut self.events, Event::Greeted { hi });
             }
             (State::Challenged, Message { head: Head::Challenge, body: Body::Raw(answer) }) => {
                 *state = validating(true);
-                self.events.push_back(Event::Answered { answer });
+                push(&mut self.events, Event::Answered { answer });
             }
             (State::Validating { held, .. }, message) if held.len() < *limit => held.push(message),
             _ => self.violation(ErrorCode::ProtocolViolation, None),

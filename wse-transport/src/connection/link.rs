@@ -74,6 +74,15 @@ impl State {
     fn due(&self) -> Option<Duration> {
         [self.due, self.outbox.give_up_at()].into_iter().flatten().min()
     }
+
+    fn end_call(&mut self, call: CallId, outcome: Outcome) {
+        let Some(waiting) = self.calls.remove(&call) else { return };
+        if self.session.is_closed() {
+            self.failed.push((waiting, outcome));
+        } else {
+            let _ = waiting.send(outcome);
+        }
+    }
 }
 
 impl<P: Protocol> Link<P> {
@@ -262,7 +271,13 @@ impl<P: Protocol> Link<P> {
     }
 
     pub(super) fn next_event(&self) -> Option<Event> {
-        self.lock().events.pop_front()
+        let mut state = self.lock();
+        let event = state.events.pop_front();
+        if event.is_none() && state.events.capacity() > 0 {
+            // Idle connections keep no room.
+            state.events = VecDeque::new();
+        }
+        event
     }
 
     /// Hands a message from the peer to the session. For the driver only: what it has to do then, it does
@@ -273,13 +288,22 @@ impl<P: Protocol> Link<P> {
         message: Result<Message, CodecError>,
     ) -> (Option<Event>, bool) {
         let mut state = self.lock();
-        match message {
-            Ok(message) if state.events.is_empty() => match state.session.pass(message) {
-                Ok(event) => return (Some(event), false),
-                Err(message) => state.session.handle_message(now, message),
-            },
-            Ok(message) => state.session.handle_message(now, message),
-            Err(error) => state.session.handle_undecodable(error),
+        let passed = match message {
+            Ok(message) if state.events.is_empty() => state.session.pass(message),
+            Ok(message) => Err(message),
+            Err(error) => {
+                state.session.handle_undecodable(error);
+                Ok(None)
+            }
+        };
+        match passed {
+            Ok(Some(Event::CallEnded { call, outcome })) => {
+                state.end_call(call, outcome);
+                return (None, false);
+            }
+            Ok(Some(event)) => return (Some(event), false),
+            Ok(None) => {}
+            Err(message) => state.session.handle_message(now, message),
         }
         self.settle(&mut state);
         let event = state.events.pop_front();
@@ -387,15 +411,7 @@ impl<P: Protocol> Link<P> {
         }
         while let Some(event) = state.session.poll_event() {
             match event {
-                Event::CallEnded { call, outcome } => {
-                    if let Some(waiting) = state.calls.remove(&call) {
-                        if state.session.is_closed() {
-                            state.failed.push((waiting, outcome));
-                        } else {
-                            let _ = waiting.send(outcome);
-                        }
-                    }
-                }
+                Event::CallEnded { call, outcome } => state.end_call(call, outcome),
                 event => state.events.push_back(event),
             }
         }

@@ -16,6 +16,7 @@ use wse_proto::{CodecError, Decode, Encode, Hi, Protocol, Text};
 use super::Server;
 use super::events::ServerEvent;
 use super::inner::Inner as Shared;
+use super::request::Kept;
 use crate::connection::{CallError, Link, SendError};
 
 /// An authenticated connection of the server's. Clones are handles to the same connection.
@@ -29,7 +30,7 @@ struct Inner<P: Protocol> {
     user: Text,
     hi: Hi,
     peer_addr: Option<SocketAddr>,
-    request: Arc<Request<()>>,
+    request: Kept,
     state: Extensions,
     server: Arc<Shared<P>>,
     link: Arc<Link<P>>,
@@ -42,7 +43,7 @@ pub(super) struct Parts<P: Protocol> {
     pub(super) user: Text,
     pub(super) hi: Hi,
     pub(super) peer_addr: Option<SocketAddr>,
-    pub(super) request: Arc<Request<()>>,
+    pub(super) request: Kept,
     pub(super) state: Extensions,
     pub(super) server: Arc<Shared<P>>,
     pub(super) link: Arc<Link<P>>,
@@ -106,9 +107,9 @@ impl<P: Protocol> Conn<P> {
         self.0.peer_addr
     }
 
-    /// The HTTP request that the connection began with.
+    /// The HTTP request that the connection began with. It is kept in little room until it is first asked for.
     pub fn request(&self) -> &Request<()> {
-        &self.0.request
+        self.0.request.get()
     }
 
     /// The state that [`Accept::state`](crate::Accept::state) attached.

@@ -14,23 +14,30 @@ use super::conn::{Conn, Parts};
 use super::events::{ServerError, ServerEvent};
 use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
 use super::inner::Inner;
+use super::request::Kept;
 use crate::connection::{Link, Side};
 use crate::router::{Failed, Report, Scope};
 use crate::ws;
 
 pub(super) struct Host<P: Protocol> {
     server: Arc<Inner<P>>,
-    request: Arc<Request<()>>,
     peer_addr: Option<SocketAddr>,
     id: u64,
     phase: Phase<P>,
 }
 
 enum Phase<P: Protocol> {
-    Stranger,
-    Deciding { deciding: Deciding, hi: Hi, answer: AnswerSlot },
+    Stranger(Arc<Request<()>>),
+    Deciding(Box<Decision>),
     User(Conn<P>),
     Gone,
+}
+
+struct Decision {
+    deciding: Deciding,
+    hi: Hi,
+    answer: AnswerSlot,
+    request: Arc<Request<()>>,
 }
 
 impl<P: Protocol> Host<P> {
@@ -45,8 +52,7 @@ impl<P: Protocol> Host<P> {
         if server.stop.is_cancelled() {
             link.close(server.farewell());
         }
-        let request = Arc::new(request);
-        Self { server, request, peer_addr, id, phase: Phase::Stranger }
+        Self { server, peer_addr, id, phase: Phase::Stranger(Arc::new(request)) }
     }
 
     fn conn(&self) -> Option<&Conn<P>> {
@@ -62,10 +68,12 @@ impl<P: Protocol> Host<P> {
     }
 
     fn greeted(&mut self, link: &Arc<Link<P>>, hi: Hi) {
+        let Phase::Stranger(request) = &self.phase else { return };
+        let request = Arc::clone(request);
         let answer = AnswerSlot::default();
         let stranger = Stranger {
             link: Arc::clone(link),
-            request: Arc::clone(&self.request),
+            request: Arc::clone(&request),
             peer_addr: self.peer_addr,
             answer: Arc::clone(&answer),
         };
@@ -75,7 +83,9 @@ impl<P: Protocol> Host<P> {
             return;
         };
         match catch_unwind(AssertUnwindSafe(|| identify(stranger, &hi))) {
-            Ok(deciding) => self.phase = Phase::Deciding { deciding, hi, answer },
+            Ok(deciding) => {
+                self.phase = Phase::Deciding(Box::new(Decision { deciding, hi, answer, request }));
+            }
             Err(_) => self.undecided(link),
         }
     }
@@ -87,7 +97,13 @@ impl<P: Protocol> Host<P> {
         link.close(Close::new(1011, CloseReason::None));
     }
 
-    fn decided(&mut self, link: &Arc<Link<P>>, hi: Hi, verdict: Result<Accepted, Refuse>) {
+    fn decided(
+        &mut self,
+        link: &Arc<Link<P>>,
+        hi: Hi,
+        request: &Request<()>,
+        verdict: Result<Accepted, Refuse>,
+    ) {
         match verdict {
             Ok(Accepted { user, welcome, state }) => {
                 let conn = Conn::new(Parts {
@@ -95,7 +111,7 @@ impl<P: Protocol> Host<P> {
                     user,
                     hi,
                     peer_addr: self.peer_addr,
-                    request: Arc::clone(&self.request),
+                    request: Kept::new(request),
                     state,
                     server: Arc::clone(&self.server),
                     link: Arc::clone(link),
@@ -140,9 +156,9 @@ impl<P: Protocol> Side<P> for Host<P> {
         match event {
             Event::Greeted { hi } => self.greeted(link, hi),
             Event::Answered { answer } => {
-                if let Phase::Deciding { answer: slot, .. } = &self.phase
+                if let Phase::Deciding(decision) = &self.phase
                     && let Some(waiting) =
-                        slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+                        decision.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
                 {
                     let _ = waiting.send(answer);
                 }
@@ -169,13 +185,13 @@ impl<P: Protocol> Side<P> for Host<P> {
     }
 
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
-        let Phase::Deciding { deciding, .. } = &mut self.phase else { return };
-        match catch_unwind(AssertUnwindSafe(|| deciding.poll_unpin(cx))) {
+        let Phase::Deciding(decision) = &mut self.phase else { return };
+        match catch_unwind(AssertUnwindSafe(|| decision.deciding.poll_unpin(cx))) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(verdict)) => {
-                if let Phase::Deciding { hi, .. } = std::mem::replace(&mut self.phase, Phase::Gone)
-                {
-                    self.decided(link, hi, verdict);
+                if let Phase::Deciding(decision) = std::mem::replace(&mut self.phase, Phase::Gone) {
+                    let Decision { hi, request, .. } = *decision;
+                    self.decided(link, hi, &request, verdict);
                 }
             }
             Err(_) => self.undecided(link),

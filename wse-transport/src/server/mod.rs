@@ -9,6 +9,7 @@ mod identify;
 mod inner;
 mod listen;
 mod mount;
+mod request;
 mod roster;
 #[cfg(feature = "hyper")]
 mod upgrade;
