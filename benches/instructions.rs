@@ -1,0 +1,252 @@
+//! What `benches/instructions` counts instructions of: one hot path, so many times.
+//!
+//! `cargo bench --bench instructions -- NAME TIMES`; without a name, all of them, once.
+
+use std::hint::black_box;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{SinkExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::codec::{Decoder, Encoder};
+use wse_codecs::{Cbor, JsonArray, Protobuf};
+use wse_proto::{Decode, Encode, Head, Protocol, Stamp};
+use wse_transport::ws::{self, Codec, Config, Frame, Limits, Message, Opcode};
+use wse_transport::{Accept, Hello, Server};
+
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// The most times that a path can be run.
+const MOST: usize = 2000;
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+type Path = (&'static str, fn(usize));
+
+const PATHS: [Path; 14] = [
+    ("decode a frame of 32 B", |n| decode(n, Opcode::Binary, 32)),
+    ("decode a text frame of 1 KiB", |n| decode(n, Opcode::Text, 1024)),
+    ("encode a frame of 32 B", |n| encode(n, 32)),
+    ("encode a frame of 1 KiB", |n| encode(n, 1024)),
+    ("echo a message of 32 B", |n| echo(n, Opcode::Binary, 32)),
+    ("echo a text message of 1 KiB", |n| echo(n, Opcode::Text, 1024)),
+    ("pack json", |n| pack(n, &JsonArray)),
+    ("unpack json", |n| unpack(n, &JsonArray)),
+    ("pack cbor", |n| pack(n, &Cbor)),
+    ("unpack cbor", |n| unpack(n, &Cbor)),
+    ("pack protobuf", |n| pack(n, &Protobuf)),
+    ("unpack protobuf", |n| unpack(n, &Protobuf)),
+    ("answer a call, json", |n| call(n, JsonArray)),
+    ("answer a call, protobuf", |n| call(n, Protobuf)),
+];
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    match (args.next(), args.next().and_then(|times| times.parse::<usize>().ok())) {
+        (Some(name), Some(times)) => {
+            assert!(times <= MOST, "at most {MOST} times");
+            let (_, run) = PATHS.iter().find(|(it, _)| *it == name).expect("no such path");
+            run(times);
+        }
+        _ => {
+            for (name, run) in PATHS {
+                println!("{name}");
+                run(1);
+            }
+        }
+    }
+}
+
+/// So many masked frames. Made of as many as there can be, so that making them is not counted.
+fn frames(times: usize, opcode: Opcode, payload: &[u8]) -> BytesMut {
+    let mut client = Codec::client(Limits::default(), || MASK);
+    let mut wire = BytesMut::new();
+    for _ in 0..MOST {
+        let frame = Frame::new(opcode, Bytes::copy_from_slice(payload));
+        client.encode(frame, &mut wire).expect("open");
+    }
+    wire.truncate(wire.len() / MOST * times);
+    wire
+}
+
+fn decode(times: usize, opcode: Opcode, size: usize) {
+    let mut wire = frames(times, opcode, &vec![b'x'; size]);
+    let mut codec = Codec::server(Limits::default());
+    for _ in 0..times {
+        black_box(codec.decode(&mut wire).expect("sound"));
+    }
+}
+
+fn encode(times: usize, size: usize) {
+    let payload = Bytes::from(vec![b'x'; size]);
+    let mut codec = Codec::server(Limits::default());
+    let mut out = BytesMut::with_capacity(size + 16);
+    for _ in 0..times {
+        out.clear();
+        codec.encode(Frame::new(Opcode::Binary, payload.clone()), &mut out).expect("open");
+        black_box(&out);
+    }
+}
+
+/// A client that has said everything beforehand, and listens to nothing.
+struct Tape(Bytes);
+
+impl Tape {
+    fn new(headers: &str, wire: &[u8]) -> Self {
+        let mut tape = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+        )
+        .into_bytes();
+        tape.extend_from_slice(wire);
+        Self(tape.into())
+    }
+}
+
+impl AsyncRead for Tape {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // As much as a busy socket has at a time.
+        let len = self.0.len().min(buf.remaining()).min(16 * 1024);
+        buf.put_slice(&self.0[..len]);
+        self.0.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tape {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(black_box(buf).len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn block_on(main: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(main);
+}
+
+fn echo(times: usize, opcode: Opcode, size: usize) {
+    let tape = Tape::new("", &frames(times, opcode, &vec![b'x'; size]));
+    block_on(async {
+        let (mut socket, _) = ws::accept(tape, Config::default()).await.expect("a handshake");
+        let mut left = times;
+        std::future::poll_fn(|cx| {
+            while left > 0 {
+                ready!(socket.poll_ready_unpin(cx)).expect("room");
+                match ready!(socket.poll_next_unpin(cx)) {
+                    Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                        socket.start_send_unpin(message).expect("open");
+                        left -= 1;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            socket.poll_flush_unpin(cx).map(|flushed| flushed.expect("flushed"))
+        })
+        .await;
+    });
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
+struct Add {
+    #[prost(int64, tag = "1")]
+    a: i64,
+    #[prost(int64, tag = "2")]
+    b: i64,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
+struct Sum {
+    #[prost(int64, tag = "1")]
+    sum: i64,
+}
+
+fn packed<P: Protocol>(protocol: &P, out: &mut BytesMut, serial: u64)
+where
+    P::Format: Encode<Add>,
+{
+    let head = Head::call("add", Stamp::from(serial));
+    let add = Add { a: 1, b: 2 };
+    protocol.pack_with(&head, out, |out| protocol.format().encode(&add, out)).expect("packed");
+}
+
+fn pack<P: Protocol>(times: usize, protocol: &P)
+where
+    P::Format: Encode<Add>,
+{
+    let mut out = BytesMut::with_capacity(1024);
+    for _ in 0..times {
+        out.clear();
+        packed(protocol, &mut out, 12);
+        black_box(&out);
+    }
+}
+
+fn unpack<P: Protocol>(times: usize, protocol: &P)
+where
+    P::Format: Encode<Add> + Decode<Add>,
+{
+    let mut out = BytesMut::new();
+    packed(protocol, &mut out, 12);
+    let message = out.freeze();
+    for _ in 0..times {
+        let envelope = protocol.unpack(black_box(message.clone())).expect("sound");
+        let add: Add = protocol.format().decode(&envelope.payload).expect("an Add");
+        black_box((envelope, add));
+    }
+}
+
+/// The whole way of a call through a server, its connection's task included.
+fn call<P: Protocol>(times: usize, protocol: P)
+where
+    P::Format: Encode<Add> + Decode<Add> + Encode<Sum> + Encode<String> + Decode<String>,
+    P::Format: Encode<()> + Decode<()>,
+{
+    let opcode = match protocol.opcode() {
+        wse_proto::Opcode::Text => Opcode::Text,
+        wse_proto::Opcode::Binary => Opcode::Binary,
+    };
+    let mut hello = BytesMut::new();
+    let format = protocol.format();
+    let mut hi = wse_proto::Hi::default();
+    let mut identity = BytesMut::new();
+    format.encode(&"me".to_owned(), &mut identity).expect("encoded");
+    hi.identity = identity.freeze();
+    hi.meta = wse_proto::Format::empty_map(&format);
+    wse_proto::seal(&protocol, &wse_proto::Message::hi(hi), &mut hello);
+    let mut wire = frames(1, opcode, &hello);
+    let mut request = BytesMut::new();
+    packed(&protocol, &mut request, 12);
+    wire.extend_from_slice(&frames(times, opcode, &request));
+    let name = protocol.name();
+    let tape = Tape::new(&format!("Sec-WebSocket-Protocol: {name}\r\n"), &wire);
+    let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&answered);
+    block_on(async move {
+        let server = Server::builder(protocol)
+            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+            .procedure("add", move |_, Add { a, b }| {
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                async move { Ok(Sum { sum: a + b }) }
+            })
+            .build();
+        server.accept(tape, None).await;
+    });
+    assert_eq!(answered.load(std::sync::atomic::Ordering::Relaxed), times);
+}
