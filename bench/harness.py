@@ -76,11 +76,17 @@ def build():
         if os.path.exists(lock):
             shutil.copy(lock, NODE_DIR)
         subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=NODE_DIR, check=False)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    descriptors()
+
+
+def descriptors():
+    """How many descriptors a process may have; asks for many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 17, max(hard, 1 << 17)))
     except (ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 _port = 20000 + os.getpid() % 5000

@@ -82,7 +82,7 @@ pub fn run(a: &Args) {
     let link_before = a.server_cpu.map_or(f64::NAN, link::probe);
     let fds: Vec<i32> = (0..a.conns)
         .map(|i| {
-            let fd = net::connect(&a.host, a.port, Some(2 + (i / 10_000) as u8));
+            let fd = net::connect(&a.host, a.port, net::source(i));
             a.talk.open(fd, a, i);
             fd
         })

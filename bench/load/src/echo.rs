@@ -11,7 +11,7 @@ pub fn run(args: &Args) {
     let link_before = args.server_cpu.map_or(f64::NAN, link::probe);
     let mut conns: Vec<Conn> = (0..args.conns)
         .map(|i| {
-            let fd = net::connect(&args.host, args.port, None);
+            let fd = net::connect(&args.host, args.port, net::source(i));
             args.talk.open(fd, args, i);
             Conn::new(fd)
         })
