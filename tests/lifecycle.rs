@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::StreamExt;
 use support::endpoints::*;
@@ -487,6 +488,33 @@ async fn a_shutdown_from_within_a_handler_ends() {
     // The handler waited for itself, and was cancelled.
     assert!(ended_by_itself);
     assert_eq!(ended.lines(), [""; 0]);
+}
+
+/// While its task is at work, in a handler that holds the thread: then nobody wakes it for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_ends_a_connection_that_is_busy() {
+    let (entered, mut at_work) = tokio::sync::mpsc::unbounded_channel();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let server = server(&JsonArray)
+        .on("hold", move |_, ()| {
+            entered.send(()).unwrap();
+            held.lock().unwrap().recv().unwrap();
+            async {}
+        })
+        .build();
+    // Its peer never answers a close: without the end of the grace, that takes 10 s.
+    let mut ann = Raw::user(&server, "ann").await;
+    ann.say(r#"["hold"]"#).await;
+    at_work.recv().await.unwrap();
+    let stopping = tokio::spawn({
+        let server = server.clone();
+        async move { server.shutdown(Duration::ZERO).await }
+    });
+    tokio::time::sleep(ms(50)).await;
+    release.send(()).unwrap();
+    let ended = tokio::time::timeout(secs(5), stopping).await.expect("in time").unwrap();
+    assert!(!ended);
 }
 
 #[tokio::test(start_paused = true)]

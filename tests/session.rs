@@ -85,6 +85,52 @@ fn every_phase_against_every_message() {
     }
 }
 
+/// The short way says what the long way says, or leaves the message to it.
+#[test]
+fn passing_a_message_is_handling_it() {
+    let with_calls = |mut session: Session| {
+        let stamps = [(); 2].map(|()| session.call(T0, None).unwrap().stamp());
+        (session, stamps)
+    };
+    // The first row names the messages.
+    for name in TABLE.lines().filter_map(|row| row.split_whitespace().next()).skip(1) {
+        let ready = phase(name).check_ready().is_ok();
+        let mut all: Vec<Message> = messages().into_iter().map(|(_, message)| message).collect();
+        if ready {
+            let (_, [_, second]) = with_calls(phase(name));
+            all.push(Message::raw(Head::reply(second.clone()), "p".into()));
+            all.push(Message::fault(second, Fault::new(ErrorCode::Failed)));
+        }
+        for message in all {
+            let begin = || if ready { with_calls(phase(name)).0 } else { phase(name) };
+            let (mut short, mut long) = (begin(), begin());
+            long.handle_message(T0, message.clone());
+            let passed = match short.pass(message.clone()) {
+                Ok(event) => {
+                    Said { events: event.map(event_line).into_iter().collect(), ..Said::nothing() }
+                }
+                Err(back) => {
+                    assert_eq!(back, message);
+                    short.handle_message(T0, back);
+                    Said::nothing()
+                }
+            };
+            let case = format!("{name} × {message:?}");
+            assert_eq!(passed.then(drain(&mut short)), drain(&mut long), "{case}");
+            assert_eq!(short.calls_waiting(), long.calls_waiting(), "{case}");
+        }
+    }
+}
+
+/// What waits to be polled came first.
+#[test]
+fn nothing_passes_what_waits() {
+    let (_, message) = messages().into_iter().find(|(name, _)| *name == "message").unwrap();
+    let mut session = server();
+    session.handle_message(T0, message.clone());
+    assert_eq!(session.pass(message.clone()).unwrap_err(), message);
+}
+
 #[test]
 fn what_was_held_is_handled_as_if_it_came_behind_the_welcome() {
     for (phase, begin, welcome) in [

@@ -74,7 +74,7 @@ fn message_line(message: &Message) -> String {
     }
 }
 
-fn event_line(event: Event) -> String {
+pub fn event_line(event: Event) -> String {
     match event {
         Event::Greeted { hi } => format!("greeted {} {}", text(&hi.identity), text(&hi.meta)),
         Event::Answered { answer } => format!("answered {}", text(&answer)),

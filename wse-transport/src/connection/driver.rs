@@ -14,8 +14,9 @@ use tokio::time::Sleep;
 use wse_proto::session::{Close, Event};
 use wse_proto::{Protocol, open};
 
-use super::link::{Link, Outlook};
+use super::link::Link;
 use super::outbox::{self, Queue};
+use super::state::Outlook;
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
 /// Messages handled, or rounds gone without one, before other tasks get their turn.
@@ -116,9 +117,7 @@ where
     S: Side<P> + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.link.enter() {
-            return Poll::Ready(());
-        }
+        self.link.enter();
         self.now = self.link.clock.now();
         let mut budget = BUDGET;
         loop {
@@ -143,7 +142,10 @@ where
             }
             let was_broken = self.broken;
             self.write(cx);
-            let Outlook { closing, due } = self.link.outlook();
+            let Outlook { closing, due, aborted } = self.link.outlook();
+            if aborted {
+                return Poll::Ready(());
+            }
             if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
                 return Poll::Ready(());
             }

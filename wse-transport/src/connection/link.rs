@@ -1,15 +1,15 @@
 //! [`Link`]: what the handles of a connection and the task that drives it share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, oneshot};
-use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
+use wse_proto::session::{CallId, Close, Event, Session};
 use wse_proto::{
     CodecError, Decode, Encode, Fault, Format, Head, Message, Protocol, Stamp, Text, UsageError,
     seal,
@@ -17,11 +17,10 @@ use wse_proto::{
 
 use super::clock::Clock;
 use super::error::{CallError, SendError};
-use super::outbox::{Class, Outbox, Queue, SendQueue};
+use super::outbox::{Class, Queue, SendQueue};
 use super::pack;
+use super::state::{Outlook, State};
 use crate::ws;
-
-type Outcome = Result<Bytes, CallFailure>;
 
 /// In this order, as [`State`] is.
 #[repr(C)]
@@ -38,74 +37,13 @@ pub(crate) struct Link<P: Protocol> {
     room: Notify,
 }
 
-/// In this order, since a message to one of many idle connections waits for memory more than for anything else:
-/// what it needs lies together.
-#[repr(C)]
-struct State {
-    /// The driver is at work and looks at `dirty` before it rests: no need to wake it.
-    driving: bool,
-    dirty: bool,
-    /// Whether messages may be sent: what the session says, as of its last change.
-    ready: bool,
-    /// The server has waited long enough.
-    aborted: bool,
-    /// The driver's, while it rests.
-    waker: Option<Waker>,
-    outbox: Outbox,
-    /// When the session wants to be asked, as of its last change.
-    due: Option<Duration>,
-    events: VecDeque<Event>,
-    closing: Option<Close>,
-    session: Session,
-    calls: HashMap<CallId, oneshot::Sender<Outcome>>,
-    /// Calls that the end of the connection has failed. They are told once everybody else knows of it.
-    failed: Vec<(oneshot::Sender<Outcome>, Outcome)>,
-}
-
-/// What the driver is to do beside reading and writing.
-pub(super) struct Outlook {
-    /// The close to begin, if any, and whether all that comes before it is written.
-    pub(super) closing: Option<(Close, bool)>,
-    /// When something is due next.
-    pub(super) due: Option<Duration>,
-}
-
-impl State {
-    fn due(&self) -> Option<Duration> {
-        [self.due, self.outbox.give_up_at()].into_iter().flatten().min()
-    }
-
-    fn end_call(&mut self, call: CallId, outcome: Outcome) {
-        let Some(waiting) = self.calls.remove(&call) else { return };
-        if self.session.is_closed() {
-            self.failed.push((waiting, outcome));
-        } else {
-            let _ = waiting.send(outcome);
-        }
-    }
-}
-
 impl<P: Protocol> Link<P> {
     pub(crate) fn new(protocol: P, session: Session, queue: SendQueue, clock: Clock) -> Arc<Self> {
         let format = protocol.format();
-        let state = State {
-            driving: false,
-            dirty: false,
-            ready: false,
-            aborted: false,
-            waker: None,
-            outbox: Outbox::new(queue),
-            due: None,
-            events: VecDeque::new(),
-            closing: None,
-            session,
-            calls: HashMap::new(),
-            failed: Vec::new(),
-        };
         let link = Self {
             full: AtomicBool::new(false),
             handlers: AtomicUsize::new(0),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(session, queue)),
             protocol,
             format,
             clock,
@@ -242,11 +180,9 @@ impl<P: Protocol> Link<P> {
         self.changed(state);
     }
 
-    /// The driver begins to work; `false` when it is to end instead.
-    pub(super) fn enter(&self) -> bool {
-        let mut state = self.lock();
-        state.driving = true;
-        !state.aborted
+    /// The driver begins to work.
+    pub(super) fn enter(&self) {
+        self.lock().driving = true;
     }
 
     /// The driver rests, unless something was changed since it last asked: then it must go on.
@@ -339,7 +275,7 @@ impl<P: Protocol> Link<P> {
     pub(super) fn outlook(&self) -> Outlook {
         let state = self.lock();
         let closing = state.closing.clone().map(|close| (close, state.outbox.is_empty()));
-        Outlook { closing, due: state.due() }
+        Outlook { closing, due: state.due(), aborted: state.aborted }
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -400,34 +336,17 @@ impl<P: Protocol> Link<P> {
         }
     }
 
-    /// Moves what the session wants to where it is done.
     fn settle(&self, state: &mut State) {
-        while let Some(output) = state.session.poll_output() {
-            match output {
-                Output::Send(message) => self.queue_own(state, &message),
-                Output::Close(close) => state.closing = Some(close),
-                _ => {}
+        state.settle(|outbox, message| {
+            let mut out = BytesMut::new();
+            seal(&self.protocol, &message, &mut out);
+            if let Ok(message) = pack::frame(self.protocol.opcode(), out.freeze()) {
+                // An `Answer` is never refused.
+                let _ = outbox.push(|| self.clock.now(), Class::Answer, message);
             }
-        }
-        while let Some(event) = state.session.poll_event() {
-            match event {
-                Event::CallEnded { call, outcome } => state.end_call(call, outcome),
-                event => state.events.push_back(event),
-            }
-        }
-        state.ready = state.session.check_ready().is_ok();
-        state.due = state.session.poll_timeout();
+        });
         if state.session.is_closed() {
             self.room.notify_waiters();
-        }
-    }
-
-    fn queue_own(&self, state: &mut State, message: &Message) {
-        let mut out = BytesMut::new();
-        seal(&self.protocol, message, &mut out);
-        if let Ok(message) = pack::frame(self.protocol.opcode(), out.freeze()) {
-            // An `Answer` is never refused.
-            let _ = state.outbox.push(|| self.clock.now(), Class::Answer, message);
         }
     }
 

@@ -6,6 +6,7 @@ mod error;
 mod link;
 mod outbox;
 pub(crate) mod pack;
+mod state;
 mod tasks;
 
 pub(crate) use clock::Clock;

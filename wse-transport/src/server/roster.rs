@@ -2,7 +2,8 @@
 //! wait for those on another.
 
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wse_proto::session::{Close, Users};
@@ -20,7 +21,9 @@ const RUN: u64 = 256;
 pub(super) struct Roster<P: Protocol> {
     shards: Box<[Shard<P>]>,
     /// Which users share a shard is not for strangers to choose.
-    hasher: std::hash::RandomState,
+    hasher: RandomState,
+    /// Whether all were ended; those who still come are too.
+    aborted: AtomicBool,
 }
 
 struct Shard<P: Protocol> {
@@ -44,7 +47,11 @@ impl<P: Protocol> Roster<P> {
             order: Mutex::new(()),
             links: Mutex::default(),
         };
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), hasher: Default::default() }
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher: RandomState::new(),
+            aborted: AtomicBool::new(false),
+        }
     }
 
     /// The shard of a user, under its lock.
@@ -65,6 +72,9 @@ impl<P: Protocol> Roster<P> {
     /// A connection is driven from now on.
     pub(super) fn enter(&self, id: u64, link: &Arc<Link<P>>) {
         lock(self.links_with(id)).insert(id, Arc::clone(link));
+        if self.aborted.load(Ordering::SeqCst) {
+            link.abort();
+        }
     }
 
     /// It is not any more.
@@ -80,6 +90,7 @@ impl<P: Protocol> Roster<P> {
 
     /// Ends all connections, without a word to the peer.
     pub(super) fn abort(&self) {
+        self.aborted.store(true, Ordering::SeqCst);
         self.each(|link| link.abort());
     }
 
