@@ -123,18 +123,23 @@ pub fn say(fd: i32, text: &str) {
     net::send_all(fd, &frame);
 }
 
-/// A short text message.
-fn hear(fd: i32) -> String {
+/// A message of less than 64 KiB: its first byte, and its payload.
+pub fn receive(fd: i32) -> (u8, Vec<u8>) {
     let mut head = [0; 2];
     net::recv_exact(fd, &mut head);
-    let mut len = usize::from(head[1]);
+    let [first, mut len] = head.map(usize::from);
     if len == 126 {
         net::recv_exact(fd, &mut head);
         len = usize::from(u16::from_be_bytes(head));
     }
-    let mut text = vec![0; len];
-    net::recv_exact(fd, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    let mut payload = vec![0; len];
+    net::recv_exact(fd, &mut payload);
+    (first as u8, payload)
+}
+
+/// A short text message.
+fn hear(fd: i32) -> String {
+    String::from_utf8_lossy(&receive(fd).1).into_owned()
 }
 
 /// A short text message that begins like this.

@@ -37,6 +37,13 @@ pub fn raise_nofile() {
     }
 }
 
+/// What a call of `add` carries.
+#[derive(Clone, Copy, serde::Deserialize)]
+pub struct Add {
+    pub a: i64,
+    pub b: i64,
+}
+
 /// What is broadcast: with an envelope around it, some 256 bytes.
 pub const NEWS: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -1,18 +1,12 @@
 //! What a call costs without anything but a WebSocket (ours) and serde: the array is read, the sum written.
 //! No sessions, no handlers, no queues, no limits: the least that answers these calls.
 
+use common::Add;
 use futures::{SinkExt, StreamExt};
-use serde::Deserialize;
 use std::future::poll_fn;
 use std::task::{Poll, ready};
 use tokio::net::TcpStream;
 use wse_transport::ws::{self, Config, Message, Text};
-
-#[derive(Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
 
 fn answer(call: &str) -> Option<Message> {
     if call.starts_with(r#"["~wse:hi""#) {

@@ -1,16 +1,10 @@
 //! jsonrpsee over WebSocket: its server with pings and limits at their defaults, a plain (not async) method,
 //! which is answered without a task of its own.
 
+use common::Add;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{Server, ServerConfig};
 use jsonrpsee::types::ErrorObjectOwned;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
 
 fn main() {
     common::block_on(async {

@@ -1,17 +1,10 @@
 //! socketioxide behind axum, as its documentation shows it: an event `add` that is acknowledged with the sum,
 //! and an event `go` upon which everybody gets `news`.
 
-use common::NEWS;
-use serde::Deserialize;
+use common::{Add, NEWS};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Data, SocketRef};
 use tokio::net::TcpSocket;
-
-#[derive(Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
 
 fn main() {
     common::block_on(async {

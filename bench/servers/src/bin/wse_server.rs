@@ -1,17 +1,10 @@
 //! Our server, defaults throughout: a procedure `add`, and a message `go` upon which everybody gets `news`.
 //! `tls=1` listens for `wss://`.
 
-use common::{NEWS, option, port};
-use serde::Deserialize;
+use common::{Add, NEWS, option, port};
 use wse_codecs::JsonArray;
 use wse_transport::tls::ServerTls;
 use wse_transport::{Accept, Hello, Server};
-
-#[derive(Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
 
 fn main() {
     common::block_on(async {
