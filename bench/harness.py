@@ -14,7 +14,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.environ.setdefault("CARGO_TARGET_DIR", os.path.join(HERE, "target"))
 CACHE = os.path.join(TARGET, "bench")
-BIN = os.path.join(TARGET, "release")
+PROFILE = os.environ.get("BENCH_PROFILE", "release")  # "debug" only to see that everything runs
+BIN = os.path.join(TARGET, PROFILE)
 NODE_DIR = os.environ.setdefault("BENCH_NODE_DIR", CACHE + "/node")
 os.environ["BIN"] = BIN
 os.environ["HERE"] = HERE

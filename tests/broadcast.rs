@@ -285,3 +285,14 @@ mod allocated {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_passes_strangers_by() {
+    let server = server(&JsonArray).build();
+    let mut eve = Raw::stranger(&server).await;
+    let mut ann = Raw::user(&server, "ann").await;
+    assert_eq!(server.broadcast("news", &1).unwrap(), 1);
+    assert_eq!(ann.hear().await, r#"["news",1,null]"#);
+    eve.greet("eve").await;
+    assert_eq!(eve.hear().await, welcome("eve"));
+}

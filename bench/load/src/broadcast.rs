@@ -153,17 +153,10 @@ pub fn run(a: &Args) {
         }
     }
     result::print(Measured {
-        before,
-        after,
-        msgs,
-        secs,
         bytes: (msgs * hear.frame.len() as u64) as f64,
-        ratio: f64::NAN,
-        rtt: Vec::new(),
+        verified: hear.fds.len(),
         link_before,
         link_after: a.server_cpu.map_or(f64::NAN, link::probe),
-        reads: 0,
-        writes: 0,
-        verified: hear.fds.len(),
+        ..Measured::new(before, after, msgs, secs)
     });
 }

@@ -171,17 +171,9 @@ pub fn run(a: &Args, tls: bool) {
     let secs = start.elapsed().as_secs_f64();
     let after = stat::Snap::take(a.pid);
     result::print(Measured {
-        before,
-        after,
-        msgs: rounds * a.conns as u64,
-        secs,
-        bytes: f64::NAN,
-        ratio: f64::NAN,
-        rtt: Vec::new(),
+        verified: a.conns,
         link_before,
         link_after: a.server_cpu.map_or(f64::NAN, link::probe),
-        reads: 0,
-        writes: 0,
-        verified: a.conns,
+        ..Measured::new(before, after, rounds * a.conns as u64, secs)
     });
 }

@@ -1,6 +1,7 @@
 //! The closed loop: every connection keeps so many messages in flight, and each must come back.
 
-use crate::net::{self, Conn, Shared};
+use crate::conn::{Conn, Shared};
+use crate::net;
 use crate::result::{self, Measured};
 use crate::talk::Talk;
 use crate::{Args, die, link, stat};
@@ -139,17 +140,14 @@ pub fn run(args: &Args) {
     }
     let (before, after, msgs, secs) = result.unwrap();
     result::print(Measured {
-        before,
-        after,
-        msgs,
-        secs,
         bytes: msgs as f64 * args.size as f64,
         ratio,
         rtt,
-        link_before,
-        link_after: args.server_cpu.map_or(f64::NAN, link::probe),
         reads: conns.iter().map(|c| c.reads).sum(),
         writes: conns.iter().map(|c| c.writes).sum(),
         verified,
+        link_before,
+        link_after: args.server_cpu.map_or(f64::NAN, link::probe),
+        ..Measured::new(before, after, msgs, secs)
     });
 }

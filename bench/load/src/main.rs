@@ -10,6 +10,7 @@
 //! The first and the last message of every connection are compared byte by byte.
 
 mod broadcast;
+mod conn;
 mod connect;
 mod echo;
 mod idle;

@@ -20,6 +20,26 @@ pub struct Measured {
     pub verified: usize,
 }
 
+impl Measured {
+    /// Rates and CPU time; what else was measured is set beside them.
+    pub fn new(before: Snap, after: Snap, msgs: u64, secs: f64) -> Self {
+        Self {
+            before,
+            after,
+            msgs,
+            secs,
+            bytes: f64::NAN,
+            ratio: f64::NAN,
+            rtt: Vec::new(),
+            link_before: f64::NAN,
+            link_after: f64::NAN,
+            reads: 0,
+            writes: 0,
+            verified: 0,
+        }
+    }
+}
+
 pub fn print(mut m: Measured) {
     m.rtt.sort_unstable();
     let q = |p: f64| -> f64 {

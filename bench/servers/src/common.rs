@@ -2,12 +2,15 @@
 //! handshake for the libraries that bring none.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::{SinkExt, StreamExt};
 use sha1::{Digest, Sha1};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use wse_transport::ws;
 
 /// Largest message every server accepts.
 pub const MAX_MESSAGE: usize = 64 << 20;
@@ -143,4 +146,36 @@ pub fn response(head: &[u8]) -> Option<String> {
 /// Poll a future once without dropping it.
 pub async fn poll_once<F: Future + Unpin>(fut: &mut F) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *fut).poll(cx))).await
+}
+
+/// Our WebSocket through its public `Stream` and `Sink`: what has arrived is answered, then flushed together.
+pub async fn ours(
+    stream: TcpStream,
+    config: ws::Config,
+    answer: impl Fn(ws::Message) -> Option<ws::Message>,
+) {
+    let Ok((mut socket, _)) = ws::accept(stream, config).await else { return };
+    poll_fn(|cx| {
+        loop {
+            if ready!(socket.poll_ready_unpin(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            match socket.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(message))) => {
+                    if let Some(answer) = answer(message)
+                        && socket.start_send_unpin(answer).is_err()
+                    {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => {}
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => {
+                    let _ = ready!(socket.poll_flush_unpin(cx));
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await;
 }

@@ -234,6 +234,7 @@ impl<P: Protocol> Link<P> {
         };
         match passed {
             Ok(Some(Event::CallEnded { call, outcome })) => {
+                // Its deadline may still wake the driver, once and for nothing.
                 state.end_call(call, outcome);
                 return (None, false);
             }
@@ -242,6 +243,8 @@ impl<P: Protocol> Link<P> {
             Err(message) => state.session.handle_message(now, message),
         }
         self.settle(&mut state);
+        // An answer of the session's own may have filled it: no further message is read then.
+        self.full.store(state.outbox.is_full(), Ordering::Relaxed);
         let event = state.events.pop_front();
         (event, !state.events.is_empty())
     }
@@ -374,5 +377,32 @@ impl<P: Protocol> Drop for Pending<'_, P> {
         if state.calls.remove(&self.id).is_some() {
             state.session.cancel(self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wse_codecs::JsonArray;
+    use wse_proto::session::SessionLimits;
+
+    use super::*;
+
+    #[test]
+    fn the_sessions_own_answers_fill_the_queue_too() {
+        let session = Session::server(false, None, SessionLimits::default());
+        let queue = SendQueue::default().messages(2);
+        let link = Link::new(JsonArray, session, queue, Clock::start());
+        link.session(|session, now| session.accept(now, Bytes::new())).unwrap();
+        let ping = || Ok(Message::raw(Head::Ping, Bytes::new()));
+        for full in [false, true] {
+            // The first of them comes with what the session had to tell before.
+            link.deliver(Duration::ZERO, ping());
+            assert_eq!(link.is_full(), full);
+        }
+        let sent = link.lend();
+        link.written(sent, 0);
+        assert!(link.is_full(), "nothing was written");
+        link.discard_outbox();
+        assert!(!link.is_full());
     }
 }

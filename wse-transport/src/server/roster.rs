@@ -94,7 +94,8 @@ impl<P: Protocol> Roster<P> {
         self.each(|link| link.abort());
     }
 
-    /// The connections, shard by shard, each under its lock.
+    /// The connections, shard by shard, each under its lock: for what runs nothing of the application's, such as
+    /// queueing what is packed already.
     pub(super) fn links(&self) -> impl Iterator<Item = MutexGuard<'_, Links<P>>> {
         self.shards.iter().map(|shard| lock(&shard.links))
     }

@@ -3,11 +3,8 @@
 //! with the windows kept from message to message.
 
 use common::{MAX_MESSAGE, option};
-use futures::{SinkExt, StreamExt};
-use std::future::poll_fn;
-use std::task::{Poll, ready};
 use tokio::net::TcpStream;
-use wse_transport::ws::{self, Config, Deflate, Limits, Message};
+use wse_transport::ws::{Config, Deflate, Limits, Message};
 
 async fn echo(stream: TcpStream) {
     let config = Config::default().limits(Limits::default().max_message(MAX_MESSAGE));
@@ -17,28 +14,9 @@ async fn echo(stream: TcpStream) {
             Deflate::default().level(level as u8).takeover(option("takeover", 0) == 1),
         )),
     };
-    let Ok((mut socket, _)) = ws::accept(stream, config).await else { return };
-    poll_fn(|cx| {
-        loop {
-            if ready!(socket.poll_ready_unpin(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            match socket.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(message @ (Message::Text(_) | Message::Binary(_))))) => {
-                    if socket.start_send_unpin(message).is_err() {
-                        return Poll::Ready(());
-                    }
-                }
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let _ = ready!(socket.poll_flush_unpin(cx));
-                    return Poll::Pending;
-                }
-            }
-        }
-    })
-    .await;
+    let back =
+        |message| matches!(message, Message::Text(_) | Message::Binary(_)).then_some(message);
+    common::ours(stream, config, back).await;
 }
 
 fn main() {
