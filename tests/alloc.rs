@@ -65,7 +65,7 @@ where
     for head in [
         Head::message("hello"),
         Head::call(&long, Stamp::from(long.as_str())),
-        Head::Call { name: "add".into(), stamp: Stamp::from("s1"), receipt: true },
+        Head::Call { name: "add".into(), stamp: Stamp::from("s1"), receipt: true, timeout: None },
         Head::reply(Stamp::Int(4711)),
         Head::Welcome,
     ] {

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use wse_codecs::{Cbor, CborFormat, Json, JsonArray, Prost, Protobuf};
 use wse_proto::{
-    Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiated, Protocol, Speaks, Stamp, Text,
+    Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiated, Protocol, ReceiptOf, Speaks,
+    Stamp, Text,
 };
 
 /// A head whose stamp, if any, is one: neither empty nor 0. Integers become text in protobuf.
@@ -14,18 +15,21 @@ fn heads(ints: bool) -> impl Strategy<Value = Head> {
     let stamp = if ints { prop_oneof![text, int].boxed() } else { text.boxed() };
     // Names of the session's own are for it alone.
     let name = ".{1,40}".prop_filter("internal", |name: &String| !name.starts_with("~wse:"));
-    (0..10, name.prop_map(Text::from), stamp, any::<bool>()).prop_map(
-        |(which, name, stamp, receipt)| match which {
+    let of = prop_oneof![Just(ReceiptOf::Message), Just(ReceiptOf::Call), Just(ReceiptOf::Answer)];
+    (0..12, name.prop_map(Text::from), stamp, any::<bool>(), any::<u32>(), of).prop_map(
+        |(which, name, stamp, receipt, millis, of)| match which {
             0 => Head::Hi,
             1 => Head::Challenge,
             2 => Head::Welcome,
             3 => Head::Ping,
             4 => Head::Pong,
-            5 => Head::Message { name, receipt: receipt.then_some(stamp) },
-            6 => Head::Call { name, stamp, receipt },
+            5 => Head::Message { name, receipt: receipt.then_some(stamp), reliable: false },
+            6 => Head::Call { name, stamp, receipt, timeout: None }.with_timeout(millis),
             7 => Head::Reply { stamp, receipt },
             8 => Head::Fault { stamp, receipt },
-            _ => Head::Receipt { stamp },
+            9 => Head::Receipt { stamp, of },
+            10 => Head::Cancel { stamp },
+            _ => Head::Message { name, receipt: Some(stamp), reliable: true },
         },
     )
 }

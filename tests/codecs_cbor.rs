@@ -58,8 +58,16 @@ fn vectors() -> Vec<(Head, &'static str, &'static str)> {
         (Head::call("t", Stamp::Int(i64::MIN)), "05", "83 6174 05 3b7fffffffffffffff"),
         (Head::Hi, "a0", "83 677e7773653a6869 a0 f6"),
         (Head::reply(s1()), "", "83 6d7e7773653a726573706f6e7365 f6 627331"),
-        (Head::Message { name: "t".into(), receipt: Some(s1()) }, "05", "84 6174 05 627331 03"),
-        (Head::Call { name: "t".into(), stamp: s1(), receipt: true }, "05", "84 6174 05 627331 01"),
+        (
+            Head::Message { name: "t".into(), receipt: Some(s1()), reliable: false },
+            "05",
+            "84 6174 05 627331 03",
+        ),
+        (
+            Head::Call { name: "t".into(), stamp: s1(), receipt: true, timeout: None },
+            "05",
+            "84 6174 05 627331 01",
+        ),
     ]
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wse_codecs::{Json, JsonArray};
 use wse_proto::{
     CodecError, CodecErrorKind, Decode, Encode, Envelope, ErrorCode, Fault, Format, Head, Hi,
-    Protocol, Stamp,
+    Protocol, ReceiptOf, Stamp,
 };
 
 fn unpack(text: &str) -> Result<Envelope, CodecError> {
@@ -48,9 +48,17 @@ fn vectors() -> Vec<(Head, &'static str, &'static str)> {
             r#"{"code":"wse.server.rp.not-registered"}"#,
             r#"["~wse:response-err",{"code":"wse.server.rp.not-registered"},"s1"]"#,
         ),
-        (Head::Message { name: "t".into(), receipt: Some(s1()) }, "1", r#"["t",1,"s1",3]"#),
-        (Head::Call { name: "t".into(), stamp: s1(), receipt: true }, "1", r#"["t",1,"s1",1]"#),
-        (Head::Receipt { stamp: s1() }, "", r#"["~wse:receipt",null,"s1"]"#),
+        (
+            Head::Message { name: "t".into(), receipt: Some(s1()), reliable: false },
+            "1",
+            r#"["t",1,"s1",3]"#,
+        ),
+        (
+            Head::Call { name: "t".into(), stamp: s1(), receipt: true, timeout: None },
+            "1",
+            r#"["t",1,"s1",1]"#,
+        ),
+        (Head::Receipt { stamp: s1(), of: ReceiptOf::Call }, "", r#"["~wse:receipt",null,"s1"]"#),
         (Head::Ping, "7", r#"["~wse:ping",7,null]"#),
         (Head::Pong, "7", r#"["~wse:pong",7,null]"#),
         // JSON.stringify(["\"\\\b\f\n\r\t\u0001\u001f\u007fäß€😀\u2028/"]) in Node 20.

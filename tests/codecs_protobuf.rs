@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use wse_codecs::{Prost, Protobuf};
 use wse_proto::{
-    CodecError, CodecErrorKind, Decode, Encode, Envelope, Fault, Format, Head, Hi, Protocol, Stamp,
+    CodecError, CodecErrorKind, Decode, Encode, Envelope, Fault, Format, Head, Hi, Protocol,
+    ReceiptOf, Stamp,
 };
 
 /// The messages of `wse-codecs/proto/wse.proto`, as prost-build writes them.
@@ -62,9 +63,9 @@ fn heads() -> Vec<Head> {
         Head::Welcome,
         Head::reply(s1()),
         Head::fault(s1()),
-        Head::Message { name: "t".into(), receipt: Some(s1()) },
-        Head::Call { name: "t".into(), stamp: s1(), receipt: true },
-        Head::Receipt { stamp: s1() },
+        Head::Message { name: "t".into(), receipt: Some(s1()), reliable: false },
+        Head::Call { name: "t".into(), stamp: s1(), receipt: true, timeout: None },
+        Head::Receipt { stamp: s1(), of: ReceiptOf::Call },
         Head::Pong,
     ]
 }
@@ -113,7 +114,7 @@ fn integer_stamps_are_decimal_text() {
 #[test]
 fn unknown_fields_are_skipped_and_the_last_of_a_known_one_counts() {
     let unknown: [&[u8]; 6] = [
-        b"\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", // 5: the largest varint
+        b"\x50\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", // 10: the largest varint
         b"\x31\x01\x02\x03\x04\x05\x06\x07\x08",         // 6: 8 bytes
         b"\x3a\x03\xff\xff\xff",                         // 7: bytes
         b"\x45\x01\x02\x03\x04",                         // 8: 4 bytes
@@ -134,7 +135,10 @@ fn unknown_fields_are_skipped_and_the_last_of_a_known_one_counts() {
     }
     // Flags of more than 32 bits are cut, as everywhere in protobuf.
     let flags = unpack(b"\x0a\x01t\x1a\x01s\x20\x81\x80\x80\x80\x10").unwrap().head;
-    assert_eq!(flags, Head::Call { name: "t".into(), stamp: "s".into(), receipt: true });
+    assert_eq!(
+        flags,
+        Head::Call { name: "t".into(), stamp: "s".into(), receipt: true, timeout: None }
+    );
 }
 
 /// Of a text that is there twice only the last counts, but the first has to be text too.
@@ -192,8 +196,8 @@ fn malformed_messages_are_refused_as_by_prost() {
 fn groups_are_bounded() {
     let nested = |depth| {
         let mut message = b"\x0a\x01t".to_vec();
-        message.extend(std::iter::repeat_n(0x2b, depth));
-        message.extend(std::iter::repeat_n(0x2c, depth));
+        message.extend(std::iter::repeat_n(0x53, depth));
+        message.extend(std::iter::repeat_n(0x54, depth));
         message
     };
     assert!(unpack(&nested(128)).is_ok());

@@ -500,7 +500,10 @@ fn a_note_without_a_name_is_no_message() {
         assert_eq!(error.kind(), CodecErrorKind::Shape, "{stamp:?} {flags}");
     }
     let receipt = Some("s".into());
-    assert_eq!(read("m", "s", note).unwrap(), Head::Message { name: "m".into(), receipt });
+    assert_eq!(
+        read("m", "s", note).unwrap(),
+        Head::Message { name: "m".into(), receipt, reliable: false }
+    );
     assert_eq!(read("m", "s", FLAG_NOTE).unwrap(), Head::message("m"));
 }
 

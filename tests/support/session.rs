@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wse_proto::session::{CallFailure, Event, Output, Session, SessionLimits};
-use wse_proto::{Body, ErrorCode, Fault, Head, Hi, InternalTypes, Message, Stamp};
+use wse_proto::{Body, ErrorCode, Fault, Head, Hi, InternalTypes, Message, ReceiptOf, Stamp};
 
 pub const T0: Duration = Duration::ZERO;
 
@@ -114,7 +114,7 @@ pub fn messages() -> [(&'static str, Message); 10] {
         ("call", raw(Head::call("c", "s".into()))),
         ("reply", raw(Head::reply("s".into()))),
         ("fault", Message::fault("s".into(), Fault::new(ErrorCode::Failed))),
-        ("receipt", raw(Head::Receipt { stamp: "s".into() })),
+        ("receipt", raw(Head::Receipt { stamp: "s".into(), of: ReceiptOf::Call })),
         ("ping", raw(Head::Ping)),
         ("pong", raw(Head::Pong)),
     ]

@@ -2,15 +2,22 @@
 //! `(type, stamp, flags)` convention that most protocols write it with.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
 use crate::{CodecError, InternalTypes, Text};
 
-/// Flag of the fourth element: the sender wants a receipt. Read and carried; sessions do not give receipts yet.
+/// Flag of the fourth element: the sender wants a receipt.
 pub const FLAG_RECEIPT: u32 = 1;
-/// Flag of the fourth element: a message despite its stamp, which only names the receipt.
+/// Flag of the fourth element: a message despite its stamp, which only names the receipt. On a receipt: what
+/// arrived was such a message.
 pub const FLAG_NOTE: u32 = 2;
+/// Flag of the fourth element, on a receipt: what arrived was a reply or a fault.
+pub const FLAG_ANSWER: u32 = 4;
+/// Flag of the fourth element, on a message that wants a receipt: it may come again, under the same stamp,
+/// which is its sender's for ever. Who has seen it drops it.
+pub const FLAG_RELIABLE: u32 = 8;
 
 /// Matches a reply to its call. Opaque: whatever the caller chose comes back as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +106,8 @@ pub enum Head {
         name: Text,
         /// The stamp under which a receipt is asked for.
         receipt: Option<Stamp>,
+        /// Whether it may come again under this stamp, also on a later connection.
+        reliable: bool,
     },
     /// A call of a procedure; answered by a reply or a fault with the same stamp.
     Call {
@@ -108,6 +117,13 @@ pub enum Head {
         stamp: Stamp,
         /// Whether a receipt is asked for.
         receipt: bool,
+        /// For how long the caller still waits, in milliseconds; `None` when it does not say.
+        timeout: Option<NonZeroU32>,
+    },
+    /// The caller does not wait any more.
+    Cancel {
+        /// The call's stamp.
+        stamp: Stamp,
     },
     /// The result of a call.
     Reply {
@@ -127,22 +143,55 @@ pub enum Head {
     Receipt {
         /// The stamp of what arrived.
         stamp: Stamp,
+        /// What it was: stamps of messages and calls are its sender's, those of answers its receiver's.
+        of: ReceiptOf,
     },
     /// Are you there? The payload comes back in the pong.
     Ping,
     /// The answer to a ping.
     Pong,
+    /// A message of the other side could not be processed; the payload is a fault that says why. Only where
+    /// [`Abilities::complaints`](crate::Abilities::complaints) says so, else it ends the connection.
+    Complaint,
+}
+
+/// What a receipt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReceiptOf {
+    /// A message.
+    Message,
+    /// A call.
+    Call,
+    /// A reply or a fault.
+    Answer,
 }
 
 impl Head {
     /// A message without a receipt.
     pub fn message(name: impl Into<Text>) -> Self {
-        Self::Message { name: name.into(), receipt: None }
+        Self::Message { name: name.into(), receipt: None, reliable: false }
     }
 
     /// A call without a receipt.
     pub fn call(name: impl Into<Text>, stamp: Stamp) -> Self {
-        Self::Call { name: name.into(), stamp, receipt: false }
+        Self::Call { name: name.into(), stamp, receipt: false, timeout: None }
+    }
+
+    /// The same, if it is a call, with the time that its caller still waits; 0 says nothing.
+    #[must_use]
+    pub fn with_timeout(mut self, millis: u32) -> Self {
+        if let Self::Call { timeout, .. } = &mut self {
+            *timeout = NonZeroU32::new(millis);
+        }
+        self
+    }
+
+    /// For how long the caller still waits, in milliseconds: the `timeout` element of the convention.
+    pub fn timeout(&self) -> Option<NonZeroU32> {
+        match self {
+            Self::Call { timeout, .. } => *timeout,
+            _ => None,
+        }
     }
 
     /// A reply without a receipt.
@@ -167,6 +216,8 @@ impl Head {
             Self::Receipt { .. } => types.receipt,
             Self::Ping => types.ping,
             Self::Pong => types.pong,
+            Self::Cancel { .. } => types.cancel,
+            Self::Complaint => types.complaint,
         }
     }
 
@@ -185,15 +236,26 @@ impl Head {
             Self::Call { stamp, .. }
             | Self::Reply { stamp, .. }
             | Self::Fault { stamp, .. }
-            | Self::Receipt { stamp } => Some(stamp),
-            Self::Hi | Self::Challenge | Self::Welcome | Self::Ping | Self::Pong => None,
+            | Self::Cancel { stamp }
+            | Self::Receipt { stamp, .. } => Some(stamp),
+            Self::Hi
+            | Self::Challenge
+            | Self::Welcome
+            | Self::Ping
+            | Self::Pong
+            | Self::Complaint => None,
         }
     }
 
     /// The `flags` element of the convention; 0 is left out.
     pub fn flags(&self) -> u32 {
         match self {
+            Self::Message { receipt: Some(_), reliable: true, .. } => {
+                FLAG_RECEIPT | FLAG_NOTE | FLAG_RELIABLE
+            }
             Self::Message { receipt: Some(_), .. } => FLAG_RECEIPT | FLAG_NOTE,
+            Self::Receipt { of: ReceiptOf::Message, .. } => FLAG_NOTE,
+            Self::Receipt { of: ReceiptOf::Answer, .. } => FLAG_ANSWER,
             Self::Call { receipt: true, .. }
             | Self::Reply { receipt: true, .. }
             | Self::Fault { receipt: true, .. } => FLAG_RECEIPT,
@@ -227,7 +289,7 @@ impl Head {
             // Nobody wants the stamp of a note without a receipt.
             flags & (FLAG_NOTE | FLAG_RECEIPT) != FLAG_NOTE
                 || kind.is_empty()
-                || [types.reply, types.fault, types.receipt].into_iter().any(is)
+                || [types.reply, types.fault, types.receipt, types.cancel].into_iter().any(is)
         });
         Ok(match stamp {
             None if kind.is_empty() => {
@@ -238,17 +300,27 @@ impl Head {
             None if is(types.welcome) => Self::Welcome,
             None if is(types.ping) => Self::Ping,
             None if is(types.pong) => Self::Pong,
-            None => Self::Message { name: kind, receipt: None },
+            None if is(types.complaint) => Self::Complaint,
+            None => Self::Message { name: kind, receipt: None, reliable: false },
             Some(stamp) if is(types.reply) => Self::Reply { stamp, receipt },
             Some(stamp) if is(types.fault) => Self::Fault { stamp, receipt },
-            Some(stamp) if is(types.receipt) => Self::Receipt { stamp },
+            Some(stamp) if is(types.cancel) => Self::Cancel { stamp },
+            Some(stamp) if is(types.receipt) => {
+                let of = match flags {
+                    _ if flags & FLAG_ANSWER != 0 => ReceiptOf::Answer,
+                    _ if flags & FLAG_NOTE != 0 => ReceiptOf::Message,
+                    _ => ReceiptOf::Call,
+                };
+                Self::Receipt { stamp, of }
+            }
             Some(_) if flags & FLAG_NOTE != 0 && kind.is_empty() => {
                 return Err(CodecError::shape("the type", "missing"));
             }
             Some(stamp) if flags & FLAG_NOTE != 0 => {
-                Self::Message { name: kind, receipt: Some(stamp) }
+                let reliable = flags & FLAG_RELIABLE != 0;
+                Self::Message { name: kind, receipt: Some(stamp), reliable }
             }
-            Some(stamp) => Self::Call { name: kind, stamp, receipt },
+            Some(stamp) => Self::Call { name: kind, stamp, receipt, timeout: None },
         })
     }
 }
@@ -277,13 +349,18 @@ mod tests {
             Head::Ping,
             Head::Pong,
             Head::message("m"),
-            Head::Message { name: "m".into(), receipt: Some(stamp()) },
+            Head::Message { name: "m".into(), receipt: Some(stamp()), reliable: false },
+            Head::Message { name: "m".into(), receipt: Some(stamp()), reliable: true },
             Head::call("m", stamp()),
-            Head::Call { name: "m".into(), stamp: Stamp::Int(-5), receipt: true },
+            Head::Call { name: "m".into(), stamp: Stamp::Int(-5), receipt: true, timeout: None },
+            Head::Cancel { stamp: stamp() },
+            Head::Complaint,
             Head::reply(stamp()),
             Head::Reply { stamp: stamp(), receipt: true },
             Head::fault(stamp()),
-            Head::Receipt { stamp: stamp() },
+            Head::Receipt { stamp: stamp(), of: ReceiptOf::Message },
+            Head::Receipt { stamp: stamp(), of: ReceiptOf::Call },
+            Head::Receipt { stamp: stamp(), of: ReceiptOf::Answer },
         ];
         for head in heads {
             let kind = Text::from(head.kind(&types));
@@ -313,7 +390,7 @@ mod tests {
         for kind in ["m", "~wse:ping", "~wse:pong", "~wse:hi", "~wse:welcome", "~wse:challenge"] {
             let note = read(kind, stamp(), FLAG_NOTE).unwrap();
             assert_eq!(note, read(kind, None, 0).unwrap(), "{kind}");
-            let kept = Head::Message { name: kind.into(), receipt: stamp() };
+            let kept = Head::Message { name: kind.into(), receipt: stamp(), reliable: false };
             assert_eq!(read(kind, stamp(), FLAG_NOTE | FLAG_RECEIPT).unwrap(), kept);
         }
         assert!(read("", stamp(), FLAG_NOTE).is_err());

@@ -34,6 +34,16 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// [`CodecError`] when it is not a fault.
     fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError>;
 
+    /// Appends the number of a ping, a payload. Default: in decimal, which suits text and bytes.
+    fn encode_serial(&self, serial: u64, out: &mut BytesMut) {
+        out.extend_from_slice(serial.to_string().as_bytes());
+    }
+
+    /// Reads the number of a pong; `None` when it is none. Default: in decimal.
+    fn decode_serial(&self, payload: &Bytes) -> Option<u64> {
+        std::str::from_utf8(payload).ok()?.parse().ok()
+    }
+
     /// An encoded empty map: what a greeting without meta counts as. Default: no bytes. A format in which
     /// an empty map is anything else must say so: servers that ask for meta would refuse clients without.
     fn empty_map(&self) -> Bytes {

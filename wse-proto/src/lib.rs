@@ -28,11 +28,13 @@ mod protocol;
 pub mod session;
 mod text;
 
-pub use envelope::{Envelope, FLAG_NOTE, FLAG_RECEIPT, Head, Stamp};
+pub use envelope::{
+    Envelope, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Head, ReceiptOf, Stamp,
+};
 pub use error::{CodecError, CodecErrorKind, UsageError};
 pub use format::{Decode, Encode, Format};
-pub use message::{Body, Message, open, seal};
+pub use message::{Body, Message, open, open_each, seal};
 pub use negotiate::{Negotiated, NegotiatedFormat};
 pub use payload::{CloseReason, ErrorCode, Fault, Hi};
-pub use protocol::{InternalTypes, Opcode, Protocol, Speaks};
+pub use protocol::{Abilities, InternalTypes, Opcode, Pings, Protocol, Speaks};
 pub use text::Text;

@@ -22,8 +22,10 @@ pub enum Body {
     Raw(Bytes),
     /// Of a greeting.
     Hi(Hi),
-    /// Of a failed call.
+    /// Of a failed call, or of a complaint.
     Fault(Fault),
+    /// Of a ping of ours, or of the pong to it: its number.
+    Serial(u64),
 }
 
 impl Message {
@@ -49,22 +51,48 @@ impl Message {
 ///
 /// Those of [`Protocol::unpack`] and of the format for a greeting. A fault whose payload cannot be
 /// read is still a failed call: [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
+#[inline]
 pub fn open<P: Protocol>(protocol: &P, message: Bytes) -> Result<Message, CodecError> {
-    let Envelope { head, payload } = protocol.unpack(message)?;
+    read(protocol, protocol.unpack(message)?)
+}
+
+/// As [`open`], for a message that may be several in one ([`Protocol::bundle`]): `each` gets them in order.
+#[inline]
+pub fn open_each<P: Protocol>(
+    protocol: &P,
+    message: Bytes,
+    mut each: impl FnMut(Result<Message, CodecError>),
+) {
+    match protocol.bundle(&message) {
+        None => each(open(protocol, message)),
+        Some(bundle) => {
+            for envelope in bundle {
+                each(envelope.and_then(|envelope| read(protocol, envelope)));
+            }
+        }
+    }
+}
+
+fn read<P: Protocol>(protocol: &P, envelope: Envelope) -> Result<Message, CodecError> {
+    let Envelope { head, payload } = envelope;
     let body = match head {
         Head::Hi => Body::Hi(protocol.format().decode_hi(&payload)?),
-        Head::Fault { .. } => Body::Fault(
+        Head::Fault { .. } | Head::Complaint => Body::Fault(
             protocol
                 .format()
                 .decode_fault(&payload)
                 .unwrap_or_else(|_| Fault::new(crate::ErrorCode::Failed)),
         ),
+        Head::Pong => {
+            let serial = protocol.format().decode_serial(&payload);
+            serial.map_or(Body::Raw(payload), Body::Serial)
+        }
         _ => Body::Raw(payload),
     };
     Ok(Message { head, body })
 }
 
-/// Packs a message of the session's.
+/// Packs a message of the session's. Nothing is appended when the protocol cannot say it.
 pub fn seal<P: Protocol>(protocol: &P, message: &Message, out: &mut BytesMut) {
     let format = protocol.format();
     match &message.body {
@@ -72,6 +100,9 @@ pub fn seal<P: Protocol>(protocol: &P, message: &Message, out: &mut BytesMut) {
         Body::Hi(hi) => pack(protocol, &message.head, out, |out| format.encode_hi(hi, out)),
         Body::Fault(fault) => {
             pack(protocol, &message.head, out, |out| format.encode_fault(fault, out));
+        }
+        Body::Serial(serial) => {
+            pack(protocol, &message.head, out, |out| format.encode_serial(*serial, out));
         }
     }
 }

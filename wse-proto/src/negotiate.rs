@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    CodecError, Decode, Encode, Envelope, Fault, Format, Head, Hi, InternalTypes, Opcode, Protocol,
+    Abilities, CodecError, Decode, Encode, Envelope, Fault, Format, Head, Hi, InternalTypes,
+    Opcode, Protocol,
 };
 
 /// Several protocols, one of which is chosen per connection by `Sec-WebSocket-Protocol`: the first of
@@ -77,6 +78,12 @@ macro_rules! negotiated {
             fn internal_types(&self) -> &InternalTypes {
                 with_chosen!(self, p => p.internal_types(), $($i)+)
             }
+            fn abilities(&self) -> Abilities {
+                with_chosen!(self, p => p.abilities(), $($i)+)
+            }
+            fn bundle(&self, message: &Bytes) -> Option<Vec<Result<Envelope, CodecError>>> {
+                with_chosen!(self, p => p.bundle(message), $($i)+)
+            }
             fn has_greeting(&self) -> bool {
                 with_chosen!(self, p => p.has_greeting(), $($i)+)
             }
@@ -124,6 +131,12 @@ macro_rules! negotiated {
             }
             fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError> {
                 with_chosen!(self, f => f.decode_fault(payload), $($i)+)
+            }
+            fn encode_serial(&self, serial: u64, out: &mut BytesMut) {
+                with_chosen!(self, f => f.encode_serial(serial, out), $($i)+)
+            }
+            fn decode_serial(&self, payload: &Bytes) -> Option<u64> {
+                with_chosen!(self, f => f.decode_serial(payload), $($i)+)
             }
             fn empty_map(&self) -> Bytes {
                 with_chosen!(self, f => f.empty_map(), $($i)+)

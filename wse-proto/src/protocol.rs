@@ -30,6 +30,8 @@ pub struct InternalTypes {
     pub receipt: &'static str,
     pub ping: &'static str,
     pub pong: &'static str,
+    pub cancel: &'static str,
+    pub complaint: &'static str,
 }
 
 impl InternalTypes {
@@ -43,12 +45,16 @@ impl InternalTypes {
         receipt: "~wse:receipt",
         ping: "~wse:ping",
         pong: "~wse:pong",
+        cancel: "~wse:cancel",
+        complaint: "~wse:complaint",
     };
 
     /// Whether `name` is one of them, and so none that an application may use.
     pub fn contains(&self, name: &str) -> bool {
-        let Self { hi, challenge, welcome, reply, fault, receipt, ping, pong } = *self;
-        [hi, challenge, welcome, reply, fault, receipt, ping, pong].contains(&name)
+        let Self { hi, challenge, welcome, reply, fault, receipt, ping, pong, cancel, complaint } =
+            *self;
+        [hi, challenge, welcome, reply, fault, receipt, ping, pong, cancel, complaint]
+            .contains(&name)
     }
 }
 
@@ -56,6 +62,40 @@ impl Default for InternalTypes {
     fn default() -> Self {
         Self::DEFAULT
     }
+}
+
+/// What a protocol can say beside greetings, messages and calls. Sessions ask for nothing else.
+///
+/// ```
+/// use wse_proto::{Abilities, Pings};
+/// let plain = Abilities { receipts: false, pings: Pings::Never, ..Abilities::ALL };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Whether a receipt can be asked for and given.
+    pub receipts: bool,
+    /// Whether it has pings of its own, and whether heartbeats use them.
+    pub pings: Pings,
+    /// Whether it can say that a message could not be processed: [`Head::Complaint`]. Such a message does not
+    /// end the connection then.
+    pub complaints: bool,
+}
+
+impl Abilities {
+    /// Receipts and pings; a message that cannot be read ends the connection.
+    pub const ALL: Self = Self { receipts: true, pings: Pings::Possible, complaints: false };
+}
+
+/// Whether a protocol has pings of its own, beside those of WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pings {
+    /// It has none: heartbeats are WebSocket pings.
+    Never,
+    /// It has them, for peers that cannot send or see those of WebSocket, as browsers. Heartbeats are WebSocket
+    /// pings all the same, which every peer answers.
+    Possible,
+    /// Heartbeats are its own pings.
+    Always,
 }
 
 /// How messages are written: packs and unpacks envelopes; payloads are left to its [`Format`].
@@ -115,7 +155,8 @@ pub trait Protocol: Clone + Send + Sync + 'static {
     /// The payload format.
     fn format(&self) -> Self::Format;
 
-    /// Appends one message to `out`. `payload` is what [`Format`] wrote, empty when absent.
+    /// Appends one message to `out`. `payload` is what [`Format`] wrote, empty when absent. A head that the
+    /// protocol cannot say appends nothing, and then nothing is sent.
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut);
 
     /// Takes a message apart. The payload should be a slice of `message`, not a copy.
@@ -125,6 +166,20 @@ pub trait Protocol: Clone + Send + Sync + 'static {
     /// [`CodecError`] when the message is not one of this protocol. The bytes come from a stranger:
     /// depth and size must be bounded, and nothing may panic.
     fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError>;
+
+    /// What the protocol can say beside greetings, messages and calls. Default: [`Abilities::ALL`].
+    fn abilities(&self) -> Abilities {
+        Abilities::ALL
+    }
+
+    /// Takes a message apart that is several in one, as a batch of JSON-RPC is; `None` for any other.
+    /// Default: there are none such.
+    ///
+    /// A protocol whose answers to a bundle are one message too keeps them back, writing nothing, until it has
+    /// all: [`select`](Self::select) gives each connection a protocol of its own, which may have a state.
+    fn bundle(&self, _message: &Bytes) -> Option<Vec<Result<Envelope, CodecError>>> {
+        None
+    }
 
     /// The names of the internal message types. Default: those of the JavaScript package wse.
     fn internal_types(&self) -> &InternalTypes {
@@ -159,7 +214,7 @@ pub trait Protocol: Clone + Send + Sync + 'static {
         if name.is_empty() { Vec::new() } else { vec![name] }
     }
 
-    /// The protocol to speak on a connection whose client offered `offered`, or `None` when none fits.
+    /// The protocol to speak on one connection, whose client offered `offered`, or `None` when none fits.
     /// Default: this one, when its name was offered or is empty. The answer's
     /// [`name`](Self::name) is what the handshake selects.
     fn select(&self, offered: &[&str]) -> Option<Self> {

@@ -14,7 +14,7 @@ use crate::put::{put_around, put_payload};
 /// The messages of wse in CBOR (RFC 8949): subprotocol `wse-cbor`, binary frames.
 ///
 /// ```text
-/// 83                      array(3); 84 when there are flags
+/// 83                      array(3); 84 with flags, 85 with a time too
 ///    65 68 65 6c 6c 6f    text(5) "hello"
 ///    a1 61 61 01          the payload, {"a": 1}
 ///    f6                   null: no stamp
@@ -22,7 +22,7 @@ use crate::put::{put_around, put_payload};
 ///
 /// Null stands for what is absent; `undefined` is read as null. Shorter arrays are taken, also
 /// those of indefinite length, and elements that mean nothing here are passed over: those after the
-/// fourth, and a fourth that is no flags. A null payload is an absent one.
+/// fifth, and a fourth or fifth that is no unsigned integer. A null payload is an absent one.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -73,7 +73,7 @@ impl Protocol for Cbor {
     }
 
     fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
-        let mut elements = [const { 0..0 }; 4];
+        let mut elements = [const { 0..0 }; 5];
         let mut count = 0;
         scan::items(&message, major::ARRAY, |index, range| {
             count = index + 1;
@@ -84,13 +84,14 @@ impl Protocol for Cbor {
         if count == 0 {
             return Err(CodecError::shape("the CBOR item", "an empty array"));
         }
-        let [kind, payload, stamp, flags] = elements;
+        let [kind, payload, stamp, flags, timeout] = elements;
         let kind =
             if is_null(&message, &kind) { Text::EMPTY } else { text(&message, &kind, "the type")? };
         let stamp =
             if is_null(&message, &stamp) { None } else { Some(read_stamp(&message, &stamp)?) };
-        let flags = read_flags(&message, &flags);
-        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
+        let flags = read_u32(&message, &flags);
+        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?
+            .with_timeout(read_u32(&message, &timeout));
         let payload =
             if is_null(&message, &payload) { Bytes::new() } else { part(message, payload) };
         Ok(Envelope { head, payload })
@@ -99,7 +100,12 @@ impl Protocol for Cbor {
 
 /// Writes what comes before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
-    let array = major::ARRAY << 5 | if head.flags() == 0 { 3 } else { 4 };
+    let elements = match (head.flags(), head.timeout()) {
+        (_, Some(_)) => 5,
+        (0, None) => 3,
+        (_, None) => 4,
+    };
+    let array = major::ARRAY << 5 | elements;
     let kind = head.kind_bytes(types);
     match u8::try_from(kind.len()) {
         Ok(len @ 0..24) => put_around([array, major::TEXT << 5 | len], kind, [], out),
@@ -119,8 +125,12 @@ fn close(head: &Head, out: &mut BytesMut) {
         Some(Stamp::Int(int)) if *int < 0 => put_head(major::NEGATIVE, !*int as u64, out),
         Some(Stamp::Int(int)) => put_head(major::UNSIGNED, *int as u64, out),
     }
-    if head.flags() != 0 {
+    let timeout = head.timeout();
+    if head.flags() != 0 || timeout.is_some() {
         put_head(major::UNSIGNED, head.flags().into(), out);
+    }
+    if let Some(timeout) = timeout {
+        put_head(major::UNSIGNED, timeout.get().into(), out);
     }
 }
 
@@ -137,7 +147,7 @@ fn read_stamp(message: &Bytes, range: &Range<usize>) -> Result<Stamp, CodecError
     }
 }
 
-fn read_flags(message: &Bytes, range: &Range<usize>) -> u32 {
+fn read_u32(message: &Bytes, range: &Range<usize>) -> u32 {
     if range.is_empty() {
         return 0;
     }

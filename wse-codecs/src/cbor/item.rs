@@ -62,6 +62,15 @@ impl<T: DeserializeOwned> Decode<T> for CborFormat {
 }
 
 impl Format for CborFormat {
+    fn encode_serial(&self, serial: u64, out: &mut BytesMut) {
+        put_head(major::UNSIGNED, serial, out);
+    }
+
+    fn decode_serial(&self, payload: &Bytes) -> Option<u64> {
+        let head = ItemHead::read(payload, 0).ok()?;
+        (head.major == major::UNSIGNED && head.end == payload.len()).then_some(head.argument)
+    }
+
     fn empty_map(&self) -> Bytes {
         Bytes::from_static(&[0xa0])
     }

@@ -21,13 +21,15 @@ use crate::put::{put_around, put_payload};
 /// ["add",{"a":5,"b":3},"s1"]          a call
 /// ["~wse:response",8,"s1"]            its reply
 /// ["~wse:response-err",{"code":"wse.server.rp.failed","message":"no"},"s1"]
-/// ["hello",{"a":1},"s2",3]            flags: 1 receipt wanted (reserved), 2 a message despite the stamp
+/// ["hello",{"a":1},"s2",3]            flags: 1 receipt wanted, 2 a message despite the stamp
+/// ["~wse:receipt",null,"s2",2]        it has arrived
+/// ["add",{"a":5,"b":3},"s3",0,750]    a call whose caller waits for 750 ms
 /// ```
 ///
 /// Always three elements are sent, with `null` for what is absent, byte for byte as
-/// `JSON.stringify` would; a fourth only when there are flags. Shorter arrays are taken, and
-/// elements that mean nothing here are passed over, as the original does: those after the fourth,
-/// and a fourth that is no flags. A `null` payload is an absent one.
+/// `JSON.stringify` would; a fourth only when there are flags, a fifth only with a time. Shorter arrays
+/// are taken, and elements that mean nothing here are passed over, as the original does: those after
+/// the fifth, and a fourth or fifth that is no number. A `null` payload is an absent one.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -100,7 +102,7 @@ impl JsonArray {
     /// Takes a message apart that is not written as most are, or finds what is wrong with it.
     #[cold]
     fn unusual(self, message: &Bytes, text: &str) -> Result<Envelope, CodecError> {
-        let [kind, payload, stamp, flags] = scan::elements(text)?;
+        let [kind, payload, stamp, flags, timeout] = scan::elements(text)?;
         let element = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         let (kind, stamp) = (element(&kind), element(&stamp));
         let kind = match kind.as_bytes() {
@@ -116,8 +118,9 @@ impl JsonArray {
                     .with_source(e)
             })?)),
         };
-        let flags = if flags.is_empty() { 0 } else { element(&flags).parse().unwrap_or(0) };
-        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
+        let number = |range| element(range).parse().unwrap_or(0);
+        let head = Head::from_parts(self.internal_types(), kind, stamp, number(&flags))?
+            .with_timeout(number(&timeout));
         let payload = match element(&payload) {
             "" | "null" => Bytes::new(),
             _ => message.slice(payload),
@@ -154,9 +157,14 @@ fn close(head: &Head, out: &mut BytesMut) {
             put_integer(*int, out);
         }
     }
-    if head.flags() != 0 {
+    let timeout = head.timeout();
+    if head.flags() != 0 || timeout.is_some() {
         out.extend_from_slice(b",");
         put_integer(head.flags().into(), out);
+    }
+    if let Some(timeout) = timeout {
+        out.extend_from_slice(b",");
+        put_integer(timeout.get().into(), out);
     }
     out.extend_from_slice(b"]");
 }

@@ -41,13 +41,13 @@ impl From<Flaw> for CodecError {
     }
 }
 
-/// Where the first four elements of the array that `text` is lie; missing ones are empty.
+/// Where the first five elements of the array that `text` is lie; missing ones are empty.
 ///
 /// # Errors
 ///
-/// Malformed when `text` is not JSON, also after the fourth element; shape when it is not an array
+/// Malformed when `text` is not JSON, also after the fifth element; shape when it is not an array
 /// or an empty one.
-pub(super) fn elements(text: &str) -> Result<[Range<usize>; 4], Flaw> {
+pub(super) fn elements(text: &str) -> Result<[Range<usize>; 5], Flaw> {
     let bytes = text.as_bytes();
     let start = space(bytes, 0);
     if bytes.get(start) != Some(&b'[') {
@@ -59,7 +59,7 @@ pub(super) fn elements(text: &str) -> Result<[Range<usize>; 4], Flaw> {
         end(bytes, at + 1)?;
         return Err(Flaw::Empty);
     }
-    let mut elements = [const { 0..0 }; 4];
+    let mut elements = [const { 0..0 }; 5];
     let mut index = 0;
     loop {
         let end = value(bytes, at)?;

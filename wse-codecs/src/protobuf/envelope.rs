@@ -1,6 +1,7 @@
 //! [`Protobuf`]: the envelope as a protobuf message.
 
 use std::fmt::Write;
+use std::num::NonZeroU32;
 
 use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Head, Opcode, Protocol, Stamp};
@@ -13,12 +14,15 @@ const TYPE: u8 = 1;
 const PAYLOAD: u8 = 2;
 const STAMP: u8 = 3;
 const FLAGS: u8 = 4;
+const TIMEOUT: u8 = 5;
 
 /// The messages of wse in Protocol Buffers: subprotocol `wse-protobuf`, binary frames. The shipped
 /// `proto/wse.proto` is for peers in other languages.
 ///
 /// ```text
-/// message Envelope { string type = 1; bytes payload = 2; string stamp = 3; uint32 flags = 4; }
+/// message Envelope {
+///   string type = 1; bytes payload = 2; string stamp = 3; uint32 flags = 4; uint32 timeout = 5;
+/// }
 ///
 /// 0a 05 68 65 6c 6c 6f    type: "hello"
 /// 12 02 08 01             payload: an encoded message
@@ -82,13 +86,14 @@ impl Protocol for Protobuf {
 
     fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
         let [mut kind, mut payload, mut stamp] = [const { 0..0 }; 3];
-        let mut flags = 0;
+        let [mut flags, mut timeout] = [0; 2];
         wire::fields(&message, |number, value| {
             match u8::try_from(number) {
                 Ok(TYPE) => wire::next_text(&mut kind, value, &message, "the type")?,
                 Ok(PAYLOAD) => payload = value.bytes()?,
                 Ok(STAMP) => wire::next_text(&mut stamp, value, &message, "the stamp")?,
                 Ok(FLAGS) => flags = value.uint32()?,
+                Ok(TIMEOUT) => timeout = value.uint32()?,
                 _ => {}
             }
             Ok(())
@@ -98,7 +103,8 @@ impl Protocol for Protobuf {
             none if none.is_empty() => None,
             stamp => Some(Stamp::Text(stamp)),
         };
-        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?;
+        let head =
+            Head::from_parts(self.internal_types(), kind, stamp, flags)?.with_timeout(timeout);
         Ok(Envelope { head, payload: part(message, payload) })
     }
 }
@@ -118,4 +124,5 @@ fn close(head: &Head, out: &mut BytesMut) {
         }
     }
     put_uint32(FLAGS, head.flags(), out);
+    put_uint32(TIMEOUT, head.timeout().map_or(0, NonZeroU32::get), out);
 }

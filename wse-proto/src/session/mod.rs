@@ -377,7 +377,7 @@ impl Session {
                 self.call_ended(&stamp, Err(CallFailure::Fault(fault)));
             }
             (Head::Ping, Body::Raw(payload)) => self.send(Message::raw(Head::Pong, payload)),
-            (Head::Pong | Head::Receipt { .. }, _) => {}
+            (Head::Pong | Head::Receipt { .. } | Head::Cancel { .. } | Head::Complaint, _) => {}
             _ => self.violation(ErrorCode::ProtocolViolation, None),
         }
     }
