@@ -20,6 +20,10 @@ fn limited(calls: usize) -> Session {
     quietly(session, |session| session.accept(T0, "".into()).unwrap())
 }
 
+fn dropped(answers: usize) -> Said {
+    ended(&vec!["dropped Answer"; answers])
+}
+
 fn ended(outcomes: &[&str]) -> Said {
     Said::new(&[], outcomes)
 }
@@ -79,14 +83,14 @@ fn an_answer_to_no_call_is_dropped_without_a_word() {
         let call = session.call(T0, None).unwrap();
         session.handle_message(T0, reply(stamp.clone(), "r"));
         session.handle_message(T0, Message::fault(stamp.clone(), Fault::new("code")));
-        assert_eq!(drain(&mut session), Said::nothing(), "{stamp:?}");
+        assert_eq!(drain(&mut session), dropped(2), "{stamp:?}");
         assert_eq!(session.calls_waiting(), 1, "{stamp:?}");
         assert_eq!(call.stamp(), other, "sessions count alike");
     }
     // The stamp of another session's call means nothing where there is no such call.
     let mut session = client();
     session.handle_message(T0, reply(other, "r"));
-    assert_eq!(drain(&mut session), Said::nothing());
+    assert_eq!(drain(&mut session), dropped(1));
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn only_the_first_answer_counts() {
     session.handle_message(T0, reply(call.stamp(), "first"));
     session.handle_message(T0, reply(call.stamp(), "second"));
     session.handle_message(T0, Message::fault(call.stamp(), Fault::new("third")));
-    assert_eq!(drain(&mut session), ended(&["ended #1 ok first"]));
+    assert_eq!(drain(&mut session), ended(&["ended #1 ok first"]).then(dropped(2)));
     session.handle_timeout(ms(10));
     assert_eq!(drain(&mut session), Said::nothing());
 }
@@ -108,7 +112,7 @@ fn a_late_answer_is_dropped_without_a_word() {
     session.handle_timeout(ms(10));
     assert_eq!(drain(&mut session), ended(&["ended #1 timeout"]));
     session.handle_message(ms(10), reply(call.stamp(), "r"));
-    assert_eq!(drain(&mut session), Said::nothing());
+    assert_eq!(drain(&mut session), dropped(1));
 }
 
 #[test]
@@ -168,12 +172,13 @@ fn a_cancelled_call_is_forgotten() {
     let call = session.call(T0, Some(ms(10))).unwrap();
     session.cancel(call);
     session.cancel(call);
+    assert_eq!(drain(&mut session), Said::new(&["send ~wse:cancel #1"], &[]));
     assert_eq!(session.calls_waiting(), 0);
     assert_eq!(session.poll_timeout(), None);
     session.handle_message(T0, reply(call.stamp(), "r"));
     session.handle_timeout(ms(10));
     session.handle_closed(&Close::VANISHED);
-    assert_eq!(drain(&mut session), Said::nothing());
+    assert_eq!(drain(&mut session), dropped(1));
 }
 
 #[test]
@@ -273,7 +278,8 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
         let pick = |index: &prop::sample::Index| {
             if all.is_empty() { None } else { Some(all[index.index(all.len())]) }
         };
-        let mut expected = Vec::new();
+        let (mut expected, mut sent) = (Vec::new(), Vec::new());
+        let dropped = || "dropped Answer".to_owned();
         match step {
             Step::Call { timeout } => {
                 let timeout = timeout.map(ms);
@@ -287,28 +293,34 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Reply { index } => {
                 let Some(call) = pick(index) else { continue };
                 session.handle_message(now, reply(call.stamp(), "r"));
-                if waiting.remove(&call).is_some() {
-                    expected.push(format!("ended #{} ok r", call.stamp()));
-                }
+                expected.push(match waiting.remove(&call) {
+                    Some(_) => format!("ended #{} ok r", call.stamp()),
+                    None => dropped(),
+                });
             }
             Step::Fault { index } => {
                 let Some(call) = pick(index) else { continue };
                 session.handle_message(now, Message::fault(call.stamp(), Fault::new("f")));
-                if waiting.remove(&call).is_some() {
-                    expected.push(format!("ended #{} fault f", call.stamp()));
-                }
+                expected.push(match waiting.remove(&call) {
+                    Some(_) => format!("ended #{} fault f", call.stamp()),
+                    None => dropped(),
+                });
             }
             Step::Foreign { stamp } => {
                 session.handle_message(now, reply(stamp.as_str(), "r"));
+                expected.push(dropped());
             }
             Step::Integer { stamp } => {
                 let head = Head::reply(Stamp::Int(*stamp));
                 session.handle_message(now, Message::raw(head, "r".into()));
+                expected.push(dropped());
             }
             Step::Cancel { index } => {
                 let Some(call) = pick(index) else { continue };
                 session.cancel(call);
-                waiting.remove(&call);
+                if waiting.remove(&call).is_some() {
+                    sent.push(format!("send ~wse:cancel #{}", call.stamp()));
+                }
             }
             Step::Pass { time } => {
                 now += ms(*time);
@@ -325,9 +337,13 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                 }
             }
         }
-        prop_assert_eq!(drain(&mut session), Said { outputs: vec![], events: expected });
+        prop_assert_eq!(drain(&mut session), Said { outputs: sent, events: expected });
         prop_assert_eq!(session.calls_waiting(), waiting.len());
-        prop_assert_eq!(session.poll_timeout(), waiting.values().flatten().min().copied());
+        // Early by what was cancelled or answered, never late.
+        let soonest = waiting.values().flatten().min().copied();
+        let due = session.poll_timeout();
+        prop_assert_eq!(due.is_some(), soonest.is_some());
+        prop_assert!(due <= soonest);
     }
     session.handle_closed(&Close::VANISHED);
     let expected: Vec<_> =

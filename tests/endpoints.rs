@@ -506,7 +506,7 @@ async fn a_payload_of_a_wrong_type_harms_only_itself<P: Talk>(protocol: P) {
     log.take();
     ann.send("note", &4711_i64).unwrap();
     match ann.call::<_, i64>("add", &note("five")).await {
-        Err(CallError::Fault(fault)) => assert_eq!(fault.code, ErrorCode::Failed),
+        Err(CallError::Fault(fault)) => assert_eq!(fault.code, ErrorCode::InvalidPayload),
         other => panic!("{other:?}"),
     }
     let expected =

@@ -17,19 +17,19 @@ use support::session::*;
 /// `-` drops it; `held` keeps it until the application has decided; `violation` closes;
 /// anything else is the event or output of that name.
 const TABLE: &str = "
-               hi        challenge  welcome   message   call      reply     fault     receipt   ping      pong
-    stranger   greeted   violation  violation violation violation violation violation violation violation violation
-    validating held      held       held      held      held      held      held      held      held      held
-    challenged violation answered   violation violation violation violation violation violation violation violation
-    answered   held      held       held      held      held      held      held      held      held      held
-    server     violation violation  violation message   call      -         -         -         pong      -
-    dropped    -         -          -         -         -         -         -         -         -         -
-    gone       -         -          -         -         -         -         -         -         -         -
-    greeting   -         challenged ready     -         -         -         -         -         -         -
-    solving    -         violation  violation -         -         -         -         -         -         -
-    client     violation violation  violation message   call      -         -         -         pong      -
-    nobody     held      held       held      held      held      held      held      held      held      held
-    open       violation violation  violation message   call      -         -         -         pong      -
+               hi        challenge  welcome   message   call      reply     fault     receipt   ping      pong      cancel    note      complaint
+stranger   greeted   violation  violation violation violation violation violation violation violation violation violation violation violation
+    validating held      held       held      held      held      held      held      held      held      held      held      held      held
+    challenged violation answered   violation violation violation violation violation violation violation violation violation violation violation
+    answered   held      held       held      held      held      held      held      held      held      held      held      held      held
+    server     violation violation  violation message   call      answer    answer    unasked   pong      unpinged  cancelled received  complaint
+    dropped    -         -          -         -         -         -         -         -         -         -         -         -         -
+    gone       -         -          -         -         -         -         -         -         -         -         -         -         -
+    greeting   -         challenged ready     -         -         -         -         -         -         -         -         -         -
+    solving    -         violation  violation -         -         -         -         -         -         -         -         -         -
+    client     violation violation  violation message   call      answer    answer    unasked   pong      unpinged  cancelled received  complaint
+    nobody     held      held       held      held      held      held      held      held      held      held      held      held      held
+    open       violation violation  violation message   call      answer    answer    unasked   pong      unpinged  cancelled received  complaint
 ";
 
 fn phase(name: &str) -> Session {
@@ -61,6 +61,12 @@ fn outcome(cell: &str) -> Said {
         "message" => Said::new(&[], &["message m p"]),
         "call" => Said::new(&[], &["call c #s p"]),
         "pong" => Said::new(&["send ~wse:pong p"], &[]),
+        "answer" => Said::new(&[], &["dropped Answer"]),
+        "unasked" => Said::new(&[], &["dropped Receipt"]),
+        "unpinged" => Said::new(&[], &["dropped Pong"]),
+        "cancelled" => Said::new(&[], &["cancelled #s"]),
+        "received" => Said::new(&["send ~wse:receipt #s"], &["message m p"]),
+        "complaint" => Said::new(&[], &["complaint wse.server.rp.failed"]),
         other => panic!("no outcome {other}"),
     }
 }

@@ -46,7 +46,11 @@ async fn fill(conn: &Conn<JsonArray>) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_and_then_the_connection_is_closed() {
     let log = Log::default();
-    let server = log.events(server(&JsonArray)).send_queue(queue(16, close_after(10))).build();
+    let server = log
+        .events(server(&JsonArray))
+        .heartbeat(None)
+        .send_queue(queue(16, close_after(10)))
+        .build();
     let (mut raw, conn) = stopped(&server).await;
     let sent = fill(&conn).await;
     // 64 KiB in the pipe, as much in the buffer of the socket, and one message over.
@@ -72,6 +76,7 @@ async fn a_full_queue_refuses_and_then_the_connection_is_closed() {
     assert_eq!(heard.len(), sent - 16);
 }
 
+/// Also by the heartbeat, whose pings wait behind what it reads.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_a_little_now_and_then_is_kept() {
     let server = server(&JsonArray).send_queue(queue(16, close_after(10))).build();
@@ -93,6 +98,7 @@ async fn a_queue_full_of_answers_closes_the_connection_too() {
     let log = Log::default();
     let server = log
         .events(server(&JsonArray))
+        .heartbeat(None)
         .send_queue(queue(16, close_after(10)))
         .procedure("echo", |_, text: Note| async move { Ok(text) })
         .build();
@@ -122,7 +128,8 @@ async fn flood(mut raw: Raw, calls: usize) -> Raw {
 
 #[tokio::test(start_paused = true)]
 async fn drop_newest_drops_what_does_not_fit() {
-    let server = server(&JsonArray).send_queue(queue(16, SlowPeer::DropNewest)).build();
+    let server =
+        server(&JsonArray).heartbeat(None).send_queue(queue(16, SlowPeer::DropNewest)).build();
     let (mut raw, conn) = stopped(&server).await;
     for n in 0..1000 {
         conn.send("note", &note(format!("{n} {}", "x".repeat(KIB)))).unwrap();
@@ -143,7 +150,8 @@ async fn drop_newest_drops_what_does_not_fit() {
 
 #[tokio::test(start_paused = true)]
 async fn latest_only_keeps_the_newest() {
-    let server = server(&JsonArray).send_queue(queue(16, SlowPeer::LatestOnly)).build();
+    let server =
+        server(&JsonArray).heartbeat(None).send_queue(queue(16, SlowPeer::LatestOnly)).build();
     let (mut raw, conn) = stopped(&server).await;
     for n in 0..1000 {
         conn.send("note", &note(format!("{n} {}", "x".repeat(KIB)))).unwrap();
@@ -368,7 +376,11 @@ async fn a_peer_that_vanishes_behind_a_full_queue_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn a_close_frame_behind_a_full_queue_is_heard() {
     let log = Log::default();
-    let server = log.events(server(&JsonArray)).send_queue(queue(16, SlowPeer::DropNewest)).build();
+    let server = log
+        .events(server(&JsonArray))
+        .heartbeat(None)
+        .send_queue(queue(16, SlowPeer::DropNewest))
+        .build();
     let (mut raw, conn) = stopped(&server).await;
     for _ in 0..200 {
         conn.send("note", &note("x".repeat(KIB))).unwrap();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wse_proto::session::{CallFailure, Event, Output, Session, SessionLimits};
+use wse_proto::session::{CallFailure, Event, Output, ReceiptFailure, Session, SessionLimits};
 use wse_proto::{Body, ErrorCode, Fault, Head, Hi, InternalTypes, Message, ReceiptOf, Stamp};
 
 pub const T0: Duration = Duration::ZERO;
@@ -51,6 +51,8 @@ pub fn drain(session: &mut Session) -> Said {
         said.outputs.push(match output {
             Output::Send(message) => format!("send {}", message_line(&message)),
             Output::Close(close) => format!("close {close}"),
+            Output::Abort(close) => format!("abort {close}"),
+            Output::Ping(payload) => format!("ping {}", text(&payload)),
             other => panic!("unknown {other:?}"),
         });
     }
@@ -70,6 +72,7 @@ fn message_line(message: &Message) -> String {
         Body::Raw(payload) => format!(" {}", text(payload)),
         Body::Hi(hi) => format!(" {} {}", text(&hi.identity), text(&hi.meta)),
         Body::Fault(fault) => format!(" {fault}"),
+        Body::Serial(serial) => format!(" {serial}"),
         other => panic!("unknown {other:?}"),
     }
 }
@@ -81,7 +84,26 @@ pub fn event_line(event: Event) -> String {
         Event::Challenged { quest } => format!("challenged {}", text(&quest)),
         Event::Ready { welcome } => format!("ready {}", text(&welcome)),
         Event::Message { name, payload } => format!("message {name} {}", text(&payload)),
-        Event::Call { name, stamp, payload } => format!("call {name} #{stamp} {}", text(&payload)),
+        Event::Call { name, stamp, timeout, payload } => {
+            let within = timeout.map(|timeout| format!(" within {timeout}")).unwrap_or_default();
+            format!("call {name} #{stamp} {}{within}", text(&payload))
+        }
+        Event::Cancelled { stamp } => format!("cancelled #{stamp}"),
+        Event::ReceiptEnded { of, stamp, outcome } => {
+            let outcome = match outcome {
+                Ok(()) => "received".to_owned(),
+                Err(ReceiptFailure::TimedOut) => "timeout".to_owned(),
+                Err(ReceiptFailure::Closed(close)) => format!("closed {close}"),
+                Err(ReceiptFailure::Outstanding) => "outstanding".to_owned(),
+                Err(ReceiptFailure::Unsupported) => "unsupported".to_owned(),
+                Err(other) => panic!("unknown {other:?}"),
+            };
+            format!("receipt of {of:?} #{stamp} {outcome}")
+        }
+        Event::Liveness(state) => format!("{state:?}"),
+        Event::Complaint { fault } => format!("complaint {fault}"),
+        Event::Unreadable { error } => format!("unreadable {error}"),
+        Event::Dropped(what) => format!("dropped {what:?}"),
         Event::CallEnded { call, outcome } => {
             let stamp = call.stamp();
             match outcome {
@@ -104,7 +126,7 @@ fn text(bytes: &Bytes) -> &str {
 }
 
 /// One message of every kind, each with the payload `p` where it has one of its own.
-pub fn messages() -> [(&'static str, Message); 10] {
+pub fn messages() -> [(&'static str, Message); 13] {
     let raw = |head| Message::raw(head, "p".into());
     [
         ("hi", hi("me")),
@@ -117,6 +139,15 @@ pub fn messages() -> [(&'static str, Message); 10] {
         ("receipt", raw(Head::Receipt { stamp: "s".into(), of: ReceiptOf::Call })),
         ("ping", raw(Head::Ping)),
         ("pong", raw(Head::Pong)),
+        ("cancel", raw(Head::Cancel { stamp: "s".into() })),
+        (
+            "note",
+            raw(Head::Message { name: "m".into(), receipt: Some("s".into()), reliable: true }),
+        ),
+        (
+            "complaint",
+            Message { head: Head::Complaint, body: Body::Fault(Fault::new(ErrorCode::Failed)) },
+        ),
     ]
 }
 

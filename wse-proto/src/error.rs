@@ -93,6 +93,12 @@ pub enum UsageError {
     TooManyCalls,
     /// This decision is not asked for in the present state, such as accepting twice.
     NotAsked,
+    /// The protocol of the connection has no receipts.
+    NoReceipts,
+    /// As many receipts as allowed are waited for; wait for one of them.
+    TooManyReceipts,
+    /// A receipt is waited for under this stamp already.
+    StampInUse,
 }
 
 impl fmt::Display for UsageError {
@@ -101,6 +107,9 @@ impl fmt::Display for UsageError {
             Self::NotReady => "the session is not ready",
             Self::TooManyCalls => "too many calls are waiting for their answers",
             Self::NotAsked => "the session does not wait for this decision",
+            Self::NoReceipts => "the protocol has no receipts",
+            Self::TooManyReceipts => "too many receipts are waited for",
+            Self::StampInUse => "a receipt is waited for under this stamp already",
         })
     }
 }

@@ -56,20 +56,25 @@ pub fn open<P: Protocol>(protocol: &P, message: Bytes) -> Result<Message, CodecE
     read(protocol, protocol.unpack(message)?)
 }
 
-/// As [`open`], for a message that may be several in one ([`Protocol::bundle`]): `each` gets them in order.
+/// The messages in one that is several ([`Protocol::bundle`]), each as [`open`] gives it; `None` for any other.
 #[inline]
+pub fn open_bundle<P: Protocol>(
+    protocol: &P,
+    message: &Bytes,
+) -> Option<Vec<Result<Message, CodecError>>> {
+    let bundle = protocol.bundle(message)?;
+    Some(bundle.into_iter().map(|it| it.and_then(|it| read(protocol, it))).collect())
+}
+
+/// Gives `each` what [`open_bundle`] or [`open`] give, in order.
 pub fn open_each<P: Protocol>(
     protocol: &P,
     message: Bytes,
-    mut each: impl FnMut(Result<Message, CodecError>),
+    each: impl FnMut(Result<Message, CodecError>),
 ) {
-    match protocol.bundle(&message) {
-        None => each(open(protocol, message)),
-        Some(bundle) => {
-            for envelope in bundle {
-                each(envelope.and_then(|envelope| read(protocol, envelope)));
-            }
-        }
+    match open_bundle(protocol, &message) {
+        Some(messages) => messages.into_iter().for_each(each),
+        None => Some(open(protocol, message)).into_iter().for_each(each),
     }
 }
 

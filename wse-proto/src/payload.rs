@@ -97,6 +97,10 @@ texts! {
         ProtocolViolation = "wse.server.protocol-violation",
         /// Broken WebSocket frames, or a message over the limit.
         ConnectionError = "wse.server.connection-error",
+        /// The payload is not what the procedure takes.
+        InvalidPayload = "wse.server.rp.invalid-payload",
+        /// The peer could not process a message of ours.
+        Complaint = "wse.peer-complaint",
         /// The user has no connection.
         ConnectionMissing = "wse.server.client.connection-missing",
     }
@@ -119,6 +123,8 @@ texts! {
         ByServer = "wse.by-server",
         /// The client moves to another server.
         Jump = "jump",
+        /// Nothing was heard of the peer any more. Never sent: nobody would hear it.
+        HeartbeatTimeout = "wse.heartbeat-timeout",
     }
 }
 

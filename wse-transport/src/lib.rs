@@ -63,13 +63,16 @@ pub mod ws;
 pub use client::{
     Client, ClientBuilder, ClientEvent, ConnectError, Connector, Status, TcpConnector, Transport,
 };
-pub use connection::{CallError, SendError, SendQueue, SlowPeer};
-pub use router::{Outcome, Unhandled};
-pub use server::{
-    Accept, Conn, Hello, Listener, Refuse, Server, ServerBuilder, ServerError, ServerEvent,
-    Stranger, User,
+pub use connection::{
+    AckedCall, CallError, CallOptions, GaveUp, Metrics, ReceiptError, Reliable, SendError,
+    SendQueue, SlowPeer,
 };
-pub use wse_proto::session::{Backoff, Close};
+pub use router::{Call, Outcome, Unhandled};
+pub use server::{
+    Accept, Conn, Delivered, Hello, IdentityFrom, Listener, Refuse, Server, ServerBuilder,
+    ServerError, ServerEvent, Stranger, User,
+};
+pub use wse_proto::session::{Backoff, Close, Heartbeat, Liveness, LivenessState, PingVia};
 pub use wse_proto::{CloseReason, ErrorCode, Fault};
 
 /// The code in README.md compiles.

@@ -1,13 +1,14 @@
 //! Calls that wait for their answers: stamps, deadlines, what an end does to them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::{ErrorCode, Fault, Stamp, UsageError};
 
 use super::Close;
+use super::deadlines::{Deadlines, NEVER, Nanos};
 
 /// A call of one session. Its stamp is a serial number: a peer can only answer calls of its own
 /// connection, so that there is nothing to guess. Other sessions count alike: after a reconnect the
@@ -61,28 +62,33 @@ impl Error for CallFailure {}
 pub(super) struct Calls {
     last: u64,
     limit: usize,
-    waiting: HashMap<CallId, Option<Duration>>,
-    deadlines: BTreeSet<(Duration, CallId)>,
+    waiting: HashMap<u64, Nanos, BuildHasherDefault<SerialHasher>>,
+    deadlines: Deadlines<u64>,
 }
 
 impl Calls {
     pub(super) fn new(limit: usize) -> Self {
-        Self { last: 0, limit, waiting: HashMap::new(), deadlines: BTreeSet::new() }
+        Self { last: 0, limit, waiting: HashMap::default(), deadlines: Deadlines::default() }
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(super) fn begin(&mut self, deadline: Option<Duration>) -> Result<CallId, UsageError> {
+    /// A serial number that nothing else of this session has.
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(super) fn begin(&mut self, deadline: Nanos) -> Result<CallId, UsageError> {
         if self.waiting.len() >= self.limit {
             return Err(UsageError::TooManyCalls);
         }
-        self.last += 1;
-        let call = CallId(self.last);
+        let call = self.next_serial();
         self.waiting.insert(call, deadline);
-        self.deadlines.extend(deadline.map(|deadline| (deadline, call)));
-        Ok(call)
+        self.deadlines.add(deadline, call);
+        Ok(CallId(call))
     }
 
     /// The call that this stamp answers, which no longer waits.
@@ -92,29 +98,56 @@ impl Calls {
     }
 
     /// Forgets a call; whether it was waiting.
-    pub(super) fn take(&mut self, call: CallId) -> bool {
+    pub(super) fn take(&mut self, CallId(call): CallId) -> bool {
         let Some(deadline) = self.waiting.remove(&call) else { return false };
-        if let Some(deadline) = deadline {
-            self.deadlines.remove(&(deadline, call));
-        }
+        let waiting = &self.waiting;
+        self.deadlines.cancelled(deadline, |call, at| waiting.get(call) == Some(&at));
         true
     }
 
     /// Takes one call whose deadline has come.
-    pub(super) fn expire(&mut self, now: Duration) -> Option<CallId> {
-        let &(deadline, call) = self.deadlines.first()?;
-        (deadline <= now && self.take(call)).then_some(call)
+    pub(super) fn expire(&mut self, now: Nanos) -> Option<CallId> {
+        let waiting = &self.waiting;
+        let call = self.deadlines.expire(now, |call, at| waiting.get(call) == Some(&at))?;
+        self.take(CallId(call)).then_some(CallId(call))
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+    pub(super) fn soonest(&self) -> Nanos {
+        self.deadlines.soonest()
     }
 
     /// Takes all, oldest first.
     pub(super) fn drain(&mut self) -> Vec<CallId> {
-        self.deadlines.clear();
-        let mut all: Vec<_> = self.waiting.drain().map(|(call, _)| call).collect();
+        self.deadlines = Deadlines::default();
+        let mut all: Vec<_> = self.waiting.drain().map(|(call, _)| CallId(call)).collect();
         all.sort_unstable();
         all
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        let timed = self.waiting.values().filter(|deadline| **deadline != NEVER).count();
+        debug_assert_eq!(self.deadlines.len(), timed, "deadlines are those of the calls");
+    }
+}
+
+/// For serial numbers, which are ours: nobody can choose them to collide.
+#[derive(Debug, Default)]
+pub(super) struct SerialHasher(u64);
+
+impl Hasher for SerialHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, serial: u64) {
+        // Tables look at the highest bits and at the lowest.
+        let spread = serial.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ spread >> 32;
     }
 }

@@ -5,11 +5,13 @@
 //! Feed it, then drain it. Methods come in three kinds:
 //!
 //! - **handle**: [`handle_message`](Session::handle_message),
-//!   [`handle_undecodable`](Session::handle_undecodable), [`handle_timeout`](Session::handle_timeout),
+//!   [`handle_undecodable`](Session::handle_undecodable), [`handle_pong`](Session::handle_pong),
+//!   [`handle_life`](Session::handle_life), [`handle_timeout`](Session::handle_timeout),
 //!   [`handle_closed`](Session::handle_closed): what the outside world did;
 //! - **decide**: [`challenge`](Session::challenge), [`accept`](Session::accept),
 //!   [`refuse`](Session::refuse), [`answer`](Session::answer), [`call`](Session::call),
-//!   [`cancel`](Session::cancel), [`close`](Session::close): what the application wants;
+//!   [`cancel`](Session::cancel), [`expect_receipt`](Session::expect_receipt),
+//!   [`close`](Session::close): what the application wants;
 //! - **poll**: [`poll_output`](Session::poll_output), [`poll_event`](Session::poll_event),
 //!   [`poll_timeout`](Session::poll_timeout): what is to be sent, what happened, when to come back.
 //!
@@ -22,124 +24,38 @@
 
 mod calls;
 mod client;
+mod deadlines;
+mod dialogue;
+mod duplicates;
+mod event;
+mod heartbeat;
+pub mod receipts;
 mod retry;
 mod server;
+mod time;
 mod users;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 pub use calls::{CallFailure, CallId};
+pub use duplicates::Duplicates;
+pub use event::{Close, Dropped, Event, Output};
+pub use heartbeat::{Heartbeat, Liveness, LivenessState, PingVia};
+pub use receipts::ReceiptFailure;
 pub use retry::{Backoff, reconnects};
 pub use users::{Joined, Users};
 
 use crate::{
-    Body, CloseReason, CodecError, CodecErrorKind, ErrorCode, Head, Hi, Message, Stamp, Text,
-    UsageError,
+    Abilities, Body, CloseReason, CodecError, CodecErrorKind, ErrorCode, Fault, Head, Message,
+    ReceiptOf, UsageError,
 };
 use calls::Calls;
-
-/// How a connection ends or ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Close {
-    /// The close code (RFC 6455 §7.4): 1000 and so on; 1005 when the peer sent none, 1006 when it vanished.
-    pub code: u16,
-    /// The reason.
-    pub reason: CloseReason,
-}
-
-impl Close {
-    /// The peer vanished without a close frame.
-    pub const VANISHED: Self = Self { code: 1006, reason: CloseReason::None };
-
-    /// A close with this code and reason.
-    pub fn new(code: u16, reason: impl Into<CloseReason>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-
-    /// A normal close, code 1000.
-    pub const fn normal(reason: CloseReason) -> Self {
-        Self { code: 1000, reason }
-    }
-}
-
-impl fmt::Display for Close {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            CloseReason::None => write!(f, "{}", self.code),
-            reason => write!(f, "{} {reason}", self.code),
-        }
-    }
-}
-
-/// What the session wants done with the connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Seal this message and send it.
-    Send(Message),
-    /// Begin the closing handshake. Nothing is sent after it.
-    Close(Close),
-}
-
-/// What happened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// Server: a stranger greeted. Decide: [`Session::challenge`], [`Session::accept`] or [`Session::refuse`].
-    Greeted {
-        /// Who it says it is.
-        hi: Hi,
-    },
-    /// Server: the challenge was answered. Decide: [`Session::accept`] or [`Session::refuse`].
-    Answered {
-        /// The encoded answer.
-        answer: Bytes,
-    },
-    /// Client: the server wants a challenge solved. Decide: [`Session::answer`] or [`Session::close`].
-    Challenged {
-        /// The encoded quest.
-        quest: Bytes,
-    },
-    /// Client: the server let us in.
-    Ready {
-        /// The encoded welcome payload.
-        welcome: Bytes,
-    },
-    /// A message for the application.
-    Message {
-        /// Its name.
-        name: Text,
-        /// Its encoded payload.
-        payload: Bytes,
-    },
-    /// The peer calls a procedure; answer with a reply or a fault under the same stamp.
-    Call {
-        /// The procedure.
-        name: Text,
-        /// What the answer must carry.
-        stamp: Stamp,
-        /// The encoded payload.
-        payload: Bytes,
-    },
-    /// A call of ours has ended.
-    CallEnded {
-        /// Which.
-        call: CallId,
-        /// The encoded result, or why there is none.
-        outcome: Result<Bytes, CallFailure>,
-    },
-    /// The peer broke the protocol; the connection is being closed.
-    Violation {
-        /// Which kind of breach.
-        code: ErrorCode,
-        /// What it was, when it was a message that could not be read.
-        error: Option<CodecError>,
-    },
-}
+use deadlines::{NEVER, Nanos, nanos};
+use heartbeat::Pulse;
+use receipts::Receipts;
 
 /// Limits of a session, each with its default.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +63,8 @@ pub enum Event {
 pub struct SessionLimits {
     /// Calls of ours that may wait for their answers at once. Default: 1,024.
     pub calls: usize,
+    /// Receipts that may be waited for at once. Default: 1,024.
+    pub receipts: usize,
     /// Server: messages that are held while the application decides about a stranger; one more
     /// closes the connection. With the size of a message it bounds what a stranger can make us keep.
     /// Raise it for a protocol without greeting, whose clients cannot know that they must wait.
@@ -156,7 +74,7 @@ pub struct SessionLimits {
 
 impl Default for SessionLimits {
     fn default() -> Self {
-        Self { calls: 1024, held: 8 }
+        Self { calls: 1024, receipts: 1024, held: 8 }
     }
 }
 
@@ -180,7 +98,12 @@ impl Default for SessionLimits {
 pub struct Session {
     phase: Phase,
     greeting: bool,
+    abilities: Abilities,
+    max_receipts: usize,
     calls: Calls,
+    receipts: Option<Box<Receipts>>,
+    duplicates: Option<Duplicates>,
+    pulse: Option<Pulse>,
     events: VecDeque<Event>,
     outputs: VecDeque<Output>,
 }
@@ -199,10 +122,29 @@ impl Session {
         Self {
             phase,
             greeting,
+            abilities: Abilities::ALL,
+            max_receipts: limits.receipts,
             calls: Calls::new(limits.calls),
+            receipts: None,
+            duplicates: None,
+            pulse: None,
             events: VecDeque::new(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Keeps to what the protocol of the connection can say ([`Protocol::abilities`](crate::Protocol::abilities)).
+    /// Default: [`Abilities::ALL`].
+    #[must_use]
+    pub fn with_abilities(mut self, abilities: Abilities) -> Self {
+        self.abilities = abilities;
+        self
+    }
+
+    /// Drops messages that may come again by this window, which other sessions of the same peer share.
+    /// Default: one of its own.
+    pub fn share_duplicates(&mut self, duplicates: Duplicates) {
+        self.duplicates = Some(duplicates);
     }
 
     /// Whether messages and calls may be sent.
@@ -225,6 +167,7 @@ impl Session {
     /// Takes a message from the peer. Anything that the state does not allow closes the connection:
     /// 1000 `wse.protocol-error`.
     pub fn handle_message(&mut self, now: Duration, message: Message) {
+        self.handle_life(now);
         match self.phase {
             Phase::Server(_) => self.server_greeting(message),
             Phase::Client(_) => self.client_greeting(message),
@@ -234,53 +177,57 @@ impl Session {
     }
 
     /// What a message means, without the detour through [`handle_message`](Self::handle_message) and
-    /// [`poll_event`](Self::poll_event), for speed: the event, or `None` for an answer that nobody waits for.
+    /// [`poll_event`](Self::poll_event), for speed: the event.
     ///
     /// # Errors
     ///
     /// The message, untouched, when it is not that simple: give it to `handle_message`. So it is before the
-    /// session is ready, for messages of the session's own, and while events wait to be polled.
+    /// session is ready, for messages of the session's own, where receipts are asked for or waited for, and while
+    /// events wait to be polled.
     #[allow(clippy::result_large_err)]
     pub fn pass(&mut self, message: Message) -> Result<Option<Event>, Message> {
         if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
             return Err(message);
         }
         match message {
-            Message { head: Head::Message { name, .. }, body: Body::Raw(payload) } => {
-                Ok(Some(Event::Message { name, payload }))
-            }
-            Message { head: Head::Call { name, stamp, .. }, body: Body::Raw(payload) } => {
-                Ok(Some(Event::Call { name, stamp, payload }))
-            }
-            Message { head: Head::Reply { stamp, .. }, body: Body::Raw(payload) } => {
+            Message {
+                head: Head::Message { name, receipt: None, .. },
+                body: Body::Raw(payload),
+            } => Ok(Some(Event::Message { name, payload })),
+            Message {
+                head: Head::Call { name, stamp, receipt: false, timeout },
+                body: Body::Raw(payload),
+            } => Ok(Some(Event::Call { name, stamp, timeout, payload })),
+            Message { head: Head::Reply { stamp, receipt: false }, body: Body::Raw(payload) }
+                if self.receipts.is_none() =>
+            {
                 let ended = |call| Event::CallEnded { call, outcome: Ok(payload) };
-                Ok(self.calls.answered(&stamp).map(ended))
+                let unknown = Event::Dropped(Dropped::Answer);
+                Ok(Some(self.calls.answered(&stamp).map_or(unknown, ended)))
             }
             message => Err(message),
         }
     }
 
-    /// Takes note that a message could not be read; the connection is closed: 1000 `wse.protocol-error`.
+    /// Takes note that a message could not be read. Where the protocol can say so
+    /// ([`Abilities::complaints`](crate::Abilities::complaints)) the peer is told; else the connection is closed:
+    /// 1000 `wse.protocol-error`.
     pub fn handle_undecodable(&mut self, error: CodecError) {
         let code = match error.kind() {
             CodecErrorKind::Shape => ErrorCode::ProtocolViolation,
+            CodecErrorKind::Limit if self.abilities.complaints => ErrorCode::ProtocolViolation,
             _ => ErrorCode::MessageProcessing,
         };
-        self.violation(code, Some(error));
-    }
-
-    /// Does what is due: call timeouts, and the deadline before authentication, which closes the
-    /// connection with 1000 `wse.not-authorized`.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        if self.greeting_deadline().is_some_and(|deadline| deadline <= now) {
-            self.close(Close::normal(CloseReason::NotAuthorized));
-        }
-        while let Some(call) = self.calls.expire(now) {
-            push(&mut self.events, Event::CallEnded { call, outcome: Err(CallFailure::Timeout) });
+        if !self.abilities.complaints {
+            self.violation(code, Some(error));
+        } else if !self.is_closed() {
+            let body = Body::Fault(Fault::new(code).message(error.to_string()));
+            self.send(Message { head: Head::Complaint, body });
+            push(&mut self.events, Event::Unreadable { error });
         }
     }
 
-    /// Takes note that the connection has ended, or that the peer closes it; calls that wait fail,
+    /// Takes note that the connection has ended, or that the peer closes it; what is waited for fails,
     /// and what was not yet polled for sending is thrown away.
     pub fn handle_closed(&mut self, close: &Close) {
         self.end(close);
@@ -295,12 +242,23 @@ impl Session {
     /// [`UsageError::NotReady`], [`UsageError::TooManyCalls`].
     pub fn call(&mut self, now: Duration, timeout: Option<Duration>) -> Result<CallId, UsageError> {
         self.check_ready()?;
-        self.calls.begin(timeout.map(|timeout| now.saturating_add(timeout)))
+        self.calls.begin(deadline(now, timeout))
     }
 
-    /// Forgets a call; its answer, if it still comes, is dropped. Does nothing when it has ended.
+    /// Forgets a call that was not sent after all. Does nothing when it has ended.
+    pub fn withdraw(&mut self, call: CallId) {
+        if self.calls.take(call) {
+            self.forget_receipt(ReceiptOf::Call, call.stamp());
+        }
+    }
+
+    /// Forgets a call and tells the peer, where the protocol can; its answer, if it still comes, is dropped. Does
+    /// nothing when it has ended.
     pub fn cancel(&mut self, call: CallId) {
-        self.calls.take(call);
+        if self.calls.take(call) {
+            self.forget_receipt(ReceiptOf::Call, call.stamp());
+            self.send(Message::raw(Head::Cancel { stamp: call.stamp() }, Bytes::new()));
+        }
     }
 
     /// Calls that wait for their answers.
@@ -330,13 +288,6 @@ impl Session {
         pop(&mut self.events)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due next; `None` while nothing is waited for.
-    /// It may lie as far away as [`Duration::MAX`]: add it to a clock with a checked addition.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        let deadlines = [self.greeting_deadline(), self.calls.next_deadline()];
-        deadlines.into_iter().flatten().min()
-    }
-
     fn greeting_deadline(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Server(greeting) => greeting.deadline(),
@@ -346,6 +297,10 @@ impl Session {
 
     fn end(&mut self, close: &Close) {
         self.phase = Phase::Closed;
+        for (of, stamp) in self.receipts.take().map(|it| it.into_keys()).unwrap_or_default() {
+            let outcome = Err(ReceiptFailure::Closed(close.clone()));
+            push(&mut self.events, Event::ReceiptEnded { of, stamp, outcome });
+        }
         for call in self.calls.drain() {
             let outcome = Err(CallFailure::Disconnected(close.clone()));
             push(&mut self.events, Event::CallEnded { call, outcome });
@@ -362,33 +317,10 @@ impl Session {
             self.close(Close::normal(CloseReason::ProtocolError));
         }
     }
+}
 
-    /// What either side does with a message once it is ready.
-    fn dialogue(&mut self, _now: Duration, message: Message) {
-        match (message.head, message.body) {
-            (Head::Message { name, .. }, Body::Raw(payload)) => {
-                push(&mut self.events, Event::Message { name, payload });
-            }
-            (Head::Call { name, stamp, .. }, Body::Raw(payload)) => {
-                push(&mut self.events, Event::Call { name, stamp, payload });
-            }
-            (Head::Reply { stamp, .. }, Body::Raw(payload)) => self.call_ended(&stamp, Ok(payload)),
-            (Head::Fault { stamp, .. }, Body::Fault(fault)) => {
-                self.call_ended(&stamp, Err(CallFailure::Fault(fault)));
-            }
-            (Head::Ping, Body::Raw(payload)) => self.send(Message::raw(Head::Pong, payload)),
-            (Head::Pong | Head::Receipt { .. } | Head::Cancel { .. } | Head::Complaint, _) => {}
-            _ => self.violation(ErrorCode::ProtocolViolation, None),
-        }
-    }
-
-    /// An answer to no call of ours, or one that comes late, is dropped: never answered, lest two
-    /// peers answer each other for ever.
-    fn call_ended(&mut self, stamp: &Stamp, outcome: Result<Bytes, CallFailure>) {
-        if let Some(call) = self.calls.answered(stamp) {
-            push(&mut self.events, Event::CallEnded { call, outcome });
-        }
-    }
+fn deadline(now: Duration, timeout: Option<Duration>) -> Nanos {
+    timeout.map_or(NEVER, |timeout| nanos(now.saturating_add(timeout)))
 }
 
 /// One at a time is usual: no room for four.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wse_proto::session::{Backoff, SessionLimits};
+use wse_proto::session::{Backoff, Heartbeat, SessionLimits};
 use wse_proto::{Decode, Encode, Fault, Protocol, Text};
 
 use super::Client;
@@ -15,7 +15,7 @@ use super::error::ConnectError;
 use super::shared::{Settings, Shared, Target};
 use crate::connection::SendQueue;
 use crate::proxy::Proxies;
-use crate::router::{Outcome, Router, Unhandled};
+use crate::router::{Call, Outcome, Router, Unhandled};
 use crate::ws;
 
 /// A [`Client`] to be.
@@ -40,6 +40,8 @@ impl<P: Protocol> ClientBuilder<P> {
                 close_timeout: Duration::from_secs(10),
                 call_timeout: Some(Duration::from_secs(20)),
                 session: SessionLimits::default(),
+                heartbeat: Some(Heartbeat::default()),
+                cancel_handlers: false,
                 handlers: 1024,
                 limits: ws::Limits::default(),
                 deflate: None,
@@ -135,6 +137,18 @@ impl<P: Protocol> ClientBuilder<P> {
         self
     }
 
+    /// As [`Client::procedure_with`].
+    pub fn procedure_with<T, R, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Client<P>, Call<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.router.procedure_with(name.into(), handler);
+        self
+    }
+
     /// As [`Client::unhandled`].
     pub fn unhandled<F, Fut>(self, handler: F) -> Self
     where
@@ -166,6 +180,27 @@ impl<P: Protocol> ClientBuilder<P> {
     /// Calls that may wait for answers. Default: 1,024.
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.settings.session.calls = calls;
+        self
+    }
+
+    /// Receipts that may be waited for. Default: 1,024.
+    pub fn max_receipts(mut self, receipts: usize) -> Self {
+        self.settings.session.receipts = receipts;
+        self
+    }
+
+    /// How the server is known to be there; `None` never asks. When it is not heard any more the connection is
+    /// lost: close code 1006, reason `wse.heartbeat-timeout`. Default: [`Heartbeat::default`], a ping each 2 s or
+    /// ten round trips, and an end after 10 s or fifty.
+    pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
+        self.settings.heartbeat = heartbeat.into();
+        self
+    }
+
+    /// Whether handlers that still run when the connection ends are dropped where they wait. Default: they run to
+    /// their end.
+    pub fn cancel_handlers(mut self, cancel: bool) -> Self {
+        self.settings.cancel_handlers = cancel;
         self
     }
 

@@ -8,14 +8,15 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
-use wse_proto::session::{Close, Event};
+use wse_proto::session::{Close, Duplicates, Event, LivenessState};
 use wse_proto::{CloseReason, ErrorCode, Fault, Protocol};
 
 use super::Client;
 use super::error::ConnectError;
 use super::shared::Shared;
-use crate::connection::{Link, Side};
-use crate::router::{Failed, Report, Scope};
+use super::status::ClientEvent;
+use crate::connection::{Link, Side, count};
+use crate::router::{Failed, Incoming, Report, Scope};
 use crate::ws;
 
 pub(super) struct Guest<P: Protocol> {
@@ -91,11 +92,27 @@ impl<P: Protocol> Side<P> for Guest<P> {
                     self.shared.router.message(scope, name, payload, cx);
                 }
             }
-            Event::Call { name, stamp, payload } => {
+            Event::Call { name, stamp, timeout, payload } => {
                 if let Some(client) = Client::of(&self.shared) {
                     let scope = self.scope(link, client);
-                    self.shared.router.call(scope, name, stamp, payload, cx);
+                    let call = Incoming { stamp, timeout };
+                    self.shared.router.call(scope, name, call, payload, cx);
                 }
+            }
+            Event::Liveness(state) => {
+                let _ = self.shared.events.send(match state {
+                    LivenessState::Live => ClientEvent::Live,
+                    LivenessState::Late => ClientEvent::Late,
+                });
+            }
+            Event::Complaint { fault } => {
+                count(&self.shared.counts.complaints);
+                let message = fault.message.unwrap_or_default();
+                self.shared.error(ErrorCode::Complaint, None, message);
+            }
+            Event::Unreadable { error } => {
+                count(&self.shared.counts.unreadable);
+                self.shared.error(ErrorCode::MessageProcessing, None, error.to_string());
             }
             Event::Violation { code, error } => {
                 let message = error.map_or_else(
@@ -125,6 +142,10 @@ impl<P: Protocol> Side<P> for Guest<P> {
 
     fn max_handlers(&self) -> usize {
         self.shared.settings.handlers
+    }
+
+    fn duplicates(&self) -> Duplicates {
+        self.shared.duplicates.clone()
     }
 
     fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {

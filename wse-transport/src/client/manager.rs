@@ -13,7 +13,7 @@ use super::error::ConnectError;
 use super::guest::Guest;
 use super::shared::{Shared, Target};
 use super::status::{ClientEvent, Status};
-use crate::connection::{Clock, DriverConfig, Link, drive};
+use crate::connection::{Clock, DriverConfig, Link, Traits, drive};
 use crate::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError};
 use crate::luck;
 use crate::ws::{self, Reached, Role, WebSocket, compression, reach};
@@ -244,8 +244,14 @@ async fn open<P: Protocol>(
         ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
     let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
     socket.agree(agreed);
-    let session = Session::client(hi, settings.session);
-    let link = Link::new(protocol, session, settings.queue, clock);
+    let mut session = Session::client(hi, settings.session).with_abilities(protocol.abilities());
+    if let Some(heartbeat) = settings.heartbeat {
+        // One client needs no jitter; its protocol's own pings are known to begin at once.
+        session = session.with_heartbeat(heartbeat, None, clock.now(), 0.0);
+    }
+    let traits = Traits { ticked: false, cancels_handlers: settings.cancel_handlers };
+    let counts = Arc::clone(&shared.counts);
+    let link = Link::new(protocol, session, settings.queue, clock, counts, traits);
     let (welcomed, welcome) = oneshot::channel();
     let (ends, ended) = oneshot::channel();
     let guest = Guest::new(Arc::clone(shared), welcomed, ends);

@@ -18,11 +18,14 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wse_proto::session::Close;
+use wse_proto::session::{Close, Liveness};
 use wse_proto::{CloseReason, CodecError, Decode, Encode, Fault, Protocol, Text};
 
-use crate::connection::{CallError, SendError};
-use crate::router::{Outcome, Unhandled};
+use crate::connection::{
+    AckedCall, CallError, CallOptions, GaveUp, Metrics, RECEIPT_TIMEOUT, ReceiptError, Reliable,
+    SendError,
+};
+use crate::router::{Call, Outcome, Unhandled};
 pub use builder::ClientBuilder;
 pub use connector::{Connector, TcpConnector, Transport};
 pub use error::ConnectError;
@@ -131,7 +134,7 @@ impl<P: Protocol> Client<P> {
     /// Calls a procedure of the server's, within the client's call timeout (default 20 s). It is sent when
     /// the future is first polled.
     ///
-    /// Cancel safe: dropping the future forgets the call; the server may still run the procedure.
+    /// Dropping the future cancels the call: the server is told, where the protocol can say so.
     ///
     /// # Errors
     ///
@@ -144,10 +147,11 @@ impl<P: Protocol> Client<P> {
     where
         P::Format: Encode<T> + Decode<R>,
     {
-        self.call_within(self.shared.settings.call_timeout, name, payload).await
+        self.call_told(self.shared.settings.call_timeout, name, payload, false).await
     }
 
-    /// As [`call`](Self::call), within `timeout`; `None` waits as long as the connection lasts.
+    /// As [`call`](Self::call), within `timeout`; `None` waits as long as the connection lasts. The server is told
+    /// for how long it is waited for, where the protocol can say so.
     ///
     /// # Errors
     ///
@@ -161,8 +165,119 @@ impl<P: Protocol> Client<P> {
     where
         P::Format: Encode<T> + Decode<R>,
     {
+        self.call_told(timeout, name, payload, true).await
+    }
+
+    async fn call_told<T: ?Sized, R>(
+        &self,
+        timeout: Option<Duration>,
+        name: impl Into<Text>,
+        payload: &T,
+        told: bool,
+    ) -> Result<R, CallError>
+    where
+        P::Format: Encode<T> + Decode<R>,
+    {
         let link = self.shared.link().ok_or(CallError::NotReady)?;
-        link.call(name.into(), payload, timeout).await
+        link.call(name.into(), payload, timeout, told).await
+    }
+
+    /// Sends a message and waits until the server has it: its session says so when the message arrives, before it is
+    /// handled. Waits for 5 s. The table of [outcomes](wse_proto::session::receipts#outcomes) has all that may come
+    /// of it. It is sent when the future is first polled; dropping the future then forgets the receipt.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`].
+    pub async fn send_acked<T: ?Sized>(
+        &self,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<(), ReceiptError>
+    where
+        P::Format: Encode<T>,
+    {
+        self.send_acked_within(Some(RECEIPT_TIMEOUT), name, payload).await
+    }
+
+    /// As [`send_acked`](Self::send_acked), waiting for `timeout`; `None` waits as long as the connection lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`].
+    pub async fn send_acked_within<T: ?Sized>(
+        &self,
+        timeout: Option<Duration>,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<(), ReceiptError>
+    where
+        P::Format: Encode<T>,
+    {
+        let link = self.shared.link().ok_or(ReceiptError::NotReady)?;
+        link.send_acked(name.into(), payload, timeout).await
+    }
+
+    /// Calls a procedure and asks for a receipt: that the call has arrived is known before its result is. It is
+    /// sent at once.
+    ///
+    /// ```
+    /// # use wse_proto::{Decode, Encode, Protocol};
+    /// # async fn example<P: Protocol<Format: Encode<str> + Decode<String>>>(client: &wse_transport::Client<P>)
+    /// #     -> Result<(), wse_transport::CallError> {
+    /// use wse_transport::CallOptions;
+    /// let mut call = client.call_acked(CallOptions::default(), "render", "page 1")?;
+    /// if call.receipt().await.is_ok() {
+    ///     println!("the peer is at it");
+    /// }
+    /// let page: String = call.result().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]; nothing was sent then.
+    pub fn call_acked<T: ?Sized, R>(
+        &self,
+        options: CallOptions,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<AckedCall<P, R>, CallError>
+    where
+        P::Format: Encode<T> + Decode<R>,
+    {
+        self.shared.link().ok_or(CallError::NotReady)?.call_acked(options, name.into(), payload)
+    }
+
+    /// Whether the peer is heard, and how far away it is; `None` when there is no connection, or the server is not watched.
+    pub fn liveness(&self) -> Option<Liveness> {
+        self.shared.link()?.liveness()
+    }
+
+    /// Sends a message until it is known to have arrived: again under the same stamp when no receipt comes, and
+    /// over the next connection when this one ends; the server drops what it has seen. It is handled at least
+    /// once then, and once only unless the server was restarted meanwhile or more than 1,024 others came between.
+    ///
+    /// Waits for a connection, if there is none, for as long as the client seeks one. Dropping the future stops it.
+    ///
+    /// # Errors
+    ///
+    /// [`GaveUp`]: when the time is over, the client does not connect again, or the server gives no receipts.
+    pub async fn send_reliable<T: ?Sized>(
+        &self,
+        options: Reliable,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<(), GaveUp>
+    where
+        P::Format: Encode<T>,
+    {
+        self.shared.send_reliable(options, name.into(), payload).await
+    }
+
+    /// What its connections got that meant nothing, counted since it was built.
+    pub fn metrics(&self) -> Metrics {
+        self.shared.counts.metrics()
     }
 
     /// Handles messages of this name, from now on and instead of an earlier handler.
@@ -192,6 +307,17 @@ impl<P: Protocol> Client<P> {
         P::Format: Decode<T> + Encode<R>,
     {
         self.shared.router.procedure(name.into(), handler);
+    }
+
+    /// As [`procedure`](Self::procedure), for a handler that wants to know more of the call than its payload.
+    pub fn procedure_with<T, R, F, Fut>(&self, name: impl Into<Text>, handler: F)
+    where
+        F: Fn(Self, Call<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.shared.router.procedure_with(name.into(), handler);
     }
 
     /// Removes a procedure; whether there was one.

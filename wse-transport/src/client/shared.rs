@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wse_proto::session::{Backoff, Close, SessionLimits, reconnects};
+use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits, reconnects};
 use wse_proto::{Encode, ErrorCode, Head, Protocol, Text};
 
 use super::Client;
@@ -16,7 +16,10 @@ use super::credentials::{Credentials, Solver};
 use super::error::ConnectError;
 use super::manager::{Command, manage};
 use super::status::{ClientEvent, Status};
-use crate::connection::{Class, Link, SendError, SendQueue, Tasks, pack};
+use crate::connection::{
+    Attempt, Class, Counts, GaveUp, Link, ReceiptError, Reliable, SendError, SendQueue, Tasks,
+    pack, reliably,
+};
 use crate::router::Router;
 use crate::ws;
 
@@ -35,6 +38,8 @@ pub(super) struct Settings<P: Protocol> {
     pub(super) close_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
     pub(super) session: SessionLimits,
+    pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) cancel_handlers: bool,
     pub(super) handlers: usize,
     pub(super) limits: ws::Limits,
     pub(super) deflate: ws::compression::Wanted,
@@ -59,6 +64,9 @@ pub(super) struct Shared<P: Protocol> {
     pub(super) settings: Settings<P>,
     pub(super) router: Router<P, Client<P>>,
     pub(super) tasks: Tasks,
+    pub(super) counts: Arc<Counts>,
+    /// What the server has sent that may come again, over all connections.
+    pub(super) duplicates: Duplicates,
     pub(super) status: watch::Sender<Status>,
     /// Connections that are driven, those in their closing handshake included.
     pub(super) driven: watch::Sender<usize>,
@@ -99,6 +107,8 @@ impl<P: Protocol> Shared<P> {
             settings,
             router,
             tasks: Tasks::default(),
+            counts: Arc::default(),
+            duplicates: Duplicates::default(),
             status: watch::Sender::new(Status::Idle),
             driven: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
@@ -176,6 +186,47 @@ impl<P: Protocol> Shared<P> {
             }
             Err(SendError::NotReady) => Err(SendError::QueueFull),
             sent => sent,
+        }
+    }
+
+    pub(super) async fn send_reliable<T: ?Sized>(
+        &self,
+        options: Reliable,
+        name: Text,
+        payload: &T,
+    ) -> Result<(), GaveUp>
+    where
+        P::Format: Encode<T>,
+    {
+        reliably(options, async |stamp| {
+            let Some(link) = self.next_link().await else { return Attempt::Hopeless };
+            let timeout = Some(options.receipt_timeout);
+            let error = match link.send_under(stamp, true, name.clone(), payload, timeout) {
+                Ok(expected) => match expected.await {
+                    Ok(()) => return Attempt::Delivered,
+                    Err(error) => return Attempt::Failed { sent: true, error },
+                },
+                Err(error) => error,
+            };
+            if let ReceiptError::QueueFull = error {
+                link.room().await;
+            }
+            Attempt::Failed { sent: false, error }
+        })
+        .await
+    }
+
+    /// The connection, as soon as there is one; `None` when none is sought.
+    async fn next_link(&self) -> Option<Arc<Link<P>>> {
+        let mut status = self.status.subscribe();
+        loop {
+            if let Some(link) = self.link().filter(|link| link.is_ready()) {
+                return Some(link);
+            }
+            if matches!(*status.borrow_and_update(), Status::Idle | Status::Offline) {
+                return None;
+            }
+            status.changed().await.ok()?;
         }
     }
 

@@ -46,6 +46,10 @@ pub enum ClientEvent {
         /// How long until the next.
         after: Duration,
     },
+    /// The server has not been heard since a ping that it should have answered.
+    Late,
+    /// It was heard again.
+    Live,
     /// A handler failed, or the server broke the protocol.
     Error {
         /// What kind of failure.

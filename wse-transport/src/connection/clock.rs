@@ -17,6 +17,11 @@ impl Clock {
         self.0.elapsed()
     }
 
+    /// The time at `now`.
+    pub(crate) fn since_start(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.0)
+    }
+
     /// The moment `time` after the start; one that never comes when there is no such moment.
     pub(crate) fn at(&self, time: Duration) -> Option<Instant> {
         self.0.checked_add(time)

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
-use wse_proto::session::{Close, Event};
-use wse_proto::{Protocol, open};
+use wse_proto::session::{Close, Duplicates, Event};
+use wse_proto::{CodecError, Head, Message, Protocol, open, open_bundle};
 
 use super::link::Link;
 use super::outbox::{self, Queue};
@@ -30,6 +30,8 @@ pub(crate) trait Side<P: Protocol>: Send {
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>);
     /// How many handlers may wait for something before no further message is read.
     fn max_handlers(&self) -> usize;
+    /// What the peer's messages that may come again are known by.
+    fn duplicates(&self) -> Duplicates;
     /// The WebSocket failed: the peer broke RFC 6455, or the network did.
     fn failed(&mut self, link: &Arc<Link<P>>, error: ws::Error);
     /// The connection has ended, or the closing handshake has begun. Called once.
@@ -63,6 +65,8 @@ where
         side,
         config,
         now: Duration::ZERO,
+        heard: Duration::ZERO,
+        kept: 0,
         ready: false,
         departed: false,
         broken: false,
@@ -87,6 +91,10 @@ struct Driver<P: Protocol, T, S> {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When this poll began: near enough for what arrives meanwhile.
     now: Duration,
+    /// When something came from the peer, or it took what it had kept waiting: a sign of life too.
+    heard: Duration,
+    /// What the socket kept waiting at last, in bytes.
+    kept: usize,
     side: S,
     socket: WebSocket<T>,
     config: DriverConfig,
@@ -135,6 +143,12 @@ where
             if matches!(read, Read::Message) && budget > 0 {
                 continue;
             }
+            if self.socket.take_received() {
+                self.heard = self.now;
+            }
+            if self.link.beat_due(self.now) {
+                self.link.handle_timeout(self.heard);
+            }
             self.events(cx);
             if let Read::End = read {
                 self.depart(&Close::VANISHED);
@@ -144,6 +158,9 @@ where
             self.write(cx);
             let Outlook { closing, due, aborted } = self.link.outlook();
             if aborted {
+                if let Some((close, _)) = closing {
+                    self.depart(&close);
+                }
                 return Poll::Ready(());
             }
             if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
@@ -164,7 +181,14 @@ where
 
     fn events(&mut self, cx: &mut Context<'_>) {
         while let Some(event) = self.link.next_event() {
-            self.side.event(&self.link, event, cx);
+            self.event(event, cx);
+        }
+    }
+
+    fn event(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Cancelled { stamp } => self.link.cancelled(&stamp),
+            event => self.side.event(&self.link, event, cx),
         }
     }
 
@@ -194,7 +218,8 @@ where
             Poll::Ready(Some(Ok(message))) => match message {
                 ws::Message::Text(text) => self.message(text.into_bytes(), cx),
                 ws::Message::Binary(bytes) => self.message(bytes, cx),
-                ws::Message::Ping(_) | ws::Message::Pong(_) => {}
+                ws::Message::Ping(_) => {}
+                ws::Message::Pong(payload) => self.link.pong(self.now, &payload),
                 ws::Message::Close(frame) => {
                     self.closing = Closing::Handshake;
                     self.depart(&closed_by(frame));
@@ -214,10 +239,24 @@ where
             // It could not be answered.
             return;
         }
-        let message = open(self.link.protocol(), bytes);
+        match open_bundle(self.link.protocol(), &bytes) {
+            None => self.opened(open(self.link.protocol(), bytes), cx),
+            Some(messages) => {
+                for message in messages {
+                    self.opened(message, cx);
+                }
+            }
+        }
+    }
+
+    fn opened(&mut self, message: Result<Message, CodecError>, cx: &mut Context<'_>) {
+        if let Ok(Message { head: Head::Message { reliable: true, .. }, .. }) = &message {
+            let duplicates = self.side.duplicates();
+            self.link.session(|session, _| session.share_duplicates(duplicates));
+        }
         let (event, more) = self.link.deliver(self.now, message);
         if let Some(event) = event {
-            self.side.event(&self.link, event, cx);
+            self.event(event, cx);
         }
         if more {
             self.events(cx);
@@ -238,16 +277,21 @@ where
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<(), ws::Error> {
         let mut socket = Pin::new(&mut self.socket);
+        let mut written = 0;
         if self.closing != Closing::Handshake && !self.broken {
             let mut queue = self.link.lend();
-            let mut written = 0;
             if !queue.is_empty() {
                 let outcome = send_all(socket.as_mut(), &mut queue, &mut written, cx);
                 self.link.written(queue, written);
                 outcome?;
             }
         }
-        let _ = socket.poll_flush(cx)?;
+        let _ = socket.as_mut().poll_flush(cx)?;
+        let waiting = socket.queued();
+        if self.kept > 0 && (waiting < self.kept || written > 0) {
+            self.heard = self.now;
+        }
+        self.kept = waiting;
         Ok(())
     }
 
@@ -300,7 +344,7 @@ where
             if self.expired().is_ready() {
                 return Poll::Ready(());
             }
-            due = self.link.handle_timeout();
+            due = self.link.handle_timeout(self.heard);
         }
     }
 

@@ -2,24 +2,25 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{Notify, oneshot};
-use wse_proto::session::{CallId, Close, Event, Session};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use wse_proto::session::{Close, Event, Liveness, Session};
 use wse_proto::{
-    CodecError, Decode, Encode, Fault, Format, Head, Message, Protocol, Stamp, Text, UsageError,
-    seal,
+    CodecError, Decode, Encode, Fault, Format, Head, Message, Protocol, Stamp, Text, seal,
 };
 
 use super::clock::Clock;
-use super::error::{CallError, SendError};
-use super::outbox::{Class, Queue, SendQueue};
+use super::error::SendError;
+use super::metrics::Counts;
+use super::outbox::{self, Class, Queue, SendQueue};
 use super::pack;
-use super::state::{Outlook, State};
+use super::state::{Outlook, State, Wanted};
 use crate::ws;
 
 /// In this order, as [`State`] is.
@@ -27,26 +28,49 @@ use crate::ws;
 pub(crate) struct Link<P: Protocol> {
     /// Whether the queue is full, as of the last change of it.
     full: AtomicBool,
+    /// When the heartbeat is due, in nanoseconds.
+    beat: AtomicU64,
+    pub(super) clock: Clock,
     /// Handlers that wait for something.
     pub(crate) handlers: AtomicUsize,
     state: Mutex<State>,
     protocol: P,
     format: P::Format,
-    pub(super) clock: Clock,
+    pub(crate) counts: Arc<Counts>,
+    pub(super) traits: Traits,
     /// Told when the queue has room again or the connection has ended.
     room: Notify,
 }
 
+/// What differs between the links of one endpoint and another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traits {
+    /// Its heartbeat is looked after by a clock that many links share, not by the driver's own.
+    pub(crate) ticked: bool,
+    /// Handlers that still run when the connection ends are dropped.
+    pub(crate) cancels_handlers: bool,
+}
+
 impl<P: Protocol> Link<P> {
-    pub(crate) fn new(protocol: P, session: Session, queue: SendQueue, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(
+        protocol: P,
+        session: Session,
+        queue: SendQueue,
+        clock: Clock,
+        counts: Arc<Counts>,
+        traits: Traits,
+    ) -> Arc<Self> {
         let format = protocol.format();
         let link = Self {
             full: AtomicBool::new(false),
+            beat: AtomicU64::new(u64::MAX),
+            clock,
             handlers: AtomicUsize::new(0),
             state: Mutex::new(State::new(session, queue)),
             protocol,
             format,
-            clock,
+            counts,
+            traits,
             room: Notify::new(),
         };
         link.with(|_| ());
@@ -90,6 +114,10 @@ impl<P: Protocol> Link<P> {
 
     /// Queues a message that is already packed by this connection's protocol.
     pub(crate) fn push(&self, class: Class, message: ws::Message) -> Result<(), SendError> {
+        if outbox::size(&message) == 0 {
+            // The protocol cannot say it, or says it later.
+            return Ok(());
+        }
         // Not `with`: the session has nothing to do with it.
         let mut state = self.lock();
         if !state.ready {
@@ -114,8 +142,8 @@ impl<P: Protocol> Link<P> {
         }
     }
 
-    pub(crate) fn fault(&self, stamp: Stamp, fault: &Fault) {
-        let head = Head::fault(stamp);
+    pub(crate) fn fault(&self, stamp: Stamp, fault: &Fault, receipt: bool) {
+        let head = Head::Fault { stamp, receipt };
         let packed = pack::packed(&self.protocol, &head, |out| {
             self.format.encode_fault(fault, out);
             Ok(())
@@ -123,36 +151,6 @@ impl<P: Protocol> Link<P> {
         if let Ok(message) = packed {
             let _ = self.push(Class::Answer, message);
         }
-    }
-
-    /// Calls the peer. Dropping the future forgets the call.
-    pub(crate) async fn call<T: ?Sized, R>(
-        &self,
-        name: Text,
-        payload: &T,
-        timeout: Option<Duration>,
-    ) -> Result<R, CallError>
-    where
-        P::Format: Encode<T> + Decode<R>,
-    {
-        let (answer, answered) = oneshot::channel();
-        let id = self.with(|state| {
-            let id =
-                state.session.call(self.clock.now(), timeout).map_err(|error| match error {
-                    UsageError::TooManyCalls => CallError::TooManyCalls,
-                    _ => CallError::NotReady,
-                })?;
-            state.calls.insert(id, answer);
-            Ok::<_, CallError>(id)
-        })?;
-        let pending = Pending { link: self, id };
-        let message = pack::message(&self.protocol, &Head::call(name, id.stamp()), payload)
-            .map_err(CallError::Encode)?;
-        self.push(Class::Call, message)?;
-        let outcome = answered.await;
-        drop(pending);
-        let payload = outcome.map_err(|_| CallError::NotReady)??;
-        self.format.decode(&payload).map_err(CallError::Decode)
     }
 
     /// Ends the session; the closing handshake follows what is already queued. What arrived and is
@@ -201,6 +199,25 @@ impl<P: Protocol> Link<P> {
         drop(waker);
     }
 
+    pub(crate) fn liveness(&self) -> Option<Liveness> {
+        self.lock().session.liveness()
+    }
+
+    /// Wakes the driver if the heartbeat is due.
+    pub(crate) fn tick(&self, now: Instant) {
+        if self.beat_due(self.clock.since_start(now)) {
+            self.wake();
+        }
+    }
+
+    pub(super) fn beat_due(&self, now: Duration) -> bool {
+        now >= Duration::from_nanos(self.beat.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn pong(&self, now: Duration, payload: &[u8]) {
+        self.with(|state| state.session.handle_pong(now, payload));
+    }
+
     /// Makes the driver look again.
     pub(crate) fn wake(&self) {
         self.changed(self.lock());
@@ -236,6 +253,10 @@ impl<P: Protocol> Link<P> {
             Ok(Some(Event::CallEnded { call, outcome })) => {
                 // Its deadline may still wake the driver, once and for nothing.
                 state.end_call(call, outcome);
+                return (None, false);
+            }
+            Ok(Some(Event::Dropped(what))) => {
+                self.counts.dropped(what);
                 return (None, false);
             }
             Ok(Some(event)) => return (Some(event), false),
@@ -278,7 +299,7 @@ impl<P: Protocol> Link<P> {
     pub(super) fn outlook(&self) -> Outlook {
         let state = self.lock();
         let closing = state.closing.clone().map(|close| (close, state.outbox.is_empty()));
-        Outlook { closing, due: state.due(), aborted: state.aborted }
+        Outlook { closing, due: self.due(&state), aborted: state.aborted }
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -289,17 +310,25 @@ impl<P: Protocol> Link<P> {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Does what is due and says when something is due next.
-    pub(super) fn handle_timeout(&self) -> Option<Duration> {
+    /// Does what is due and says when something is due next. The peer was last heard at `heard`.
+    pub(super) fn handle_timeout(&self, heard: Duration) -> Option<Duration> {
         self.with(|state| {
             let now = self.clock.now();
+            state.session.handle_life(heard);
             state.session.handle_timeout(now);
             if state.outbox.give_up_at().is_some_and(|at| at <= now) {
                 state.session.close(Close::new(1013, "send queue full"));
                 state.outbox.clear();
             }
         });
-        self.lock().due()
+        self.due(&self.lock())
+    }
+
+    /// When the driver has something to do, unless others wake it then.
+    fn due(&self, state: &State) -> Option<Duration> {
+        let beat = self.beat.load(Ordering::Relaxed);
+        let beat = (!self.traits.ticked && beat != u64::MAX).then(|| Duration::from_nanos(beat));
+        [state.due(), beat].into_iter().flatten().min()
     }
 
     /// The connection has ended or is being closed by the peer.
@@ -311,15 +340,31 @@ impl<P: Protocol> Link<P> {
         self.room.notify_waiters();
     }
 
-    /// Tells the calls that the end has failed.
-    pub(super) fn release(&self) {
-        let failed = std::mem::take(&mut self.lock().failed);
-        for (waiting, outcome) in failed {
-            let _ = waiting.send(outcome);
+    /// Tells handlers that nobody waits for them any more.
+    fn end_handlers(&self) {
+        let ended = self.lock().promises.as_ref().map(|promises| promises.ended.clone());
+        if let Some(ended) = ended {
+            ended.cancel();
         }
     }
 
-    fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
+    /// Tells the calls and receipts that the end has failed, and handlers that nobody waits for them.
+    pub(super) fn release(&self) {
+        let (failed, receipts) = {
+            let mut state = self.lock();
+            let receipts = state.promises.as_mut().map(|it| std::mem::take(&mut it.failed));
+            (std::mem::take(&mut state.failed), receipts.unwrap_or_default())
+        };
+        for (waiting, outcome) in receipts {
+            let _ = waiting.send(outcome);
+        }
+        for (waiting, outcome) in failed {
+            let _ = waiting.send(outcome);
+        }
+        self.end_handlers();
+    }
+
+    pub(super) fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = run(&mut state);
         self.settle(&mut state);
@@ -340,20 +385,30 @@ impl<P: Protocol> Link<P> {
     }
 
     fn settle(&self, state: &mut State) {
-        state.settle(|outbox, message| {
-            let mut out = BytesMut::new();
-            seal(&self.protocol, &message, &mut out);
-            if let Ok(message) = pack::frame(self.protocol.opcode(), out.freeze()) {
+        state.settle(&self.counts, |outbox, wanted| {
+            let message = match wanted {
+                Wanted::Ping(payload) => Ok(ws::Message::Ping(payload)),
+                Wanted::Message(message) => {
+                    let mut out = BytesMut::new();
+                    seal(&self.protocol, &message, &mut out);
+                    pack::frame(self.protocol.opcode(), out.freeze())
+                }
+            };
+            if let Ok(message) = message
+                && outbox::size(&message) > 0
+            {
                 // An `Answer` is never refused.
                 let _ = outbox.push(|| self.clock.now(), Class::Answer, message);
             }
         });
+        let beat = state.session.poll_heartbeat().map_or(u64::MAX, |at| at.as_nanos() as u64);
+        self.beat.store(beat, Ordering::Relaxed);
         if state.session.is_closed() {
             self.room.notify_waiters();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while it was held cannot leave it half changed in a way that matters more than going on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -362,21 +417,6 @@ impl<P: Protocol> Link<P> {
 impl<P: Protocol> fmt::Debug for Link<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("protocol", &self.protocol.name()).finish_non_exhaustive()
-    }
-}
-
-/// Forgets a call when its future is dropped.
-struct Pending<'a, P: Protocol> {
-    link: &'a Link<P>,
-    id: CallId,
-}
-
-impl<P: Protocol> Drop for Pending<'_, P> {
-    fn drop(&mut self) {
-        let mut state = self.link.lock();
-        if state.calls.remove(&self.id).is_some() {
-            state.session.cancel(self.id);
-        }
     }
 }
 
@@ -391,7 +431,8 @@ mod tests {
     fn the_sessions_own_answers_fill_the_queue_too() {
         let session = Session::server(false, None, SessionLimits::default());
         let queue = SendQueue::default().messages(2);
-        let link = Link::new(JsonArray, session, queue, Clock::start());
+        let link =
+            Link::new(JsonArray, session, queue, Clock::start(), Arc::default(), Traits::default());
         link.session(|session, now| session.accept(now, Bytes::new())).unwrap();
         let ping = || Ok(Message::raw(Head::Ping, Bytes::new()));
         for full in [false, true] {

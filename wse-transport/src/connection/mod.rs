@@ -1,18 +1,29 @@
 //! One connection, of either side: what its handles share, and the task that drives it.
 
+mod calls;
 mod clock;
 mod driver;
 mod error;
 mod link;
+mod metrics;
 mod outbox;
 pub(crate) mod pack;
+mod promises;
+mod receipt;
+mod reliable;
 mod state;
 mod tasks;
 
 pub(crate) use clock::Clock;
 pub(crate) use driver::{DriverConfig, Side, drive};
 pub use error::{CallError, SendError};
-pub(crate) use link::Link;
+pub(crate) use link::{Link, Traits};
+pub use metrics::Metrics;
+pub(crate) use metrics::{Counts, count};
 pub(crate) use outbox::Class;
 pub use outbox::{SendQueue, SlowPeer};
+pub use receipt::{AckedCall, CallOptions, ReceiptError};
+pub(crate) use receipt::{Expected, RECEIPT_TIMEOUT};
+pub(crate) use reliable::{Attempt, reliably};
+pub use reliable::{GaveUp, Reliable};
 pub(crate) use tasks::Tasks;

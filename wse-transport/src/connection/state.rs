@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use wse_proto::Message;
 use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
 
+use super::metrics::{Counts, count};
 use super::outbox::{Outbox, SendQueue};
+use super::promises::Promises;
 
 pub(super) type Outcome = Result<Bytes, CallFailure>;
 
@@ -35,6 +37,13 @@ pub(super) struct State {
     pub(super) calls: HashMap<CallId, oneshot::Sender<Outcome>>,
     /// Calls that the end of the connection has failed. They are told once everybody else knows of it.
     pub(super) failed: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    pub(super) promises: Option<Box<Promises>>,
+}
+
+/// What a session wants written.
+pub(super) enum Wanted {
+    Message(Message),
+    Ping(Bytes),
 }
 
 /// What the driver is to do beside reading and writing.
@@ -62,6 +71,7 @@ impl State {
             session,
             calls: HashMap::new(),
             failed: Vec::new(),
+            promises: None,
         }
     }
 
@@ -79,21 +89,34 @@ impl State {
     }
 
     /// Moves what the session wants to where it is done; `queue` takes its own messages.
-    pub(super) fn settle(&mut self, queue: impl Fn(&mut Outbox, Message)) {
+    pub(super) fn settle(&mut self, counts: &Counts, queue: impl Fn(&mut Outbox, Wanted)) {
         while let Some(output) = self.session.poll_output() {
             match output {
-                Output::Send(message) => queue(&mut self.outbox, message),
+                Output::Send(message) => queue(&mut self.outbox, Wanted::Message(message)),
+                Output::Ping(payload) => queue(&mut self.outbox, Wanted::Ping(payload)),
                 Output::Close(close) => self.closing = Some(close),
+                Output::Abort(close) => {
+                    count(&counts.dead_peers);
+                    self.closing = Some(close);
+                    self.aborted = true;
+                }
                 _ => {}
             }
         }
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::CallEnded { call, outcome } => self.end_call(call, outcome),
+                Event::ReceiptEnded { of, stamp, outcome } => {
+                    let closed = self.session.is_closed();
+                    if let Some(promises) = &mut self.promises {
+                        promises.end_receipt(of, stamp, outcome, closed);
+                    }
+                }
+                Event::Dropped(what) => counts.dropped(what),
                 event => self.events.push_back(event),
             }
         }
         self.ready = self.session.check_ready().is_ok();
-        self.due = self.session.poll_timeout();
+        self.due = self.session.poll_deadline();
     }
 }

@@ -1,12 +1,14 @@
 //! [`Router`]: which handler a message goes to. The one place where payload types are known: they are
 //! erased when a handler is registered.
 
+mod call;
 mod handler;
 mod running;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Context;
@@ -15,10 +17,14 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use rustc_hash::FxBuildHasher;
-use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Head, Protocol, Stamp, Text};
+use wse_proto::{
+    CodecError, Decode, Encode, ErrorCode, Fault, Head, Protocol, ReceiptOf, Stamp, Text,
+};
 
 use crate::connection::{Class, Link, Tasks, pack};
 use crate::ws;
+use call::Asked;
+pub use call::Call;
 pub use handler::Outcome;
 use running::Ran;
 
@@ -27,8 +33,21 @@ type MessageHandler<P, C> =
     dyn Fn(C, &Link<P>, &Bytes) -> Result<Handling<()>, CodecError> + Send + Sync;
 /// What comes of it is the reply.
 type ProcedureHandler<P, C> =
-    dyn Fn(C, &Link<P>, &Stamp, &Bytes) -> Result<Handling<ws::Message>, CodecError> + Send + Sync;
+    dyn Fn(C, &Arc<Link<P>>, &Incoming, &Bytes) -> Result<Answering, CodecError> + Send + Sync;
 type UnhandledHandler<C> = dyn Fn(C, Unhandled) -> Handling<()> + Send + Sync;
+
+/// A call to be answered.
+pub(crate) struct Incoming {
+    pub(crate) stamp: Stamp,
+    /// For how long the caller waits, in milliseconds.
+    pub(crate) timeout: Option<NonZeroU32>,
+}
+
+/// A procedure that has begun.
+struct Answering {
+    reply: Handling<ws::Message>,
+    asked: Option<Arc<Asked>>,
+}
 
 /// By name. Strangers choose only what is looked up, never what is in it: any hash will do.
 type ByName<H> = HashMap<Text, Arc<H>, FxBuildHasher>;
@@ -117,15 +136,42 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         R: Send,
         P::Format: Decode<T> + Encode<R>,
     {
-        let erased = move |connection: C, link: &Link<P>, stamp: &Stamp, payload: &Bytes| {
+        let erased = move |connection: C, link: &Arc<Link<P>>, call: &Incoming, payload: &Bytes| {
             let future = handler(connection, link.decode(payload)?);
             let protocol = link.protocol().clone();
-            let head = Head::reply(stamp.clone());
-            Ok(Box::pin(async move { Ok(pack::message(&protocol, &head, &future.await?)?) })
-                as Handling<ws::Message>)
+            let head = Head::reply(call.stamp.clone());
+            let reply = async move { Ok(pack::message(&protocol, &head, &future.await?)?) };
+            Ok(Answering { reply: Box::pin(reply), asked: None })
         };
-        let erased: Arc<ProcedureHandler<P, C>> = Arc::new(erased);
-        self.change(|handlers| handlers.procedures.insert(name.clone(), Arc::clone(&erased)));
+        self.insert_procedure(name, Arc::new(erased));
+    }
+
+    pub(crate) fn procedure_with<T, R, F, Fut>(&self, name: Text, handler: F)
+    where
+        F: Fn(C, Call<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        let erased = move |connection: C, link: &Arc<Link<P>>, call: &Incoming, payload: &Bytes| {
+            let payload = link.decode(payload)?;
+            let deadline = call.timeout.and_then(|millis| link.deadline(millis));
+            let asked = Asked::new(link.begin_handler(&call.stamp));
+            let future = handler(connection, Call::new(payload, deadline, Arc::clone(&asked)));
+            let protocol = link.protocol().clone();
+            let (stamp, wanted) = (call.stamp.clone(), Arc::clone(&asked));
+            let reply = async move {
+                let result = future.await?;
+                let head = Head::Reply { stamp, receipt: wanted.wants_receipt() };
+                Ok(pack::message(&protocol, &head, &result)?)
+            };
+            Ok(Answering { reply: Box::pin(reply), asked: Some(asked) })
+        };
+        self.insert_procedure(name, Arc::new(erased));
+    }
+
+    fn insert_procedure(&self, name: Text, procedure: Arc<ProcedureHandler<P, C>>) {
+        self.change(|handlers| handlers.procedures.insert(name.clone(), Arc::clone(&procedure)));
     }
 
     pub(crate) fn unhandled<F, Fut>(&self, handler: F)
@@ -206,40 +252,62 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         }
     }
 
-    /// Hands a call to its procedure; every call is answered.
+    /// Hands a call to its procedure; every call is answered, unless its caller does not wait any more.
     pub(crate) fn call<R: Report>(
         &self,
         scope: Scope<'_, P, C, R>,
         name: Text,
-        stamp: Stamp,
+        call: Incoming,
         payload: Bytes,
         cx: &mut Context<'_>,
     ) {
         let Scope { link, connection, tasks, report } = scope;
         let handlers = self.0.load();
         let Some(handler) = handlers.procedures.get(&name) else {
-            link.fault(stamp, &Fault::new(ErrorCode::NotRegistered));
+            link.fault(call.stamp, &Fault::new(ErrorCode::NotRegistered), false);
             return;
         };
-        let started = start(|| handler(connection, link, &stamp, &payload));
+        let started = start(|| handler(connection, link, &call, &payload));
         drop(handlers);
-        // An answer to a connection that has ended goes nowhere.
-        let answer = |link: &Link<P>, report: &R, name, stamp, outcome| match outcome {
-            Ok(reply) => drop(link.push(Class::Answer, reply)),
-            Err(fault) => {
-                link.fault(stamp, &fault);
-                report.failed(Failed { code: ErrorCode::Failed, name, fault });
-            }
-        };
-        match started.map(|future| running::poll(future, cx)) {
-            Ok(Ran::Ended(outcome)) => answer(link, report, name, stamp, outcome),
-            Ok(Ran::Waits(future)) => {
-                let report = report.clone();
-                running::spawn(tasks, link, future, move |link, outcome| {
-                    answer(link, &report, name, stamp, outcome);
-                });
-            }
-            Err((_, fault)) => answer(link, report, name, stamp, Err(*fault)),
+        let stamp = call.stamp;
+        match started {
+            Ok(Answering { reply, asked }) => match running::poll(reply, cx) {
+                Ran::Ended(outcome) => answer(link, report, name, stamp, asked, outcome),
+                Ran::Waits(future) => {
+                    let report = report.clone();
+                    running::spawn(tasks, link, future, move |link, outcome| {
+                        answer(link, &report, name, stamp, asked, outcome);
+                    });
+                }
+            },
+            Err((_, fault)) => answer(link, report, name, stamp, None, Err(*fault)),
+        }
+    }
+}
+
+/// Sends what came of a call. An answer to a connection that has ended goes nowhere.
+fn answer<P: Protocol, R: Report>(
+    link: &Arc<Link<P>>,
+    report: &R,
+    name: Text,
+    stamp: Stamp,
+    asked: Option<Arc<Asked>>,
+    outcome: Result<ws::Message, Fault>,
+) {
+    let mut receipt = false;
+    if let Some(asked) = asked {
+        link.end_handler(&stamp);
+        if asked.token.is_cancelled() {
+            return;
+        }
+        receipt = asked.wants_receipt();
+        asked.expect(|timeout| link.expect(ReceiptOf::Answer, stamp.clone(), Some(timeout)));
+    }
+    match outcome {
+        Ok(reply) => drop(link.push(Class::Answer, reply)),
+        Err(fault) => {
+            link.fault(stamp, &fault, receipt);
+            report.failed(Failed { code: ErrorCode::Failed, name, fault });
         }
     }
 }
@@ -256,9 +324,7 @@ impl<P: Protocol, C> fmt::Debug for Router<P, C> {
 
 /// Decodes the payload and calls the handler; without a future there is a code and a fault instead.
 /// Either may panic, like the future that comes of it: the task of the connection must not end with it.
-fn start<R>(
-    handler: impl FnOnce() -> Result<Handling<R>, CodecError>,
-) -> Result<Handling<R>, (ErrorCode, Box<Fault>)> {
+fn start<S>(handler: impl FnOnce() -> Result<S, CodecError>) -> Result<S, (ErrorCode, Box<Fault>)> {
     match catch_unwind(AssertUnwindSafe(handler)) {
         Ok(started) => {
             started.map_err(|error| (ErrorCode::MessageProcessing, Box::new(undecodable(&error))))
@@ -275,5 +341,5 @@ fn undecodable(error: &CodecError) -> Fault {
         message.push_str(&error.to_string());
         source = error.source();
     }
-    Fault::failed(message)
+    Fault::new(ErrorCode::InvalidPayload).message(message)
 }

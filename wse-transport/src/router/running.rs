@@ -34,14 +34,21 @@ pub(super) fn spawn<P: Protocol, R: Send + 'static>(
     tasks: &Tasks,
     link: &Arc<Link<P>>,
     handler: BoxFuture<'static, Result<R, Fault>>,
-    done: impl FnOnce(&Link<P>, Result<R, Fault>) + Send + 'static,
+    done: impl FnOnce(&Arc<Link<P>>, Result<R, Fault>) + Send + 'static,
 ) {
     let running = Running::new(Arc::clone(link));
+    let end = link.handlers_end();
     tasks.spawn(async move {
-        let outcome = AssertUnwindSafe(handler).catch_unwind().await;
+        let handler = AssertUnwindSafe(handler).catch_unwind();
+        let outcome = match end {
+            None => Some(handler.await),
+            Some(end) => end.run_until_cancelled_owned(handler).await,
+        };
         let link = Arc::clone(&running.0);
         drop(running);
-        done(&link, outcome.unwrap_or_else(|_| Err(panicked())));
+        if let Some(outcome) = outcome {
+            done(&link, outcome.unwrap_or_else(|_| Err(panicked())));
+        }
     });
 }
 

@@ -21,6 +21,25 @@ where
     P::Format: Encode<T>,
     T: ?Sized,
 {
+    let packed = pack(connections, &Head::message(name.clone()), payload)?;
+    let reached = connections.iter().filter(|conn| {
+        let message = packed.get(conn.protocol().variant()).cloned().flatten();
+        message.is_some_and(|message| conn.link().push(Class::Message, message).is_ok())
+    });
+    Ok(reached.count())
+}
+
+/// A message as each of these connections wants it, by the variant of its protocol.
+pub(super) fn pack<P, T>(
+    connections: &[Conn<P>],
+    head: &Head,
+    payload: &T,
+) -> Result<Vec<Option<ws::Message>>, CodecError>
+where
+    P: Protocol,
+    P::Format: Encode<T>,
+    T: ?Sized,
+{
     let mut packed: Vec<Option<ws::Message>> = Vec::new();
     for conn in connections {
         let protocol = conn.protocol();
@@ -29,18 +48,13 @@ where
             packed.resize(variant + 1, None);
         }
         if packed[variant].is_none() {
-            let head = Head::message(name.clone());
-            packed[variant] = Some(pack::message(protocol, &head, payload)?);
+            packed[variant] = Some(pack::message(protocol, head, payload)?);
         }
         if protocol.variants() == 1 {
             break;
         }
     }
-    let reached = connections.iter().filter(|conn| {
-        let message = packed.get(conn.protocol().variant()).cloned().flatten();
-        message.is_some_and(|message| conn.link().push(Class::Message, message).is_ok())
-    });
-    Ok(reached.count())
+    Ok(packed)
 }
 
 /// How many connections are looked at together.

@@ -6,18 +6,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::net::ToSocketAddrs;
-use wse_proto::session::Close;
+use wse_proto::session::{Close, Heartbeat};
 use wse_proto::{Decode, Encode, Fault, Protocol, Text};
 
 use super::Server;
 use super::conn::Conn;
 use super::events::{ServerError, ServerEvent};
 use super::identify::{Accept, Hello, Identify, Refuse, Stranger, erase};
-use super::inner::{Callback, Config, Inner};
+use super::identity::IdentityFrom;
+use super::inner::{Callback, Config, FindIdentity, Inner};
 use crate::connection::SendQueue;
 use crate::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
-use crate::router::{Outcome, Router, Unhandled};
+use crate::router::{Call, Outcome, Router, Unhandled};
 use crate::ws;
 
 /// A [`Server`] to be.
@@ -26,6 +28,7 @@ pub struct ServerBuilder<P: Protocol> {
     protocol: P,
     config: Config,
     identify: Option<Arc<Identify<P>>>,
+    identity: Option<Arc<FindIdentity<P>>>,
     router: Router<P, Conn<P>>,
     callbacks: Vec<Callback<P>>,
 }
@@ -36,6 +39,7 @@ impl<P: Protocol> ServerBuilder<P> {
             protocol,
             config: Config::default(),
             identify: None,
+            identity: None,
             router: Router::default(),
             callbacks: Vec::new(),
         }
@@ -59,6 +63,33 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
+    /// Where the identity is of clients whose protocol has no greeting: a text, which
+    /// [`identify`](Self::identify) gets as it gets that of any other client. The places are looked at in turn.
+    /// Default: nowhere; such clients have none, and `identify` can look at
+    /// [`Stranger::request`](crate::Stranger::request).
+    ///
+    /// ```
+    /// # use wse_proto::{Encode, Protocol};
+    /// # fn example<P: Protocol<Format: Encode<String>>>(builder: wse_transport::ServerBuilder<P>)
+    /// #     -> wse_transport::ServerBuilder<P> {
+    /// use wse_transport::IdentityFrom;
+    /// builder.identity_from([IdentityFrom::bearer(), IdentityFrom::cookie("session")])
+    /// # }
+    /// ```
+    pub fn identity_from(mut self, places: impl Into<Vec<IdentityFrom>>) -> Self
+    where
+        P::Format: Encode<String>,
+    {
+        let places = places.into();
+        self.identity = Some(Arc::new(move |request, format| {
+            let identity = places.iter().find_map(|place| place.find(request))?;
+            let mut out = BytesMut::new();
+            format.encode(&identity, &mut out).ok()?;
+            Some(out.freeze())
+        }));
+        self
+    }
+
     /// As [`Server::on`].
     pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
     where
@@ -79,6 +110,18 @@ impl<P: Protocol> ServerBuilder<P> {
         P::Format: Decode<T> + Encode<R>,
     {
         self.router.procedure(name.into(), handler);
+        self
+    }
+
+    /// As [`Server::procedure_with`].
+    pub fn procedure_with<T, R, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Conn<P>, Call<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.router.procedure_with(name.into(), handler);
         self
     }
 
@@ -190,6 +233,27 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
+    /// Receipts that may be waited for, per connection. Default: 1,024.
+    pub fn max_receipts(mut self, receipts: usize) -> Self {
+        self.config.session.receipts = receipts;
+        self
+    }
+
+    /// How clients are known to be there; `None` never asks. One that is not heard any more is dropped: close code
+    /// 1006, reason `wse.heartbeat-timeout`. Default: [`Heartbeat::default`], a ping each 2 s or ten round trips,
+    /// and an end after 10 s or fifty. One clock asks for all connections: it is late by half a second at most.
+    pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
+        self.config.heartbeat = heartbeat.into();
+        self
+    }
+
+    /// Whether handlers that still run when their connection ends are dropped where they wait. Default: they run
+    /// to their end.
+    pub fn cancel_handlers(mut self, cancel: bool) -> Self {
+        self.config.cancel_handlers = cancel;
+        self
+    }
+
     /// Handlers that may be under way, per connection; past it the connection is not read. Default: 1,024.
     pub fn max_handlers(mut self, handlers: usize) -> Self {
         self.config.handlers = handlers.max(1);
@@ -266,8 +330,9 @@ impl<P: Protocol> ServerBuilder<P> {
     /// A server that listens nowhere yet: [`Server::listen`], [`Server::accept`] and
     /// [`Listener`](crate::Listener) give it connections.
     pub fn build(self) -> Server<P> {
-        let Self { protocol, config, identify, router, callbacks } = self;
-        Server { inner: Arc::new(Inner::new(protocol, config, identify, router, callbacks)) }
+        let Self { protocol, config, identify, identity, router, callbacks } = self;
+        let inner = Inner::new(protocol, config, identify, identity, router, callbacks);
+        Server { inner: Arc::new(inner) }
     }
 
     /// Builds the server and listens on `addr`; port 0 takes any free one, [`Server::url`] tells which.

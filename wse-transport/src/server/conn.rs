@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Extensions, Request};
-use wse_proto::session::Close;
+use wse_proto::session::{Close, Liveness};
 use wse_proto::{CodecError, Decode, Encode, Hi, Protocol, Text};
 
 use super::Server;
 use super::events::ServerEvent;
 use super::inner::Inner as Shared;
 use super::request::Kept;
-use crate::connection::{CallError, Link, SendError};
+use crate::connection::{
+    AckedCall, CallError, CallOptions, Link, RECEIPT_TIMEOUT, ReceiptError, SendError,
+};
 
 /// An authenticated connection of the server's. Clones are handles to the same connection.
 ///
@@ -167,7 +169,7 @@ impl<P: Protocol> Conn<P> {
     /// Calls a procedure of the client's, within the server's call timeout (default 20 s). It is sent when
     /// the future is first polled.
     ///
-    /// Cancel safe: dropping the future forgets the call; the client may still run the procedure.
+    /// Dropping the future cancels the call: the client is told, where the protocol can say so.
     ///
     /// # Errors
     ///
@@ -181,10 +183,11 @@ impl<P: Protocol> Conn<P> {
         P::Format: Encode<T> + Decode<R>,
     {
         let timeout = self.0.server.config.call_timeout;
-        self.0.link.call(name.into(), payload, timeout)
+        self.0.link.call(name.into(), payload, timeout, false)
     }
 
-    /// As [`call`](Self::call), within `timeout`; `None` waits as long as the connection lasts.
+    /// As [`call`](Self::call), within `timeout`; `None` waits as long as the connection lasts. The client is told
+    /// for how long it is waited for, where the protocol can say so.
     ///
     /// # Errors
     ///
@@ -198,7 +201,79 @@ impl<P: Protocol> Conn<P> {
     where
         P::Format: Encode<T> + Decode<R>,
     {
-        self.0.link.call(name.into(), payload, timeout)
+        self.0.link.call(name.into(), payload, timeout, true)
+    }
+
+    /// Sends a message and waits until the client has it: its session says so when the message arrives, before it is
+    /// handled. Waits for 5 s. The table of [outcomes](wse_proto::session::receipts#outcomes) has all that may come
+    /// of it. It is sent when the future is first polled; dropping the future then forgets the receipt.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`].
+    pub async fn send_acked<T: ?Sized>(
+        &self,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<(), ReceiptError>
+    where
+        P::Format: Encode<T>,
+    {
+        self.send_acked_within(Some(RECEIPT_TIMEOUT), name, payload).await
+    }
+
+    /// As [`send_acked`](Self::send_acked), waiting for `timeout`; `None` waits as long as the connection lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`].
+    pub async fn send_acked_within<T: ?Sized>(
+        &self,
+        timeout: Option<Duration>,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<(), ReceiptError>
+    where
+        P::Format: Encode<T>,
+    {
+        let link = &self.0.link;
+        link.send_acked(name.into(), payload, timeout).await
+    }
+
+    /// Calls a procedure and asks for a receipt: that the call has arrived is known before its result is. It is
+    /// sent at once.
+    ///
+    /// ```
+    /// # use wse_proto::{Decode, Encode, Protocol};
+    /// # async fn example<P: Protocol<Format: Encode<str> + Decode<String>>>(conn: &wse_transport::Conn<P>)
+    /// #     -> Result<(), wse_transport::CallError> {
+    /// use wse_transport::CallOptions;
+    /// let mut call = conn.call_acked(CallOptions::default(), "render", "page 1")?;
+    /// if call.receipt().await.is_ok() {
+    ///     println!("the peer is at it");
+    /// }
+    /// let page: String = call.result().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]; nothing was sent then.
+    pub fn call_acked<T: ?Sized, R>(
+        &self,
+        options: CallOptions,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<AckedCall<P, R>, CallError>
+    where
+        P::Format: Encode<T> + Decode<R>,
+    {
+        self.0.link.call_acked(options, name.into(), payload)
+    }
+
+    /// Whether the peer is heard, and how far away it is; `None` when clients are not watched.
+    pub fn liveness(&self) -> Option<Liveness> {
+        self.0.link.liveness()
     }
 
     /// Closes the connection, after what is already queued. Does nothing when it has ended.

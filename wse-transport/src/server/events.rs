@@ -19,6 +19,10 @@ pub enum ServerEvent<P: Protocol> {
     Disconnected(Conn<P>, Close),
     /// A user's last connection has ended.
     Left(Text, Close),
+    /// A connection has not been heard since a ping that it should have answered.
+    Late(Conn<P>),
+    /// It was heard again.
+    Live(Conn<P>),
     /// Something went wrong.
     Error(ServerError<P>),
     /// The reader of the event stream was too slow: so many events are lost to it.
@@ -46,6 +50,8 @@ impl<P: Protocol> Clone for ServerEvent<P> {
             Self::Connected(conn) => Self::Connected(conn.clone()),
             Self::Disconnected(conn, close) => Self::Disconnected(conn.clone(), close.clone()),
             Self::Left(user, close) => Self::Left(user.clone(), close.clone()),
+            Self::Late(conn) => Self::Late(conn.clone()),
+            Self::Live(conn) => Self::Live(conn.clone()),
             Self::Error(error) => Self::Error(error.clone()),
             Self::Missed(count) => Self::Missed(*count),
         }
@@ -72,6 +78,8 @@ impl<P: Protocol> fmt::Debug for ServerEvent<P> {
                 f.debug_tuple("Disconnected").field(conn).field(close).finish()
             }
             Self::Left(user, close) => f.debug_tuple("Left").field(user).field(close).finish(),
+            Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
+            Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),
             Self::Error(error) => f.debug_tuple("Error").field(error).finish(),
             Self::Missed(count) => f.debug_tuple("Missed").field(count).finish(),
         }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use http::Request;
-use wse_proto::session::{Close, Event};
+use wse_proto::session::{Close, Duplicates, Event, LivenessState};
 use wse_proto::{CloseReason, ErrorCode, Hi, Protocol};
 
 use super::conn::{Conn, Parts};
@@ -15,8 +15,8 @@ use super::events::{ServerError, ServerEvent};
 use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
 use super::inner::Inner;
 use super::request::Kept;
-use crate::connection::{Link, Side};
-use crate::router::{Failed, Report, Scope};
+use crate::connection::{Link, Side, count};
+use crate::router::{Failed, Incoming, Report, Scope};
 use crate::ws;
 
 pub(super) struct Host<P: Protocol> {
@@ -67,9 +67,14 @@ impl<P: Protocol> Host<P> {
         self.server.emit(ServerEvent::Error(ServerError { conn, code, name: None, message }));
     }
 
-    fn greeted(&mut self, link: &Arc<Link<P>>, hi: Hi) {
+    fn greeted(&mut self, link: &Arc<Link<P>>, mut hi: Hi) {
         let Phase::Stranger(request) = &self.phase else { return };
         let request = Arc::clone(request);
+        if let Some(find) =
+            self.server.identity.as_ref().filter(|_| !link.protocol().has_greeting())
+        {
+            hi.identity = find(&request, link.format()).unwrap_or_default();
+        }
         let answer = AnswerSlot::default();
         let stranger = Stranger {
             link: Arc::clone(link),
@@ -168,10 +173,27 @@ impl<P: Protocol> Side<P> for Host<P> {
                     self.server.router.message(self.scope(link, conn), name, payload, cx);
                 }
             }
-            Event::Call { name, stamp, payload } => {
+            Event::Call { name, stamp, timeout, payload } => {
                 if let Phase::User(conn) = &self.phase {
-                    self.server.router.call(self.scope(link, conn), name, stamp, payload, cx);
+                    let call = Incoming { stamp, timeout };
+                    self.server.router.call(self.scope(link, conn), name, call, payload, cx);
                 }
+            }
+            Event::Liveness(state) => {
+                if let Phase::User(conn) = &self.phase {
+                    conn.emit(match state {
+                        LivenessState::Live => ServerEvent::Live(conn.clone()),
+                        LivenessState::Late => ServerEvent::Late(conn.clone()),
+                    });
+                }
+            }
+            Event::Complaint { fault } => {
+                count(&self.server.counts.complaints);
+                self.error(ErrorCode::Complaint, fault.message.unwrap_or_default());
+            }
+            Event::Unreadable { error } => {
+                count(&self.server.counts.unreadable);
+                self.error(ErrorCode::MessageProcessing, error.to_string());
             }
             Event::Violation { code, error } => {
                 let message = error.map_or_else(
@@ -200,6 +222,10 @@ impl<P: Protocol> Side<P> for Host<P> {
 
     fn max_handlers(&self) -> usize {
         self.server.config.handlers
+    }
+
+    fn duplicates(&self) -> Duplicates {
+        self.conn().map(|conn| self.server.windows.of(conn.user())).unwrap_or_default()
     }
 
     fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {

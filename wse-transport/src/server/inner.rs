@@ -2,27 +2,35 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Request;
 use tokio::sync::broadcast;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use wse_proto::session::{Close, SessionLimits};
-use wse_proto::{CloseReason, Protocol};
+use wse_proto::session::{Close, Heartbeat, SessionLimits};
+use wse_proto::{CloseReason, Protocol, Stamp};
 
 use super::conn::Conn;
 use super::events::{ServerError, ServerEvent};
 use super::identify::Identify;
 use super::roster::Roster;
-use crate::connection::{SendQueue, Tasks};
+use super::windows::Windows;
+use crate::connection::{Counts, SendQueue, Tasks};
 use crate::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use crate::router::Router;
 use crate::ws::{self, compression};
 
 /// Events that a slow reader may fall behind.
 const EVENTS: usize = 1024;
+
+/// What finds the identity in a request, and encodes it.
+pub(super) type FindIdentity<P> =
+    dyn Fn(&Request<()>, &<P as Protocol>::Format) -> Option<Bytes> + Send + Sync;
 
 pub(super) type Callback<P> = Arc<dyn Fn(&ServerEvent<P>) + Send + Sync>;
 
@@ -34,6 +42,8 @@ pub(super) struct Config {
     pub(super) close_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
     pub(super) session: SessionLimits,
+    pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) cancel_handlers: bool,
     pub(super) handlers: usize,
     pub(super) stranger_message: usize,
     pub(super) limits: ws::Limits,
@@ -55,6 +65,8 @@ impl Default for Config {
             close_timeout: Duration::from_secs(10),
             call_timeout: Some(Duration::from_secs(20)),
             session: SessionLimits::default(),
+            heartbeat: Some(Heartbeat::default()),
+            cancel_handlers: false,
             handlers: 1024,
             stranger_message: 16 * 1024,
             limits: ws::Limits::default(),
@@ -73,6 +85,9 @@ pub(super) struct Inner<P: Protocol> {
     pub(super) protocol: P,
     pub(super) config: Config,
     pub(super) identify: Option<Arc<Identify<P>>>,
+    pub(super) identity: Option<Arc<FindIdentity<P>>>,
+    pub(super) counts: Arc<Counts>,
+    pub(super) windows: Windows,
     pub(super) router: Router<P, Conn<P>>,
     pub(super) events: broadcast::Sender<ServerEvent<P>>,
     pub(super) tasks: Tasks,
@@ -86,6 +101,10 @@ pub(super) struct Inner<P: Protocol> {
     /// With the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
+    /// For messages to several connections at once.
+    last_stamp: AtomicU64,
+    /// Whether somebody looks after the heartbeats.
+    ticking: AtomicBool,
 }
 
 impl<P: Protocol> Inner<P> {
@@ -93,6 +112,7 @@ impl<P: Protocol> Inner<P> {
         protocol: P,
         config: Config,
         identify: Option<Arc<Identify<P>>>,
+        identity: Option<Arc<FindIdentity<P>>>,
         router: Router<P, Conn<P>>,
         callbacks: Vec<Callback<P>>,
     ) -> Self {
@@ -101,6 +121,11 @@ impl<P: Protocol> Inner<P> {
             roster: Roster::new(config.connections_per_user),
             config,
             identify,
+            identity,
+            counts: Arc::default(),
+            windows: Windows::default(),
+            ticking: AtomicBool::new(false),
+            last_stamp: AtomicU64::new(0),
             router,
             events: broadcast::Sender::new(EVENTS),
             tasks: Tasks::default(),
@@ -115,6 +140,33 @@ impl<P: Protocol> Inner<P> {
 
     pub(super) fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A stamp that no session's own is like: those are numbers.
+    pub(super) fn next_stamp(&self) -> Stamp {
+        let number = self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1;
+        Stamp::from(format!("u{number}").as_str())
+    }
+
+    /// One task looks after the heartbeats of all connections, so that none needs a timer of its own.
+    pub(super) fn keep_time(self: &Arc<Self>, heartbeat: &Heartbeat) {
+        if self.ticking.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let least = heartbeat.min_interval.min(heartbeat.min_timeout);
+        let tick = (least / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
+        let server = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(tick);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let ticking = async {
+                loop {
+                    let now = ticks.tick().await;
+                    server.roster.tick(now);
+                }
+            };
+            server.stop.run_until_cancelled(ticking).await;
+        });
     }
 
     /// Begins to stop: nobody is accepted any more, and every connection is closed like this.

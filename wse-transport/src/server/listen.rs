@@ -12,17 +12,18 @@ use bytes::BytesMut;
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use wse_proto::Protocol;
 use wse_proto::session::Session;
+use wse_proto::{Pings, Protocol};
 
 use super::Server;
 use super::host::Host;
 use super::inner::Inner;
-use crate::connection::{Clock, DriverConfig, Link, drive};
+use crate::connection::{Clock, DriverConfig, Link, Traits, drive};
 use crate::handshake::{
     Forwarded, HandshakeError, HeadLimits, Rejection, Upgrade, read_request, write_rejection,
     write_response,
 };
+use crate::luck;
 #[cfg(feature = "tls")]
 use crate::tls::{PeerCertificates, ServerTls, TlsStream};
 use crate::ws::{self, NetStream, Role, WebSocket};
@@ -213,8 +214,21 @@ impl<P: Protocol> Inner<P> {
             .close_timeout(config.close_timeout);
         let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, socket_config);
         socket.agree(agreed);
-        let session = Session::server(protocol.has_greeting(), config.auth_timeout, config.session);
-        let link = Link::new(protocol, session, config.queue, clock);
+        let mut session =
+            Session::server(protocol.has_greeting(), config.auth_timeout, config.session)
+                .with_abilities(protocol.abilities());
+        if let Some(heartbeat) = config.heartbeat {
+            self.keep_time(&heartbeat);
+            let jitter = match protocol.abilities().pings {
+                // The protocol's own pings are known to begin at once.
+                Pings::Always => 0.0,
+                _ => luck::unit(),
+            };
+            session = session.with_heartbeat(heartbeat, None, clock.now(), jitter);
+        }
+        let traits = Traits { ticked: true, cancels_handlers: config.cancel_handlers };
+        let counts = Arc::clone(&self.counts);
+        let link = Link::new(protocol, session, config.queue, clock, counts, traits);
         let peer_addr = forwarded.addr;
         if !config.proxies.is_empty() {
             request.extensions_mut().insert(forwarded);

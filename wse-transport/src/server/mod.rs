@@ -6,6 +6,7 @@ mod conn;
 mod events;
 mod host;
 mod identify;
+mod identity;
 mod inner;
 mod listen;
 mod mount;
@@ -14,6 +15,7 @@ mod roster;
 #[cfg(feature = "hyper")]
 mod upgrade;
 mod user;
+mod windows;
 
 use std::fmt;
 use std::future::Future;
@@ -26,14 +28,16 @@ use tokio::sync::broadcast::error::RecvError;
 use wse_proto::session::{Close, Users};
 use wse_proto::{CloseReason, CodecError, Decode, Encode, Fault, Protocol, Text};
 
-use crate::router::{Outcome, Unhandled};
+use crate::connection::Metrics;
+use crate::router::{Call, Outcome, Unhandled};
 pub use builder::ServerBuilder;
 pub use conn::Conn;
 pub use events::{ServerError, ServerEvent};
 pub use identify::{Accept, Hello, Refuse, Stranger};
+pub use identity::IdentityFrom;
 use inner::Inner;
 pub use mount::Listener;
-pub use user::User;
+pub use user::{Delivered, User};
 
 /// A server of one protocol. Clones are handles to the same server.
 ///
@@ -79,6 +83,18 @@ impl<P: Protocol> Server<P> {
         P::Format: Decode<T> + Encode<R>,
     {
         self.inner.router.procedure(name.into(), handler);
+    }
+
+    /// As [`procedure`](Self::procedure), for a handler that wants to know more of the call than its payload: for
+    /// how long the client waits, whether it still does, and whether it gets the answer.
+    pub fn procedure_with<T, R, F, Fut>(&self, name: impl Into<Text>, handler: F)
+    where
+        F: Fn(Conn<P>, Call<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Send,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        self.inner.router.procedure_with(name.into(), handler);
     }
 
     /// Removes a procedure; whether there was one.
@@ -201,6 +217,11 @@ impl<P: Protocol> Server<P> {
     /// Closes all connections of a user; how many there were.
     pub fn close_user(&self, id: &str, close: Close) -> usize {
         self.user(id).close(close)
+    }
+
+    /// What its connections got that meant nothing, counted since its start.
+    pub fn metrics(&self) -> Metrics {
+        self.inner.counts.metrics()
     }
 
     /// The addresses that the server listens on.

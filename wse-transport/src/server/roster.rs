@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
 use wse_proto::session::{Close, Users};
 use wse_proto::{Protocol, Text};
 
@@ -98,6 +99,11 @@ impl<P: Protocol> Roster<P> {
     /// queueing what is packed already.
     pub(super) fn links(&self) -> impl Iterator<Item = MutexGuard<'_, Links<P>>> {
         self.shards.iter().map(|shard| lock(&shard.links))
+    }
+
+    /// Wakes those whose heartbeat is due.
+    pub(super) fn tick(&self, now: Instant) {
+        self.each(|link| link.tick(now));
     }
 
     fn each(&self, mut act: impl FnMut(&Link<P>)) {

@@ -50,6 +50,8 @@ pub(super) struct Link<T> {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether a frame of ours, which the caller does not know of, waits to be flushed.
     urgent: bool,
+    /// Whether bytes came since somebody asked.
+    pub(super) received: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
@@ -71,6 +73,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             epoch: Instant::now(),
             deadline: None,
             urgent: false,
+            received: false,
         }
     }
 
@@ -203,7 +206,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             }
             match pin!(self.io.read_buf(&mut self.read)).poll(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(None),
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => self.received = true,
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Pending => {
                     drop_own(&mut self.read, &mut self.own);

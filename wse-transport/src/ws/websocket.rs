@@ -160,6 +160,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.link.codec.set_limits(limits);
     }
 
+    /// Whether bytes came since this was last asked.
+    pub(crate) fn take_received(&mut self) -> bool {
+        std::mem::take(&mut self.link.received)
+    }
+
+    /// Sets up what the opening handshake has agreed upon.
     /// Sets up what the opening handshake has agreed upon.
     pub(crate) fn agree(&mut self, agreed: Agreed) {
         agreed.apply(&mut self.link.codec);

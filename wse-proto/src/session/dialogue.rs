@@ -1,0 +1,119 @@
+//! What either side does with a message once it is ready.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::deadlines::nanos;
+use super::{CallFailure, Dropped, Event, ReceiptFailure, Session, push};
+use crate::{Body, ErrorCode, Head, Message, ReceiptOf, Stamp};
+
+impl Session {
+    pub(super) fn dialogue(&mut self, now: Duration, message: Message) {
+        match (message.head, message.body) {
+            (Head::Message { name, receipt, reliable }, Body::Raw(payload)) => {
+                let new = match &receipt {
+                    Some(stamp) if reliable => {
+                        self.duplicates.get_or_insert_default().is_new(stamp)
+                    }
+                    _ => true,
+                };
+                self.give_receipt(ReceiptOf::Message, receipt);
+                push(
+                    &mut self.events,
+                    match new {
+                        true => Event::Message { name, payload },
+                        false => Event::Dropped(Dropped::Duplicate),
+                    },
+                );
+            }
+            (Head::Call { name, stamp, receipt, timeout }, Body::Raw(payload)) => {
+                self.give_receipt(ReceiptOf::Call, receipt.then(|| stamp.clone()));
+                push(&mut self.events, Event::Call { name, stamp, timeout, payload });
+            }
+            (Head::Reply { stamp, receipt }, Body::Raw(payload)) => {
+                self.answered(stamp, receipt, Ok(payload));
+            }
+            (Head::Fault { stamp, receipt }, Body::Fault(fault)) => {
+                self.answered(stamp, receipt, Err(CallFailure::Fault(fault)));
+            }
+            (Head::Receipt { stamp, of }, _) => self.received(of, stamp),
+            (Head::Cancel { stamp }, _) => push(&mut self.events, Event::Cancelled { stamp }),
+            (Head::Ping, Body::Raw(payload)) => self.send(Message::raw(Head::Pong, payload)),
+            (Head::Pong, Body::Serial(serial)) => self.pong(now, serial),
+            (Head::Pong, _) => self.dropped(Dropped::Pong),
+            (Head::Complaint, Body::Fault(fault)) => {
+                push(&mut self.events, Event::Complaint { fault });
+            }
+            _ => self.violation(ErrorCode::ProtocolViolation, None),
+        }
+    }
+
+    /// Before what it is for is handled.
+    fn give_receipt(&mut self, of: ReceiptOf, stamp: Option<Stamp>) {
+        if let Some(stamp) = stamp.filter(|_| self.abilities.receipts) {
+            self.send(Message::raw(Head::Receipt { stamp, of }, Bytes::new()));
+        }
+    }
+
+    fn answered(&mut self, stamp: Stamp, receipt: bool, outcome: Result<Bytes, CallFailure>) {
+        // A receipt precedes its answer: now it will not come.
+        if let Some(call) = self.calls.answered(&stamp) {
+            self.give_receipt(ReceiptOf::Answer, receipt.then(|| stamp.clone()));
+            self.end_receipt(ReceiptOf::Call, stamp, Err(ReceiptFailure::Unsupported));
+            push(&mut self.events, Event::CallEnded { call, outcome });
+        } else if !self.end_receipt(ReceiptOf::Message, stamp, Err(ReceiptFailure::Unsupported)) {
+            self.dropped(Dropped::Answer);
+        }
+    }
+
+    /// A peer that does not tell messages from calls means either: their stamps are of one count.
+    fn received(&mut self, of: ReceiptOf, stamp: Stamp) {
+        let known = match of {
+            ReceiptOf::Answer => self.end_receipt(of, stamp, Ok(())),
+            ReceiptOf::Message | ReceiptOf::Call => {
+                self.end_receipt(ReceiptOf::Call, stamp.clone(), Ok(()))
+                    || self.end_receipt(ReceiptOf::Message, stamp, Ok(()))
+            }
+        };
+        if !known {
+            self.dropped(Dropped::Receipt);
+        }
+    }
+
+    /// Ends the wait for a receipt; whether it was waited for.
+    pub(super) fn end_receipt(
+        &mut self,
+        of: ReceiptOf,
+        stamp: Stamp,
+        outcome: Result<(), ReceiptFailure>,
+    ) -> bool {
+        let Some(receipts) = &mut self.receipts else { return false };
+        let key = (of, stamp);
+        if !receipts.take(&key) {
+            return false;
+        }
+        self.tidy();
+        push(&mut self.events, Event::ReceiptEnded { of, stamp: key.1, outcome });
+        true
+    }
+
+    /// What nobody waits for takes no room.
+    pub(super) fn tidy(&mut self) {
+        self.receipts.take_if(|receipts| receipts.len() == 0);
+    }
+
+    pub(super) fn pong(&mut self, now: Duration, serial: u64) {
+        let expected = match &mut self.pulse {
+            Some(pulse) => pulse.pong(nanos(now), serial),
+            None => false,
+        };
+        if !expected {
+            self.dropped(Dropped::Pong);
+        }
+    }
+
+    pub(super) fn dropped(&mut self, what: Dropped) {
+        push(&mut self.events, Event::Dropped(what));
+    }
+}

@@ -1,0 +1,66 @@
+//! [`Duplicates`]: which messages that may come again have come already.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Stamp;
+
+/// How many messages are remembered.
+const WINDOW: usize = 1024;
+
+/// The last 1,024 stamps of messages that may come again ([`Head::Message`](crate::Head::Message)`::reliable`).
+/// Clones are handles to the same window: all connections over which a sender may repeat itself share one, at a
+/// server those of a user. It takes 8 bytes a stamp, however long that is.
+///
+/// ```
+/// use wse_proto::{Stamp, session::Duplicates};
+/// let duplicates = Duplicates::default();
+/// assert!(duplicates.is_new(&Stamp::from("a")));
+/// assert!(!duplicates.clone().is_new(&Stamp::from("a")));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Duplicates(Arc<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    /// Of which stamps have the same hash is not for strangers to choose.
+    hasher: RandomState,
+    seen: Mutex<VecDeque<u64>>,
+}
+
+impl Duplicates {
+    /// Whether this stamp was not seen before, among the last ones; from now on it was.
+    pub fn is_new(&self, stamp: &Stamp) -> bool {
+        let hash = self.0.hasher.hash_one(stamp);
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = !seen.contains(&hash);
+        if new {
+            if seen.len() == WINDOW {
+                seen.pop_front();
+            }
+            seen.push_back(hash);
+        }
+        new
+    }
+
+    /// Whether there are other handles to it.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_is_forgotten_when_the_window_is_full() {
+        let duplicates = Duplicates::default();
+        for serial in 0..=WINDOW as i64 {
+            assert!(duplicates.is_new(&Stamp::Int(serial)));
+        }
+        assert!(!duplicates.is_new(&Stamp::Int(1)), "among the last 1,024");
+        assert!(duplicates.is_new(&Stamp::Int(0)), "before them");
+    }
+}

@@ -1,0 +1,264 @@
+//! [`Heartbeat`]: is the peer still there, and how far away is it?
+//!
+//! ```text
+//!             a ping is due: sent                  nothing heard until the next is due
+//!   Live ───────────────────────► Live, waiting ───────────────────────────────────────► Late
+//!    ▲                                  │                                                  │
+//!    │            anything is heard     │                         anything is heard        │
+//!    └──────────────────────────────────┴──────────────────────────────────────────────────┤
+//!                                                          nothing heard for the timeout   │
+//!                                                                                          ▼
+//!                                                             closed: 1006 wse.heartbeat-timeout
+//! ```
+
+use std::time::Duration;
+
+use super::deadlines::{NEVER, Nanos, nanos};
+
+/// How often a peer is asked whether it is still there, and for how long it may say nothing.
+///
+/// The intervals follow the round trip time, smoothed as in RFC 6298 §2: a far peer is asked less often and
+/// waited for longer. Anything that arrives is a sign of life, also a part of a message.
+///
+/// ```
+/// use std::time::Duration;
+/// use wse_proto::session::Heartbeat;
+/// let often = Heartbeat { min_interval: Duration::from_millis(500), ..Heartbeat::default() };
+/// let fixed = Heartbeat::fixed(Duration::from_secs(5), Duration::from_secs(15));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The least time between two pings. Default: 2 s.
+    pub min_interval: Duration,
+    /// The time between two pings in round trips, where that is more. Default: 10.
+    pub interval_rtts: u16,
+    /// The most time between two pings: less than the minute after which some proxies cut an idle connection.
+    /// Default: 25 s.
+    pub max_interval: Duration,
+    /// How long nothing may be heard after a ping, at least. Default: 10 s.
+    pub min_timeout: Duration,
+    /// The same in round trips, where that is more. Default: 50.
+    pub timeout_rtts: u16,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            min_interval: Duration::from_secs(2),
+            interval_rtts: 10,
+            max_interval: Duration::from_secs(25),
+            min_timeout: Duration::from_secs(10),
+            timeout_rtts: 50,
+        }
+    }
+}
+
+impl Heartbeat {
+    /// A ping each `interval`, and an end when nothing is heard for `timeout` after one, whatever the round trip time.
+    pub const fn fixed(interval: Duration, timeout: Duration) -> Self {
+        Self {
+            min_interval: interval,
+            interval_rtts: 0,
+            max_interval: interval,
+            min_timeout: timeout,
+            timeout_rtts: 0,
+        }
+    }
+}
+
+/// What is known about whether the peer is there: [`Session::liveness`](super::Session::liveness).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Liveness {
+    /// Whether anything was heard since the last ping but one.
+    pub state: LivenessState,
+    /// The smoothed round trip time; `None` before the first pong.
+    pub rtt: Option<Duration>,
+    /// How much the round trip time varies: RTTVAR of RFC 6298.
+    pub rtt_var: Duration,
+    /// Pings sent.
+    pub pings: u32,
+    /// Pongs that came for them.
+    pub pongs: u32,
+    /// Which pings are sent.
+    pub via: PingVia,
+}
+
+/// See [`Liveness::state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LivenessState {
+    /// The peer was heard in time, as far as is known.
+    Live,
+    /// Nothing was heard since a ping whose successor is sent already.
+    Late,
+}
+
+/// Which pings a session sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PingVia {
+    /// Those of WebSocket (RFC 6455 §5.5.2), which every peer's WebSocket answers by itself, also a browser's.
+    WebSocket,
+    /// Messages of the protocol, answered by the peer's session: what a browser needs that watches its server,
+    /// since it can neither send nor see WebSocket pings.
+    Session,
+}
+
+/// Milliseconds, for a small pulse; 49 days at most.
+fn millis(time: Duration) -> u32 {
+    time.as_millis().try_into().unwrap_or(u32::MAX)
+}
+
+const MILLI: Nanos = 1_000_000;
+
+/// The heartbeat of one session. Small: most of what an idle connection costs is this.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    pub(super) via: PingVia,
+    late: bool,
+    interval_rtts: u16,
+    timeout_rtts: u16,
+    min_interval: u32,
+    max_interval: u32,
+    min_timeout: u32,
+    /// In microseconds; 0 before the first sample.
+    srtt: u32,
+    rtt_var: u32,
+    sent: u32,
+    /// The number of the last pong, and how many there were.
+    answered: u32,
+    pongs: u32,
+    sent_at: Nanos,
+    /// The first ping since something was heard.
+    silent_since: Nanos,
+    next: Nanos,
+}
+
+/// What is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// Send the ping with this number. With news: nothing was heard since the last.
+    Ping { serial: u64, late: bool },
+    /// The peer is gone.
+    Dead,
+}
+
+impl Pulse {
+    pub(super) fn new(heartbeat: Heartbeat, via: PingVia, first: Nanos) -> Self {
+        // Zero would never end.
+        let min_interval = millis(heartbeat.min_interval).max(1);
+        Self {
+            via,
+            late: false,
+            interval_rtts: heartbeat.interval_rtts,
+            timeout_rtts: heartbeat.timeout_rtts,
+            min_interval,
+            max_interval: millis(heartbeat.max_interval).max(min_interval),
+            min_timeout: millis(heartbeat.min_timeout),
+            srtt: 0,
+            rtt_var: 0,
+            sent: 0,
+            answered: 0,
+            pongs: 0,
+            sent_at: 0,
+            silent_since: NEVER,
+            next: first,
+        }
+    }
+
+    /// Something was heard; whether that is news.
+    pub(super) fn heard(&mut self, at: Nanos) -> bool {
+        if self.silent_since != NEVER && at >= self.silent_since {
+            self.silent_since = NEVER;
+            return std::mem::take(&mut self.late);
+        }
+        false
+    }
+
+    /// A pong with this number; whether there was a ping for it that has none yet.
+    pub(super) fn pong(&mut self, now: Nanos, serial: u64) -> bool {
+        let Ok(serial) = u32::try_from(serial) else { return false };
+        if serial <= self.answered || serial > self.sent {
+            return false;
+        }
+        self.answered = serial;
+        self.pongs += 1;
+        // As with TCP, what cannot be told apart is no sample: only the last ping's time is known.
+        if serial == self.sent {
+            self.sample(now.saturating_sub(self.sent_at));
+        }
+        true
+    }
+
+    /// RFC 6298 §2.
+    fn sample(&mut self, rtt: Nanos) {
+        let rtt = u32::try_from(rtt / 1000).unwrap_or(u32::MAX).max(1);
+        if self.srtt == 0 {
+            self.srtt = rtt;
+            self.rtt_var = rtt / 2;
+        } else {
+            let mix = |old: u32, new: u32, parts: u64| {
+                ((u64::from(old) * (parts - 1) + u64::from(new)) / parts) as u32
+            };
+            self.rtt_var = mix(self.rtt_var, self.srtt.abs_diff(rtt), 4);
+            self.srtt = mix(self.srtt, rtt, 8).max(1);
+        }
+    }
+
+    fn rtts(&self, count: u16) -> Nanos {
+        Nanos::from(self.srtt) * 1000 * Nanos::from(count)
+    }
+
+    fn interval(&self) -> Nanos {
+        let [min, max] = [self.min_interval, self.max_interval].map(|it| Nanos::from(it) * MILLI);
+        self.rtts(self.interval_rtts).clamp(min, max)
+    }
+
+    fn timeout(&self) -> Nanos {
+        self.rtts(self.timeout_rtts).max(Nanos::from(self.min_timeout) * MILLI)
+    }
+
+    fn dead_at(&self) -> Nanos {
+        self.silent_since.saturating_add(self.timeout())
+    }
+
+    /// When something is due next.
+    pub(super) fn due(&self) -> Nanos {
+        self.next.min(self.dead_at())
+    }
+
+    pub(super) fn beat(&mut self, now: Nanos) -> Option<Beat> {
+        if self.dead_at() <= now {
+            return Some(Beat::Dead);
+        }
+        if self.next > now {
+            return None;
+        }
+        self.sent = self.sent.wrapping_add(1);
+        self.sent_at = now;
+        self.next = now.saturating_add(self.interval());
+        let late = self.silent_since != NEVER && !std::mem::replace(&mut self.late, true);
+        if self.silent_since == NEVER {
+            self.silent_since = now;
+            self.late = false;
+        }
+        Some(Beat::Ping { serial: self.sent.into(), late })
+    }
+
+    pub(super) fn liveness(&self) -> Liveness {
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        Liveness {
+            state: if self.late { LivenessState::Late } else { LivenessState::Live },
+            rtt: (self.srtt != 0).then(|| micros(self.srtt)),
+            rtt_var: micros(self.rtt_var),
+            pings: self.sent,
+            pongs: self.pongs,
+            via: self.via,
+        }
+    }
+}
+
+/// The first ping: a share of the interval from now, so that those who came together are not asked together.
+pub(super) fn first(heartbeat: &Heartbeat, now: Duration, jitter: f64) -> Nanos {
+    let share = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
+    nanos(now.saturating_add(heartbeat.min_interval.mul_f64(share)))
+}
