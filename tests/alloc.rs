@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
-use wse_codecs::{Cbor, JsonArray, Protobuf};
+use wse_codecs::{Cbor, JsonArray, MessagePack, Protobuf};
 use wse_proto::{Encode, Head, Protocol, Stamp};
 use wse_transport::ws::{Codec, Deflate, DeflateAgreement, Limits, Message};
 
@@ -97,6 +97,7 @@ fn unpacking_and_packing_in_place_allocate_nothing() {
     let value: Vec<Vec<Vec<String>>> = vec![vec![vec!["a\"b".repeat(300); 3]; 3]; 3];
     check(&JsonArray, &value);
     check(&Cbor, &value);
+    check(&MessagePack, &value);
     check(&Protobuf, &"text".repeat(1000));
 }
 

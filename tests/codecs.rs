@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use wse_codecs::{Cbor, CborFormat, Json, JsonArray, Prost, Protobuf};
+use wse_codecs::{Cbor, CborFormat, Json, JsonArray, MessagePack, MsgPack, Prost, Protobuf};
 use wse_proto::{
     Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiated, Protocol, ReceiptOf, Speaks,
     Stamp, Text,
@@ -110,11 +110,15 @@ fn is_harmless(bytes: &Bytes) {
     }
     by(&JsonArray, bytes);
     by(&Cbor, bytes);
+    by(&MessagePack, bytes);
     by(&Protobuf, bytes);
     let _ = Decode::<serde_json::Value>::decode(&Json, bytes);
     let _ = Decode::<ciborium::value::Value>::decode(&CborFormat, bytes);
     let _ = Decode::<serde_json::Value>::decode(&CborFormat, bytes);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&CborFormat, bytes);
+    let _ = Decode::<serde_json::Value>::decode(&MsgPack, bytes);
+    let _ = Decode::<serde::de::IgnoredAny>::decode(&MsgPack, bytes);
+    let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MsgPack, bytes);
 }
 
 proptest! {
@@ -124,6 +128,7 @@ proptest! {
     fn messages_survive(head in heads(true), value in values()) {
         survives(&JsonArray, &head, &value)?;
         survives(&Cbor, &head, &value)?;
+        survives(&MessagePack, &head, &value)?;
     }
 
     #[test]
@@ -148,6 +153,28 @@ proptest! {
         let text = if frame { format!("[\"add\",{parts},\"s1\"]") } else { format!("[\"add\",{parts}") };
         let read = |text: String| JsonArray.unpack(text.into()).map_err(|e| e.to_string());
         prop_assert_eq!(read(text.clone()), read(format!(" {text}")));
+    }
+
+    /// MessagePack is walked through before rmp-serde reads it, and that must refuse nothing that it takes.
+    #[test]
+    fn msgpack_is_taken_when_rmp_serde_takes_it(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                &b"\x90"[..], b"\x91", b"\x92", b"\x80", b"\x81", b"\xc0", b"\xc1", b"\x05", b"\xff", b"\xc2",
+                b"\xa0", b"\xa1a", b"\xa1\xff", b"\xd9\x01a", b"\xda\0\x01a", b"\xc4\x01a", b"\xd4\x01a",
+                b"\xc7\x02\x01ab", b"\xca\0\0\0\0", b"\xcd\x01\0", b"\xd1\xff\0", b"\xdc\0\x01", b"\xde\0\x01",
+                b"\xdd\0\0\0\x02", b"\xdf\0\0\0\x01", b"\xdd\xff\xff\xff\xff", b"\0",
+            ]),
+            1..8,
+        ),
+    ) {
+        let bytes = Bytes::from(parts.concat());
+        let mut theirs = rmp_serde::Deserializer::new(&bytes[..]);
+        let ignored = <serde::de::IgnoredAny as serde::Deserialize>::deserialize(&mut theirs);
+        let whole = ignored.is_ok() && theirs.get_ref().is_empty();
+        prop_assert_eq!(Decode::<serde::de::IgnoredAny>::decode(&MsgPack, &bytes).is_ok(), whole);
+        let theirs = rmp_serde::from_slice::<serde_json::Value>(&bytes).ok().filter(|_| whole);
+        prop_assert_eq!(Decode::<serde_json::Value>::decode(&MsgPack, &bytes).ok(), theirs);
     }
 
     #[test]
@@ -175,6 +202,9 @@ proptest! {
         Cbor.pack_with(&head, &mut out, |out| CborFormat.encode(&value, out)).unwrap();
         damage(out);
         let mut out = BytesMut::new();
+        MessagePack.pack_with(&head, &mut out, |out| MsgPack.encode(&value, out)).unwrap();
+        damage(out);
+        let mut out = BytesMut::new();
         Protobuf.pack_with(&head, &mut out, |out| Prost.encode(&value.to_string(), out)).unwrap();
         damage(out);
     }
@@ -192,11 +222,12 @@ proptest! {
 
 #[test]
 fn the_client_s_offer_chooses_the_codec() {
-    let server = Negotiated::new((JsonArray, Cbor, Protobuf));
+    let server = Negotiated::new((JsonArray, Cbor, Protobuf, MessagePack));
     let head = Head::call("add", Stamp::from("s1"));
     for (offered, variant, wire) in [
         (&["wse-protobuf"][..], 2, &b"\x0a\x03add\x12\x04\x0a\x02hi\x1a\x02s1"[..]),
         (&["other", "wse-cbor"], 1, b"\x83\x63add\x62hi\x62s1"),
+        (&["wse-msgpack"], 3, b"\x93\xa3add\xa2hi\xa2s1"),
         (&["wse-cbor", "wse-default-json"], 0, b"[\"add\",\"hi\",\"s1\"]"),
     ] {
         let chosen = server.select(offered).expect("one of them is spoken");
@@ -211,7 +242,10 @@ fn the_client_s_offer_chooses_the_codec() {
         assert_eq!(read, value);
     }
     assert!(server.select(&["wse-other"]).is_none());
-    assert_eq!(server.subprotocols(), ["wse-default-json", "wse-cbor", "wse-protobuf"]);
+    assert_eq!(
+        server.subprotocols(),
+        ["wse-default-json", "wse-cbor", "wse-protobuf", "wse-msgpack"]
+    );
 }
 
 /// Formats serve protocols of one's own: greetings and faults come with them.
@@ -229,5 +263,6 @@ fn greetings_and_faults_survive_in_every_format() {
     }
     check(&Json, b"[1]");
     check(&CborFormat, b"\x81\x01");
+    check(&MsgPack, b"\x91\x01");
     check(&Prost, b"\x08\x01");
 }

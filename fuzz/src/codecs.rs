@@ -1,17 +1,18 @@
 //! Messages that a stranger sends, in every codec.
 
 use bytes::{Bytes, BytesMut};
-use wse_codecs::{Cbor, CborFormat, Json, JsonArray, Protobuf};
+use wse_codecs::{Cbor, CborFormat, Json, JsonArray, MessagePack, MsgPack, Protobuf};
 use wse_proto::{Decode, Format, Head, Protocol, Stamp};
 
 /// `codec, the message`
 pub fn run(data: &[u8]) {
     let [codec, message @ ..] = data else { return };
     let message = Bytes::copy_from_slice(message);
-    match codec % 3 {
+    match codec % 4 {
         0 => json(&message),
         1 => cbor(&message),
-        _ => protobuf(&message),
+        2 => protobuf(&message),
+        _ => msgpack(&message),
     }
 }
 
@@ -28,6 +29,12 @@ fn cbor(message: &Bytes) {
     read(&Cbor, message);
     let _ = Decode::<serde_json::Value>::decode(&CborFormat, message);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&CborFormat, message);
+}
+
+fn msgpack(message: &Bytes) {
+    read(&MessagePack, message);
+    let _ = Decode::<serde_json::Value>::decode(&MsgPack, message);
+    let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MsgPack, message);
 }
 
 /// The envelope as prost knows it.

@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`JsonArray`] | [`Json`]: serde | `wse-default-json` | text | `json` (default) |
 //! | [`Cbor`] | [`CborFormat`]: serde | `wse-cbor` | binary | `cbor` |
+//! | [`MessagePack`] | [`MsgPack`]: serde | `wse-msgpack` | binary | `msgpack` |
 //! | [`Protobuf`] | [`Prost`]: [`prost::Message`] | `wse-protobuf` | binary | `protobuf` |
 //!
 //! Each protocol is a value without state. Unpacking allocates nothing: names, stamps and the
@@ -20,22 +21,26 @@
 mod cbor;
 #[cfg(feature = "json")]
 mod json;
-#[cfg(any(feature = "json", feature = "cbor", feature = "protobuf"))]
+#[cfg(feature = "msgpack")]
+mod msgpack;
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
 mod part;
 #[cfg(feature = "protobuf")]
 mod protobuf;
-#[cfg(any(feature = "json", feature = "cbor", feature = "protobuf"))]
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
 mod put;
-#[cfg(any(feature = "json", feature = "cbor"))]
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 mod scratch;
 
 #[cfg(feature = "cbor")]
 pub use cbor::{Cbor, CborFormat};
 #[cfg(feature = "json")]
 pub use json::{Json, JsonArray};
+#[cfg(feature = "msgpack")]
+pub use msgpack::{MessagePack, MsgPack};
 #[cfg(feature = "protobuf")]
 pub use protobuf::{Prost, Protobuf};
 
 /// How deep a message may be nested, its envelope included. What serde_json allows.
-#[cfg(any(feature = "json", feature = "cbor", feature = "protobuf"))]
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
 const MAX_DEPTH: u32 = 128;

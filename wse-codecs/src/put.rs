@@ -1,7 +1,7 @@
 //! Writing the parts of an envelope.
 
 use bytes::BytesMut;
-#[cfg(any(feature = "json", feature = "cbor"))]
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 use wse_proto::CodecError;
 
 /// Appends `before`, `text` and `after` in one go when they are short, as names and stamps are: each
@@ -32,7 +32,7 @@ pub(crate) fn put_around<const B: usize, const A: usize>(
 
 /// Appends what `write` writes, or `null` when that is nothing. If it fails, the message that began at
 /// `start` is taken back.
-#[cfg(any(feature = "json", feature = "cbor"))]
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 #[inline]
 pub(crate) fn put_payload(
     start: usize,

@@ -1,0 +1,215 @@
+//! Finds where MessagePack objects end, without building them.
+//!
+//! What is checked is what each begins with, and lengths. A str is checked to be UTF-8 where it is
+//! read. A declared length is compared with the bytes that are there before anything else is done
+//! with it.
+
+use std::ops::Range;
+
+use wse_proto::CodecError;
+
+use crate::MAX_DEPTH;
+
+const PLACE: &str = "the MessagePack object";
+
+/// First bytes of objects; the number they are for lies in the lower bits of those named `FIX`.
+pub(super) mod first {
+    pub(crate) const FIXMAP: u8 = 0x80;
+    pub(crate) const FIXARRAY: u8 = 0x90;
+    pub(crate) const FIXSTR: u8 = 0xa0;
+    pub(crate) const NIL: u8 = 0xc0;
+    pub(crate) const UINT_8: u8 = 0xcc;
+    pub(crate) const UINT_16: u8 = 0xcd;
+    pub(crate) const UINT_32: u8 = 0xce;
+    pub(crate) const UINT_64: u8 = 0xcf;
+    pub(crate) const INT_8: u8 = 0xd0;
+    pub(crate) const INT_16: u8 = 0xd1;
+    pub(crate) const INT_32: u8 = 0xd2;
+    pub(crate) const INT_64: u8 = 0xd3;
+    pub(crate) const STR_8: u8 = 0xd9;
+    pub(crate) const STR_16: u8 = 0xda;
+    pub(crate) const STR_32: u8 = 0xdb;
+}
+
+/// How long a fixstr may be.
+pub(super) const FIXSTR_MAX: usize = 31;
+
+/// What an object is; a number with its value, another one with its length or count.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// Nil, a boolean or a float.
+    Plain,
+    Uint(u64),
+    /// Not only negative: how an integer is written is up to its writer.
+    Int(i64),
+    Str(u32),
+    Bin(u32),
+    /// The length of the data without the type.
+    Ext(u32),
+    Array(u32),
+    Map(u32),
+}
+
+/// What comes before the content of an object; all of one that has none.
+#[derive(Clone, Copy)]
+pub(super) struct ObjectHead {
+    pub(super) kind: Kind,
+    /// Where the head ends.
+    pub(super) end: usize,
+}
+
+impl ObjectHead {
+    /// Reads the head at `at`.
+    #[inline]
+    pub(super) fn read(bytes: &[u8], at: usize) -> Result<Self, CodecError> {
+        let first = *bytes.get(at).ok_or_else(cut_off)?;
+        let start = at + 1;
+        let (kind, end) = match first {
+            0x00..=0x7f => (Kind::Uint(first.into()), start),
+            0x80..=0x8f => (Kind::Map((first & 0x0f).into()), start),
+            0x90..=0x9f => (Kind::Array((first & 0x0f).into()), start),
+            0xa0..=0xbf => (Kind::Str((first & 0x1f).into()), start),
+            0xc0 | 0xc2 | 0xc3 => (Kind::Plain, start),
+            0xc1 => return Err(CodecError::malformed(PLACE, "the byte that is never used")),
+            0xc4..=0xc6 => {
+                let (length, end) = number(bytes, start, first - 0xc4)?;
+                (Kind::Bin(length), end)
+            }
+            0xc7..=0xc9 => {
+                let (length, end) = number(bytes, start, first - 0xc7)?;
+                (Kind::Ext(length), type_end(bytes, end)?)
+            }
+            0xca => (Kind::Plain, start + fixed::<4>(bytes, start)?.len()),
+            0xcb => (Kind::Plain, start + fixed::<8>(bytes, start)?.len()),
+            0xcc..=0xce => {
+                let (value, end) = number(bytes, start, first - 0xcc)?;
+                (Kind::Uint(value.into()), end)
+            }
+            0xcf => (Kind::Uint(u64::from_be_bytes(fixed(bytes, start)?)), start + 8),
+            0xd0 => (Kind::Int(i8::from_be_bytes(fixed(bytes, start)?).into()), start + 1),
+            0xd1 => (Kind::Int(i16::from_be_bytes(fixed(bytes, start)?).into()), start + 2),
+            0xd2 => (Kind::Int(i32::from_be_bytes(fixed(bytes, start)?).into()), start + 4),
+            0xd3 => (Kind::Int(i64::from_be_bytes(fixed(bytes, start)?)), start + 8),
+            0xd4..=0xd8 => (Kind::Ext(1 << (first - 0xd4)), type_end(bytes, start)?),
+            0xd9..=0xdb => {
+                let (length, end) = number(bytes, start, first - 0xd9)?;
+                (Kind::Str(length), end)
+            }
+            // There are no array 8 and map 8.
+            0xdc | 0xdd => {
+                let (count, end) = number(bytes, start, first - 0xdb)?;
+                (Kind::Array(count), end)
+            }
+            0xde | 0xdf => {
+                let (count, end) = number(bytes, start, first - 0xdd)?;
+                (Kind::Map(count), end)
+            }
+            0xe0..=0xff => (Kind::Int((first as i8).into()), start),
+        };
+        Ok(Self { kind, end })
+    }
+
+    /// The content behind this head, of this length in bytes.
+    pub(super) fn content(&self, bytes: &[u8], length: u32) -> Result<Range<usize>, CodecError> {
+        let left = bytes.len().saturating_sub(self.end);
+        let length = usize::try_from(length).ok().filter(|length| *length <= left);
+        Ok(self.end..self.end + length.ok_or_else(cut_off)?)
+    }
+}
+
+#[cold]
+fn cut_off() -> CodecError {
+    CodecError::malformed(PLACE, "cut off")
+}
+
+fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], CodecError> {
+    bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).ok_or_else(cut_off)
+}
+
+/// The number of 8, 16 or 32 bits (`width` 0, 1 or 2) at `at`, and where it ends.
+fn number(bytes: &[u8], at: usize, width: u8) -> Result<(u32, usize), CodecError> {
+    Ok(match width {
+        0 => (u8::from_be_bytes(fixed(bytes, at)?).into(), at + 1),
+        1 => (u16::from_be_bytes(fixed(bytes, at)?).into(), at + 2),
+        _ => (u32::from_be_bytes(fixed(bytes, at)?), at + 4),
+    })
+}
+
+/// Where the type of an ext ends; any type is taken.
+fn type_end(bytes: &[u8], at: usize) -> Result<usize, CodecError> {
+    fixed::<1>(bytes, at).map(|_| at + 1)
+}
+
+/// Where the object at `at` ends, inside of `depth` others.
+pub(super) fn object(bytes: &[u8], at: usize, depth: u32) -> Result<usize, CodecError> {
+    let head = ObjectHead::read(bytes, at)?;
+    match head.kind {
+        Kind::Plain | Kind::Uint(_) | Kind::Int(_) => Ok(head.end),
+        Kind::Str(length) | Kind::Bin(length) | Kind::Ext(length) => {
+            Ok(head.content(bytes, length)?.end)
+        }
+        Kind::Array(count) => nested(bytes, head.end, count.into(), depth, |_, _| {}),
+        Kind::Map(count) => nested(bytes, head.end, 2 * u64::from(count), depth, |_, _| {}),
+    }
+}
+
+/// Where `count` objects end that begin at `at`; `each` gets where they lie.
+fn nested(
+    bytes: &[u8],
+    mut at: usize,
+    count: u64,
+    depth: u32,
+    mut each: impl FnMut(usize, Range<usize>),
+) -> Result<usize, CodecError> {
+    if depth >= MAX_DEPTH {
+        return Err(CodecError::limit(PLACE, "nested too deep"));
+    }
+    // Each takes a byte at least.
+    let left = bytes.len().saturating_sub(at);
+    let count = usize::try_from(count).ok().filter(|count| *count <= left).ok_or_else(cut_off)?;
+    for index in 0..count {
+        let start = at;
+        at = object(bytes, at, depth + 1)?;
+        each(index, start..at);
+    }
+    Ok(at)
+}
+
+/// Calls `each` with where the elements lie of the array that `bytes` are.
+///
+/// # Errors
+///
+/// Malformed when `bytes` are not one well-formed object; shape when it is none of this kind.
+pub(super) fn array(bytes: &[u8], each: impl FnMut(usize, Range<usize>)) -> Result<(), CodecError> {
+    let head = ObjectHead::read(bytes, 0)?;
+    let Kind::Array(count) = head.kind else { return Err(other(bytes, "not an array")) };
+    end(bytes, nested(bytes, head.end, count.into(), 0, each)?)
+}
+
+/// As [`array`], with the keys and values of the map that `bytes` are by turns.
+pub(super) fn map(bytes: &[u8], each: impl FnMut(usize, Range<usize>)) -> Result<(), CodecError> {
+    let head = ObjectHead::read(bytes, 0)?;
+    let Kind::Map(count) = head.kind else { return Err(other(bytes, "not a map")) };
+    end(bytes, nested(bytes, head.end, 2 * u64::from(count), 0, each)?)
+}
+
+/// Checks that `bytes` are one object, inside of `depth` others.
+pub(super) fn one(bytes: &[u8], depth: u32) -> Result<(), CodecError> {
+    end(bytes, object(bytes, 0, depth)?)
+}
+
+#[cold]
+fn other(bytes: &[u8], what: &'static str) -> CodecError {
+    match one(bytes, 0) {
+        Ok(()) => CodecError::shape(PLACE, what),
+        Err(error) => error,
+    }
+}
+
+fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
+    if at == bytes.len() {
+        Ok(())
+    } else {
+        Err(CodecError::malformed(PLACE, "something behind its end"))
+    }
+}
