@@ -2,7 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use wse_codecs::{Cbor, CborFormat, Json, JsonArray, MessagePack, MsgPack, Prost, Protobuf};
+use wse_codecs::{
+    Cbor, CborFormat, Json, JsonArray, JsonRpc, MessagePack, MsgPack, Prost, Protobuf, RpcJson,
+};
 use wse_proto::{
     Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiated, Protocol, ReceiptOf, Speaks,
     Stamp, Text,
@@ -136,6 +138,25 @@ proptest! {
         survives(&Protobuf, &head, &value)?;
     }
 
+    /// It says neither receipts nor times, and takes structured params only.
+    #[test]
+    fn messages_survive_in_json_rpc(head in heads(true), value in values()) {
+        let head = match head {
+            Head::Message { name, .. } => Head::message(name),
+            Head::Call { name, stamp, .. } => Head::call(name, stamp),
+            Head::Reply { stamp, .. } => Head::reply(stamp),
+            Head::Fault { stamp, .. } => Head::fault(stamp),
+            _ => Head::Complaint,
+        };
+        let request = matches!(head, Head::Message { .. } | Head::Call { .. });
+        let value = if request && !value.is_array() && !value.is_object() {
+            serde_json::json!({ "value": value })
+        } else {
+            value
+        };
+        survives(&JsonRpc::new(), &head, &value)?;
+    }
+
     /// JSON has a fast way for what peers send, and it must see nothing else than the slow one, which a
     /// space in front leads to: neither in messages nor in what is nearly one.
     #[test]
@@ -262,6 +283,7 @@ fn greetings_and_faults_survive_in_every_format() {
         assert_eq!(format.decode_fault(&out.freeze()).unwrap(), fault);
     }
     check(&Json, b"[1]");
+    check(&RpcJson, b"[1]");
     check(&CborFormat, b"\x81\x01");
     check(&MsgPack, b"\x91\x01");
     check(&Prost, b"\x08\x01");

@@ -3,11 +3,12 @@
 //! | protocol | format of its payloads | subprotocol | frames | feature |
 //! | --- | --- | --- | --- | --- |
 //! | [`JsonArray`] | [`Json`]: serde | `wse-default-json` | text | `json` (default) |
+//! | [`JsonRpc`] | [`RpcJson`]: serde | none | text | `jsonrpc` |
 //! | [`Cbor`] | [`CborFormat`]: serde | `wse-cbor` | binary | `cbor` |
 //! | [`MessagePack`] | [`MsgPack`]: serde | `wse-msgpack` | binary | `msgpack` |
 //! | [`Protobuf`] | [`Prost`]: [`prost::Message`] | `wse-protobuf` | binary | `protobuf` |
 //!
-//! Each protocol is a value without state. Unpacking allocates nothing: names, stamps and the
+//! Each protocol is a value without state, but for the batches of [`JsonRpc`]. Unpacking allocates nothing: names, stamps and the
 //! payload are slices of the received message. Packing writes into the caller's buffer, payload
 //! included. The formats can be used by a protocol of your own: name one as its
 //! [`Protocol::Format`](wse_proto::Protocol::Format), and only the envelope is left to write.
@@ -21,6 +22,8 @@
 mod cbor;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "jsonrpc")]
+mod jsonrpc;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
@@ -36,6 +39,8 @@ mod scratch;
 pub use cbor::{Cbor, CborFormat};
 #[cfg(feature = "json")]
 pub use json::{Json, JsonArray};
+#[cfg(feature = "jsonrpc")]
+pub use jsonrpc::{JsonRpc, RpcJson};
 #[cfg(feature = "msgpack")]
 pub use msgpack::{MessagePack, MsgPack};
 #[cfg(feature = "protobuf")]

@@ -83,6 +83,8 @@ texts! {
         Failed = "wse.server.rp.failed",
         /// There is no such procedure.
         NotRegistered = "wse.server.rp.not-registered",
+        /// The payload is not what the procedure takes.
+        InvalidPayload = "wse.server.rp.invalid-payload",
         /// The call was not answered in time.
         Timeout = "wse.client.rp.timeout",
         /// The connection ended before the answer came.

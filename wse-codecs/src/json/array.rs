@@ -8,8 +8,8 @@ use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Sta
 
 use super::{
     Json,
-    scan::{self, Usual},
-    text::{put_integer, put_string},
+    scan::{self, plain, space, value},
+    text::{put_integer, put_string, string},
 };
 use crate::part::part;
 use crate::put::{put_around, put_payload};
@@ -83,7 +83,7 @@ impl Protocol for JsonArray {
     fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
         let text = std::str::from_utf8(&message)
             .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
-        let Some(Usual { kind, payload, stamp }) = scan::usual(text) else {
+        let Some(Usual { kind, payload, stamp }) = usual(text) else {
             return self.unusual(&message, text);
         };
         let name =
@@ -129,10 +129,51 @@ impl JsonArray {
     }
 }
 
+/// A message as peers write it: `["type",payload,null]` or `["type",payload,"stamp"]`, with space at most
+/// behind the commas, and without escapes in type and stamp.
+struct Usual {
+    /// Without its quotes.
+    kind: Range<usize>,
+    payload: Range<usize>,
+    /// Without its quotes.
+    stamp: Option<Range<usize>>,
+}
+
+/// The parts of a message that is written as usual. Others, and those that are wrong, are for [`scan::elements`].
+#[inline]
+fn usual(text: &str) -> Option<Usual> {
+    let bytes = text.as_bytes();
+    if !bytes.starts_with(b"[\"") {
+        return None;
+    }
+    let kind = 2..plain(bytes, 2);
+    if !bytes.get(kind.end..)?.starts_with(b"\",") {
+        return None;
+    }
+    let start = space(bytes, kind.end + 2);
+    let payload = start..value(bytes, start).ok()?;
+    if scan::byte(bytes, payload.end) != b',' {
+        return None;
+    }
+    let start = space(bytes, payload.end + 1);
+    let stamp = match bytes.get(start..)? {
+        b"null]" => None,
+        [b'"', ..] => {
+            let stamp = start + 1..plain(bytes, start + 1);
+            if bytes.get(stamp.end..)? != b"\"]" {
+                return None;
+            }
+            Some(stamp)
+        }
+        _ => return None,
+    };
+    Some(Usual { kind, payload, stamp })
+}
+
 /// Writes what comes before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     let kind = head.kind_bytes(types);
-    if scan::plain(kind, 0) == kind.len() {
+    if plain(kind, 0) == kind.len() {
         put_around(*b"[\"", kind, *b"\",", out);
     } else {
         out.extend_from_slice(b"[");
@@ -145,7 +186,7 @@ fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
 fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => out.extend_from_slice(b",null"),
-        Some(Stamp::Text(text)) if scan::plain(text.as_bytes(), 0) == text.len() => {
+        Some(Stamp::Text(text)) if plain(text.as_bytes(), 0) == text.len() => {
             put_around(*b",\"", text.as_bytes(), *b"\"", out);
         }
         Some(Stamp::Text(text)) => {
@@ -167,17 +208,4 @@ fn close(head: &Head, out: &mut BytesMut) {
         put_integer(timeout.get().into(), out);
     }
     out.extend_from_slice(b"]");
-}
-
-/// The text of a string element. A slice of the message unless it has escapes.
-#[inline]
-fn string(message: &Bytes, element: &str, place: &'static str) -> Result<Text, CodecError> {
-    match element.get(1..element.len().saturating_sub(1)) {
-        Some(plain) if scan::plain(plain.as_bytes(), 0) == plain.len() => {
-            Ok(Text::slice_of(message, plain))
-        }
-        _ => serde_json::from_str::<String>(element)
-            .map(Text::from)
-            .map_err(|e| CodecError::malformed(place, "a broken escape").with_source(e)),
-    }
 }

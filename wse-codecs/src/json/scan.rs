@@ -11,8 +11,8 @@ use wse_proto::CodecError;
 use crate::MAX_DEPTH;
 
 /// What is wrong with a text. Small, because every step of the scan returns it.
-#[derive(Clone, Copy)]
-pub(super) enum Flaw {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Flaw {
     CutOff,
     Character,
     Escape,
@@ -21,6 +21,7 @@ pub(super) enum Flaw {
     Behind,
     TooDeep,
     NotArray,
+    NotObject,
     Empty,
 }
 
@@ -36,6 +37,7 @@ impl From<Flaw> for CodecError {
             Flaw::Behind => Self::malformed(PLACE, "something behind its end"),
             Flaw::TooDeep => Self::limit(PLACE, "nested too deep"),
             Flaw::NotArray => Self::shape(PLACE, "not an array"),
+            Flaw::NotObject => Self::shape(PLACE, "not an object"),
             Flaw::Empty => Self::shape(PLACE, "an empty array"),
         }
     }
@@ -48,79 +50,112 @@ impl From<Flaw> for CodecError {
 /// Malformed when `text` is not JSON, also after the fifth element; shape when it is not an array
 /// or an empty one.
 pub(super) fn elements(text: &str) -> Result<[Range<usize>; 5], Flaw> {
-    let bytes = text.as_bytes();
-    let start = space(bytes, 0);
-    if bytes.get(start) != Some(&b'[') {
-        end(bytes, value(bytes, start)?)?;
-        return Err(Flaw::NotArray);
-    }
-    let mut at = space(bytes, start + 1);
-    if bytes.get(at) == Some(&b']') {
-        end(bytes, at + 1)?;
-        return Err(Flaw::Empty);
-    }
     let mut elements = [const { 0..0 }; 5];
     let mut index = 0;
-    loop {
-        let end = value(bytes, at)?;
+    each_element(text, |range| {
         if let Some(element) = elements.get_mut(index) {
-            *element = at..end;
+            *element = range;
         }
         index += 1;
-        at = space(bytes, end);
-        match bytes.get(at) {
-            Some(b',') => at = space(bytes, at + 1),
-            Some(b']') => break,
+    })?;
+    if index == 0 { Err(Flaw::Empty) } else { Ok(elements) }
+}
+
+/// Tells `each` where the elements of the array that `text` is lie, in order.
+///
+/// # Errors
+///
+/// Malformed when `text` is not JSON, of which `each` may have seen a part; shape when it is not an array.
+pub(crate) fn each_element(text: &str, mut each: impl FnMut(Range<usize>)) -> Result<(), Flaw> {
+    each_part(text, false, |_, value| each(value))
+}
+
+/// Where the values of these members of the object that `text` is lie; missing ones are empty. Names are
+/// compared without their escapes. Of members of one name the last counts, as in `JSON.parse`; others
+/// are passed over.
+///
+/// # Errors
+///
+/// Malformed when `text` is not JSON, wherever that is; shape when it is not an object.
+#[allow(dead_code)] // without the features whose messages are objects
+pub(crate) fn members<const N: usize>(
+    text: &str,
+    names: [&str; N],
+) -> Result<[Range<usize>; N], Flaw> {
+    let mut members = [const { 0..0 }; N];
+    each_member(text, |key, value| {
+        let key = text.get(key).unwrap_or_default();
+        if let Some(index) = names.iter().position(|name| is_key(key, name)) {
+            members[index] = value;
+        }
+    })?;
+    Ok(members)
+}
+
+/// Tells `each` where the keys, in their quotes, and the values of the object that `text` is lie, in order.
+///
+/// # Errors
+///
+/// Malformed when `text` is not JSON, of which `each` may have seen a part; shape when it is not an object.
+pub(crate) fn each_member(
+    text: &str,
+    each: impl FnMut(Range<usize>, Range<usize>),
+) -> Result<(), Flaw> {
+    each_part(text, true, each)
+}
+
+/// Whether the key, in its quotes, says `name`.
+pub(crate) fn is_key(key: &str, name: &str) -> bool {
+    let inner = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
+    // An escape takes at most six bytes for one: longer keys need not be undone.
+    inner == name
+        || inner.len() <= 6 * name.len()
+            && inner.contains('\\')
+            && serde_json::from_str::<String>(key).is_ok_and(|key| key == name)
+}
+
+/// The members of an object, or the elements of an array, whose keys are empty.
+fn each_part(
+    text: &str,
+    object: bool,
+    mut each: impl FnMut(Range<usize>, Range<usize>),
+) -> Result<(), Flaw> {
+    let bytes = text.as_bytes();
+    let start = space(bytes, 0);
+    if byte(bytes, start) != if object { b'{' } else { b'[' } {
+        end(bytes, value(bytes, start)?)?;
+        return Err(if object { Flaw::NotObject } else { Flaw::NotArray });
+    }
+    let mut at = space(bytes, start + 1);
+    if byte(bytes, at) == closing(object) {
+        return end(bytes, at + 1);
+    }
+    loop {
+        let mut key = at..at;
+        if object {
+            if byte(bytes, at) != b'"' {
+                return Err(unexpected(bytes, at));
+            }
+            key.end = string(bytes, at)?;
+            at = space(bytes, key.end);
+            if byte(bytes, at) != b':' {
+                return Err(unexpected(bytes, at));
+            }
+            at = space(bytes, at + 1);
+        }
+        let value = at..value(bytes, at)?;
+        at = space(bytes, value.end);
+        each(key, value);
+        match byte(bytes, at) {
+            b',' => at = space(bytes, at + 1),
+            next if next == closing(object) => return end(bytes, at + 1),
             _ => return Err(unexpected(bytes, at)),
         }
     }
-    end(bytes, at + 1)?;
-    Ok(elements)
-}
-
-/// A message as peers write it: `["type",payload,null]` or `["type",payload,"stamp"]`, with space at most
-/// behind the commas, and without escapes in type and stamp.
-pub(super) struct Usual {
-    /// Without its quotes.
-    pub(super) kind: Range<usize>,
-    pub(super) payload: Range<usize>,
-    /// Without its quotes.
-    pub(super) stamp: Option<Range<usize>>,
-}
-
-/// The parts of a message that is written as usual. Others, and those that are wrong, are for [`elements`].
-#[inline]
-pub(super) fn usual(text: &str) -> Option<Usual> {
-    let bytes = text.as_bytes();
-    if !bytes.starts_with(b"[\"") {
-        return None;
-    }
-    let kind = 2..plain(bytes, 2);
-    if !bytes.get(kind.end..)?.starts_with(b"\",") {
-        return None;
-    }
-    let start = space(bytes, kind.end + 2);
-    let payload = start..value(bytes, start).ok()?;
-    if byte(bytes, payload.end) != b',' {
-        return None;
-    }
-    let start = space(bytes, payload.end + 1);
-    let stamp = match bytes.get(start..)? {
-        b"null]" => None,
-        [b'"', ..] => {
-            let stamp = start + 1..plain(bytes, start + 1);
-            if bytes.get(stamp.end..)? != b"\"]" {
-                return None;
-            }
-            Some(stamp)
-        }
-        _ => return None,
-    };
-    Some(Usual { kind, payload, stamp })
 }
 
 /// Where the value that starts at `at`, an element of the envelope, ends.
-fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
+pub(super) fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
     // The innermost container is the lowest bit: 1 for an object, 0 for an array.
     let mut open: u128 = 0;
     // The envelope is one level.
@@ -191,7 +226,7 @@ fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
 
 /// The byte at `at`; behind the end, one that may be nowhere in JSON.
 #[inline]
-fn byte(bytes: &[u8], at: usize) -> u8 {
+pub(super) fn byte(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }
 
@@ -233,7 +268,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// The first quote, backslash or control character from `at` on.
 #[inline]
-pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn plain(bytes: &[u8], mut at: usize) -> usize {
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     while let Some(word) = word(bytes, at) {
         let found = (zeros(word ^ (ONES * b'"' as u64))
@@ -301,7 +336,7 @@ fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Flaw> {
 }
 
 #[inline]
-fn space(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
     while let b' ' | b'\n' | b'\r' | b'\t' = byte(bytes, at) {
         at += 1;
     }
@@ -319,4 +354,43 @@ fn end(bytes: &[u8], at: usize) -> Result<(), Flaw> {
 #[cold]
 fn unexpected(bytes: &[u8], at: usize) -> Flaw {
     if at < bytes.len() { Flaw::Character } else { Flaw::CutOff }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<[&str; 2], Flaw> {
+        members(text, ["id", "method"]).map(|ranges| ranges.map(|range| &text[range]))
+    }
+
+    #[test]
+    fn members_are_found_by_name() {
+        for (text, expected) in [
+            ("{}", ["", ""]),
+            (" { \"x\" : {\"id\":1} , \"id\" : [ 2 ] } ", ["[ 2 ]", ""]),
+            (r#"{"id":1,"method":"a","id":2,"\u0069d":null}"#, ["null", r#""a""#]),
+            (r#"{"\u006d\u0065\u0074\u0068\u006f\u0064":1,"\ud800":2,"i\\d":3,"":4}"#, ["", "1"]),
+        ] {
+            assert_eq!(read(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_told_from_what_is_no_json() {
+        for text in ["[]", "1", " \"id\" ", "null"] {
+            assert!(matches!(read(text), Err(Flaw::NotObject)), "{text}");
+        }
+        let whole = r#" { "id" : {"a":[1]} , "\u0069" : "x" } "#;
+        for text in (0..whole.len() - 1).map(|end| &whole[..end]) {
+            assert!(matches!(read(text), Err(Flaw::CutOff | Flaw::Escape)), "{text}");
+        }
+        for text in [r#"{"id":1,}"#, "{,}", "{id:1}", r#"{"id" 1}"#, r#"{"id":1]"#, "{}{}", "{} x"]
+        {
+            assert!(matches!(read(text), Err(Flaw::Character | Flaw::Behind)), "{text}");
+        }
+        for text in ["{\"id\":", "["].map(|open| open.repeat(100_000)) {
+            assert!(matches!(read(&text), Err(Flaw::TooDeep)));
+        }
+    }
 }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
+use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
 /// Payloads in JSON, of any type that serde knows.
 ///
@@ -139,8 +139,25 @@ fn put_value(value: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(if value.is_empty() { b"null" } else { value });
 }
 
+/// The text of a JSON string. A slice of the message unless it has escapes.
+#[inline]
+pub(crate) fn string(
+    message: &Bytes,
+    element: &str,
+    place: &'static str,
+) -> Result<Text, CodecError> {
+    match element.get(1..element.len().saturating_sub(1)) {
+        Some(plain) if scan::plain(plain.as_bytes(), 0) == plain.len() => {
+            Ok(Text::slice_of(message, plain))
+        }
+        _ => serde_json::from_str::<String>(element)
+            .map(Text::from)
+            .map_err(|e| CodecError::malformed(place, "a broken escape").with_source(e)),
+    }
+}
+
 /// Writes a JSON string.
-pub(super) fn put_string(text: &str, out: &mut BytesMut) {
+pub(crate) fn put_string(text: &str, out: &mut BytesMut) {
     if scan::plain(text.as_bytes(), 0) == text.len() {
         out.extend_from_slice(b"\"");
         out.extend_from_slice(text.as_bytes());
@@ -153,7 +170,7 @@ pub(super) fn put_string(text: &str, out: &mut BytesMut) {
 }
 
 /// Writes a JSON integer.
-pub(super) fn put_integer(int: i64, out: &mut BytesMut) {
+pub(crate) fn put_integer(int: i64, out: &mut BytesMut) {
     // An integer can be displayed and a buffer that grows takes it all: this cannot fail.
     let written = write!(out, "{int}");
     debug_assert!(written.is_ok(), "{written:?}");

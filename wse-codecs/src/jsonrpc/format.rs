@@ -1,0 +1,213 @@
+//! [`RpcJson`]: params and results in JSON, and errors with the codes of JSON-RPC.
+
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Format, Hi};
+
+use crate::json::{
+    Json, scan,
+    text::{put_integer, put_string, string},
+};
+
+/// Payloads in JSON as [`Json`] writes them, and faults as the error object of JSON-RPC (§5.1).
+///
+/// What a handler takes may come by position or by name (§4.2): serde reads a struct from an array and
+/// from an object, and a tuple from an array. What cannot be read as it is, is read again: an array of one
+/// as its element, since a single value is sent as one; an empty array as an absent value. The error
+/// is that of the first attempt.
+///
+/// | [`ErrorCode`] | code | message by default |
+/// | --- | --- | --- |
+/// | [`MessageProcessing`](ErrorCode::MessageProcessing) | -32700 | Parse error |
+/// | [`ProtocolViolation`](ErrorCode::ProtocolViolation) | -32600 | Invalid Request |
+/// | [`NotRegistered`](ErrorCode::NotRegistered) | -32601 | Method not found |
+/// | [`InvalidPayload`](ErrorCode::InvalidPayload) | -32602 | Invalid params |
+/// | [`Failed`](ErrorCode::Failed) | -32000; also read from -32603 | Server error |
+/// | an integer in decimal, such as `"-32001"` | that integer | Server error from -32099 on to -32000, Internal error for -32603, else Application error |
+/// | any other | -32000, with `"data":{"code":…,"details":…}` | Server error |
+///
+/// `data` is the fault's details. A code must be an integer that an `i64` holds; a message may be missing.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use wse_codecs::RpcJson;
+/// use wse_proto::{Decode, ErrorCode, Fault, Format};
+///
+/// let mut out = BytesMut::new();
+/// RpcJson.encode_fault(&Fault::new(ErrorCode::NotRegistered), &mut out);
+/// assert_eq!(out, r#"{"code":-32601,"message":"Method not found"}"#);
+/// let fault = RpcJson.decode_fault(&Bytes::from(r#"{"code":7,"message":"no"}"#))?;
+/// assert_eq!(fault, Fault::new("7").message("no"));
+///
+/// let text: String = RpcJson.decode(&Bytes::from(r#"["one"]"#))?;
+/// assert_eq!(text, "one");
+/// # Ok::<(), wse_proto::CodecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RpcJson;
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> Encode<T> for RpcJson {
+    fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
+        Json.encode(value, out)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Decode<T> for RpcJson {
+    fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
+        Json.decode(payload).or_else(|error| match single(payload) {
+            Some(element) => Json.decode(&element).map_err(|_| error),
+            None => Err(error),
+        })
+    }
+}
+
+/// The element of an array of one; of an empty array, nothing.
+#[cold]
+fn single(payload: &Bytes) -> Option<Bytes> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let mut count = 0;
+    let mut element = 0..0;
+    scan::each_element(text, |range| {
+        count += 1;
+        element = range;
+    })
+    .ok()?;
+    (count <= 1).then(|| payload.slice(element))
+}
+
+const PARSE_ERROR: i64 = -32700;
+const INVALID_REQUEST: i64 = -32600;
+const METHOD_NOT_FOUND: i64 = -32601;
+const INVALID_PARAMS: i64 = -32602;
+const INTERNAL_ERROR: i64 = -32603;
+const SERVER_ERROR: i64 = -32000;
+
+impl Format for RpcJson {
+    fn empty_map(&self) -> Bytes {
+        Json.empty_map()
+    }
+
+    fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
+        Json.encode_hi(hi, out);
+    }
+
+    fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
+        Json.decode_hi(payload)
+    }
+
+    fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {
+        let known = number_of(&fault.code);
+        let number = known.unwrap_or(SERVER_ERROR);
+        // Details that look like a code of ours would be read as one.
+        let wraps = known.is_none() || number == SERVER_ERROR && wrapped(&fault.details).is_some();
+        out.extend_from_slice(b"{\"code\":");
+        put_integer(number, out);
+        out.extend_from_slice(b",\"message\":");
+        put_string(fault.message.as_deref().unwrap_or(standard(number)), out);
+        if wraps {
+            out.extend_from_slice(b",\"data\":{\"code\":");
+            put_string(fault.code.as_str(), out);
+        }
+        if !fault.details.is_empty() {
+            out.extend_from_slice(if wraps { b",\"details\":" } else { b",\"data\":" });
+            out.extend_from_slice(&fault.details);
+        }
+        out.extend_from_slice(if wraps { b"}}" } else { b"}" });
+    }
+
+    fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError> {
+        const PLACE: &str = "the error";
+        let text = std::str::from_utf8(payload)
+            .map_err(|e| CodecError::malformed(PLACE, "not UTF-8").with_source(e))?;
+        let members = scan::members(text, ["code", "message", "data"])?;
+        let [code, message, data] = &members;
+        // §5.1: MUST be an integer.
+        let number = integer(&text[code.clone()])
+            .ok_or(CodecError::shape("the code of the error", "missing or not an integer"))?;
+        let message = match &text[message.clone()] {
+            "" | "null" => None,
+            message if message.starts_with('"') => {
+                Some(string(payload, message, "the message of the error")?.as_str().to_owned())
+            }
+            _ => return Err(CodecError::shape("the message of the error", "not a string")),
+        };
+        let data = match &text[data.clone()] {
+            "null" => Bytes::new(),
+            _ => payload.slice(data.clone()),
+        };
+        let (code, details) = match wrapped(&data) {
+            Some(inner) if number == SERVER_ERROR => inner,
+            _ => (code_of(number), data),
+        };
+        let mut fault = Fault::new(code).details(details);
+        fault.message = message;
+        Ok(fault)
+    }
+}
+
+/// The code and details that data of ours carry: these two members and no others.
+fn wrapped(data: &Bytes) -> Option<(ErrorCode, Bytes)> {
+    let text = std::str::from_utf8(data).ok()?;
+    let (mut code, mut details, mut other) = (0..0, 0..0, false);
+    scan::each_member(text, |key, value| match text.get(key) {
+        Some(key) if scan::is_key(key, "code") => code = value,
+        Some(key) if scan::is_key(key, "details") => details = value,
+        _ => other = true,
+    })
+    .ok()?;
+    let code = text.get(code).filter(|code| code.starts_with('"') && !other)?;
+    let code = string(data, code, "the code").ok()?;
+    let code = integer(&code).map(code_of).unwrap_or_else(|| code.into());
+    let details = match &text[details.clone()] {
+        "null" => Bytes::new(),
+        _ => data.slice(details),
+    };
+    Some((code, details))
+}
+
+fn number_of(code: &ErrorCode) -> Option<i64> {
+    Some(match code {
+        ErrorCode::MessageProcessing => PARSE_ERROR,
+        ErrorCode::ProtocolViolation => INVALID_REQUEST,
+        ErrorCode::NotRegistered => METHOD_NOT_FOUND,
+        ErrorCode::InvalidPayload => INVALID_PARAMS,
+        ErrorCode::Failed => SERVER_ERROR,
+        other => return integer(other.as_str()),
+    })
+}
+
+fn code_of(number: i64) -> ErrorCode {
+    match number {
+        PARSE_ERROR => ErrorCode::MessageProcessing,
+        INVALID_REQUEST => ErrorCode::ProtocolViolation,
+        METHOD_NOT_FOUND => ErrorCode::NotRegistered,
+        INVALID_PARAMS => ErrorCode::InvalidPayload,
+        SERVER_ERROR | INTERNAL_ERROR => ErrorCode::Failed,
+        other => ErrorCode::from(other.to_string()),
+    }
+}
+
+/// §5.1: the messages of the codes that are defined.
+fn standard(number: i64) -> &'static str {
+    match number {
+        PARSE_ERROR => "Parse error",
+        INVALID_REQUEST => "Invalid Request",
+        METHOD_NOT_FOUND => "Method not found",
+        INVALID_PARAMS => "Invalid params",
+        INTERNAL_ERROR => "Internal error",
+        -32099..=SERVER_ERROR => "Server error",
+        _ => "Application error",
+    }
+}
+
+/// An integer as we write it; `parse` alone would also take `+1`, `01` and `-0`.
+pub(super) fn integer(text: &str) -> Option<i64> {
+    match text.strip_prefix('-').unwrap_or(text).as_bytes() {
+        [b'0'] if text.len() == 1 => Some(0),
+        [b'1'..=b'9', ..] => text.parse().ok(),
+        _ => None,
+    }
+}
