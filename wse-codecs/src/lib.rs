@@ -7,6 +7,7 @@
 //! | [`Cbor`] | [`CborFormat`]: serde | `wse-cbor` | binary | `cbor` |
 //! | [`MessagePack`] | [`MsgPack`]: serde | `wse-msgpack` | binary | `msgpack` |
 //! | [`Protobuf`] | [`Prost`]: [`prost::Message`] | `wse-protobuf` | binary | `protobuf` |
+//! | [`WsProcessor`], of the npm package wsprocessor | [`WsJson`]: serde | none | text | `wsprocessor` |
 //!
 //! Each protocol is a value without state, but for the batches of [`JsonRpc`]. Unpacking allocates nothing: names, stamps and the
 //! payload are slices of the received message. Packing writes into the caller's buffer, payload
@@ -34,6 +35,8 @@ mod protobuf;
 mod put;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 mod scratch;
+#[cfg(feature = "wsprocessor")]
+mod wsprocessor;
 
 #[cfg(feature = "cbor")]
 pub use cbor::{Cbor, CborFormat};
@@ -45,6 +48,8 @@ pub use jsonrpc::{JsonRpc, RpcJson};
 pub use msgpack::{MessagePack, MsgPack};
 #[cfg(feature = "protobuf")]
 pub use protobuf::{Prost, Protobuf};
+#[cfg(feature = "wsprocessor")]
+pub use wsprocessor::{WsJson, WsProcessor};
 
 /// How deep a message may be nested, its envelope included. What serde_json allows.
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]

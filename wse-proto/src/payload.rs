@@ -99,8 +99,6 @@ texts! {
         ProtocolViolation = "wse.server.protocol-violation",
         /// Broken WebSocket frames, or a message over the limit.
         ConnectionError = "wse.server.connection-error",
-        /// The payload is not what the procedure takes.
-        InvalidPayload = "wse.server.rp.invalid-payload",
         /// The peer could not process a message of ours.
         Complaint = "wse.peer-complaint",
         /// The user has no connection.

@@ -1,0 +1,342 @@
+//! [`WsProcessor`]: the envelope of the npm package wsprocessor.
+
+use std::num::ParseIntError;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use wse_proto::{
+    Abilities, CodecError, Envelope, Head, Opcode, Pings, Protocol, ReceiptOf, Stamp, Text,
+};
+
+use super::WsJson;
+use super::format::{complaint, failure, is_null, put_failure, put_text};
+use crate::json::scan::{is_key, members};
+use crate::json::text::{put_integer, put_string, string};
+use crate::part::part;
+
+/// The messages of the npm package wsprocessor: text frames, no subprotocol, no greeting.
+///
+/// ```text
+/// {"type":"note","sendAck":false,"data":D}                            a message
+/// {"type":"note","sendAck":true,"stamp":"s1","data":D}                one that wants a receipt
+/// {"type":"noteAck","stamp":"s1"}                                     it has arrived; also requestAck, responseAck
+/// {"type":"request","sendAck":false,"stamp":"s2","data":D}            a call
+/// {"type":"response","sendAck":false,"stamp":"s2","data":D,"failureCode":0}            its reply
+/// {"type":"response","sendAck":false,"stamp":"s2","data":"no","failureCode":400}       or its failure
+/// {"type":"ping","data":1}   {"type":"pong","data":1}
+/// {"type":"error","data":"why"}                                       a message could not be processed
+/// ```
+///
+/// Notes and requests have no names here. [`new`](Self::new) gives all of them the names `note` and `request`, and
+/// writes no others; [`named`](Self::named) puts names into the data. The stamp of a note is a UUID of its
+/// sender's, so one that comes twice is the same note.
+///
+/// Requests and responses always carry data: where there is none, or null, they carry `{}`, which
+/// [`WsJson`] reads as null where nothing else fits. Members may come in any order; unknown ones are passed over, and
+/// of several of one name the last counts.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use wse_codecs::WsProcessor;
+/// use wse_proto::{Head, Protocol, Stamp};
+///
+/// let mut out = BytesMut::new();
+/// WsProcessor::new().pack(&Head::call("request", Stamp::from("s1")), b"[1,2]", &mut out);
+/// assert_eq!(out, r#"{"type":"request","sendAck":false,"stamp":"s1","data":[1,2]}"#);
+///
+/// let note = Bytes::from_static(br#"{"type":"note","data":{"a":1}}"#);
+/// let envelope = WsProcessor::new().unpack(note)?;
+/// assert_eq!(envelope.head, Head::message("note"));
+/// assert_eq!(envelope.payload, r#"{"a":1}"#);
+/// # Ok::<(), wse_proto::CodecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WsProcessor {
+    named: bool,
+}
+
+impl WsProcessor {
+    /// Notes and requests as any peer writes them. Those received are the message `note` and the call `request`;
+    /// the names of those sent are not written.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use wse_codecs::WsProcessor;
+    /// use wse_proto::{Head, Protocol};
+    ///
+    /// let mut out = BytesMut::new();
+    /// WsProcessor::new().pack(&Head::message("news"), b"1", &mut out);
+    /// assert_eq!(out, r#"{"type":"note","sendAck":false,"data":1}"#);
+    /// ```
+    pub const fn new() -> Self {
+        Self { named: false }
+    }
+
+    /// With names, so that there can be several handlers: the data of notes and requests is
+    /// `{"name":…,"data":…}`. For peers that do the same.
+    ///
+    /// ```
+    /// use bytes::{Bytes, BytesMut};
+    /// use wse_codecs::WsProcessor;
+    /// use wse_proto::{Head, Protocol};
+    ///
+    /// let mut out = BytesMut::new();
+    /// WsProcessor::named().pack(&Head::message("news"), b"1", &mut out);
+    /// assert_eq!(out, r#"{"type":"note","sendAck":false,"data":{"name":"news","data":1}}"#);
+    /// assert_eq!(WsProcessor::named().unpack(out.freeze())?.head, Head::message("news"));
+    /// # Ok::<(), wse_proto::CodecError>(())
+    /// ```
+    pub const fn named() -> Self {
+        Self { named: true }
+    }
+}
+
+impl Protocol for WsProcessor {
+    type Format = WsJson;
+
+    fn name(&self) -> &'static str {
+        ""
+    }
+
+    fn opcode(&self) -> Opcode {
+        Opcode::Text
+    }
+
+    fn format(&self) -> WsJson {
+        WsJson
+    }
+
+    fn abilities(&self) -> Abilities {
+        // Browsers neither send nor see the pings of WebSocket, and the package counts on its own.
+        Abilities { receipts: true, pings: Pings::Always, complaints: true }
+    }
+
+    fn has_greeting(&self) -> bool {
+        false
+    }
+
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
+        match head {
+            Head::Fault { stamp, receipt } => {
+                put_request("response", Some(stamp), *receipt, out);
+                put_failure(payload, out);
+                out.extend_from_slice(b"}");
+            }
+            Head::Complaint => {
+                out.extend_from_slice(b"{\"type\":\"error\",\"data\":");
+                put_text(payload, out);
+                out.extend_from_slice(b"}");
+            }
+            _ => {
+                let written = self.put(head, out, |out| {
+                    out.extend_from_slice(payload);
+                    Ok(())
+                });
+                debug_assert!(written.is_ok(), "{written:?}");
+            }
+        }
+    }
+
+    fn pack_with<F>(&self, head: &Head, out: &mut BytesMut, write: F) -> Result<(), CodecError>
+    where
+        F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+    {
+        // The two parts of a failure change places.
+        if let Head::Fault { .. } | Head::Complaint = head {
+            let mut payload = BytesMut::new();
+            write(&mut payload)?;
+            self.pack(head, &payload, out);
+            return Ok(());
+        }
+        let start = out.len();
+        self.put(head, out, write).inspect_err(|_| out.truncate(start))
+    }
+
+    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
+        let text = std::str::from_utf8(&message)
+            .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
+        let names = ["type", "sendAck", "stamp", "data", "failureCode"];
+        let [kind, receipt, stamp, data, code] = members(text, names)?;
+        let member = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+        let kind = member(&kind);
+        if !kind.starts_with('"') {
+            return Err(CodecError::shape("the type", "missing, or not a string"));
+        }
+        let is = |name| is_key(kind, name);
+        let stamp = || read_stamp(&message, member(&stamp));
+        let required = || stamp()?.ok_or(CodecError::shape("the stamp", "missing"));
+        let acknowledged = |of| {
+            Ok(Envelope { head: Head::Receipt { stamp: required()?, of }, payload: Bytes::new() })
+        };
+        let receipt = !is_falsy(member(&receipt));
+        let absent = matches!(member(&data), "" | "null");
+        if absent && (is("request") || is("response")) {
+            return Err(CodecError::shape("the data", "missing, or null"));
+        }
+        let head = if is("note") {
+            // Without a stamp there is nothing to acknowledge.
+            let receipt = if receipt { stamp()? } else { None };
+            let reliable = receipt.is_some();
+            Head::Message { name: Text::from_static("note"), receipt, reliable }
+        } else if is("request") {
+            let name = Text::from_static("request");
+            Head::Call { name, stamp: required()?, receipt, timeout: None }
+        } else if is("response") {
+            let (stamp, code) = (required()?, member(&code));
+            if !is_falsy(code) {
+                let payload = failure(code, member(&data));
+                return Ok(Envelope { head: Head::Fault { stamp, receipt }, payload });
+            }
+            Head::Reply { stamp, receipt }
+        } else if is("noteAck") {
+            return acknowledged(ReceiptOf::Message);
+        } else if is("requestAck") {
+            return acknowledged(ReceiptOf::Call);
+        } else if is("responseAck") {
+            return acknowledged(ReceiptOf::Answer);
+        } else if is("ping") {
+            Head::Ping
+        } else if is("pong") {
+            Head::Pong
+        } else if is("error") {
+            return Ok(Envelope { head: Head::Complaint, payload: complaint(member(&data)) });
+        } else {
+            return Err(CodecError::shape("the type", "unknown"));
+        };
+        if self.named && matches!(head, Head::Message { .. } | Head::Call { .. }) {
+            return unwrap(head, message.slice(data));
+        }
+        let payload = if absent { Bytes::new() } else { part(message, data) };
+        Ok(Envelope { head, payload })
+    }
+}
+
+impl WsProcessor {
+    /// Writes all but failures and complaints.
+    #[inline]
+    fn put(
+        self,
+        head: &Head,
+        out: &mut BytesMut,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
+        let name = match head {
+            Head::Message { name, receipt, .. } => {
+                put_request("note", receipt.as_ref(), receipt.is_some(), out);
+                Some(name)
+            }
+            Head::Call { name, stamp, receipt, .. } => {
+                put_request("request", Some(stamp), *receipt, out);
+                Some(name)
+            }
+            Head::Reply { stamp, receipt } => {
+                put_request("response", Some(stamp), *receipt, out);
+                None
+            }
+            Head::Ping => {
+                put_kind("ping", out);
+                None
+            }
+            Head::Pong => {
+                put_kind("pong", out);
+                None
+            }
+            Head::Receipt { stamp, of } => {
+                put_kind(
+                    match of {
+                        ReceiptOf::Message => "noteAck",
+                        ReceiptOf::Call => "requestAck",
+                        ReceiptOf::Answer => "responseAck",
+                    },
+                    out,
+                );
+                put_stamp(stamp, out);
+                out.extend_from_slice(b"}");
+                return Ok(());
+            }
+            // Greetings and the end of waiting cannot be said.
+            _ => return Ok(()),
+        };
+        out.extend_from_slice(b",\"data\":");
+        let wrapped = name.filter(|_| self.named);
+        if let Some(name) = wrapped {
+            out.extend_from_slice(b"{\"name\":");
+            put_string(name, out);
+            out.extend_from_slice(b",\"data\":");
+        }
+        let start = out.len();
+        write(out)?;
+        if is_null(&out[start..]) {
+            out.truncate(start);
+            // Peers refuse requests and responses whose data is null.
+            let bare = matches!(head, Head::Call { .. } | Head::Reply { .. }) && wrapped.is_none();
+            out.extend_from_slice(if bare { b"{}" } else { b"null" });
+        }
+        if wrapped.is_some() {
+            out.extend_from_slice(b"}");
+        }
+        if let Head::Reply { .. } = head {
+            out.extend_from_slice(b",\"failureCode\":0");
+        }
+        out.extend_from_slice(b"}");
+        Ok(())
+    }
+}
+
+/// Takes the name out of the data of a note or request.
+fn unwrap(mut head: Head, data: Bytes) -> Result<Envelope, CodecError> {
+    let odd = || CodecError::shape("the data", "not an object with a name");
+    let text = std::str::from_utf8(&data).unwrap_or_default();
+    // It is known to be JSON, so it can only be no object, or absent.
+    let [name, inner] = members(text, ["name", "data"]).map_err(|_| odd())?;
+    let written = text.get(name).filter(|name| name.starts_with('"')).ok_or_else(odd)?;
+    if let Head::Message { name, .. } | Head::Call { name, .. } = &mut head {
+        *name = string(&data, written, "the name")?;
+    }
+    let payload = match text.get(inner.clone()) {
+        None | Some("" | "null") => Bytes::new(),
+        Some(_) => part(data, inner),
+    };
+    Ok(Envelope { head, payload })
+}
+
+/// A stamp, if it is one; an empty text is none.
+fn read_stamp(message: &Bytes, stamp: &str) -> Result<Option<Stamp>, CodecError> {
+    Ok(match stamp.as_bytes() {
+        b"" | b"null" | b"\"\"" => None,
+        [b'"', ..] => Some(Stamp::Text(string(message, stamp, "the stamp")?)),
+        _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
+            CodecError::shape("the stamp", "neither a string nor an integer").with_source(e)
+        })?)),
+    })
+}
+
+/// What JavaScript takes for no: a member that is absent, `null`, `false`, `""`, or any zero.
+fn is_falsy(value: &str) -> bool {
+    matches!(value, "" | "null" | "false" | "\"\"") || value.parse() == Ok(0.0)
+}
+
+/// Writes what comes before the other members.
+fn put_kind(kind: &str, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\"");
+}
+
+/// Writes what comes before the data of notes, requests and responses.
+fn put_request(kind: &str, stamp: Option<&Stamp>, receipt: bool, out: &mut BytesMut) {
+    put_kind(kind, out);
+    let receipt: &[u8] = if receipt { b",\"sendAck\":true" } else { b",\"sendAck\":false" };
+    out.extend_from_slice(receipt);
+    if let Some(stamp) = stamp {
+        put_stamp(stamp, out);
+    }
+}
+
+fn put_stamp(stamp: &Stamp, out: &mut BytesMut) {
+    out.extend_from_slice(b",\"stamp\":");
+    match stamp {
+        Stamp::Text(text) => put_string(text, out),
+        Stamp::Int(int) => put_integer(*int, out),
+    }
+}
