@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::{Decoder, Encoder};
 use wse_codecs::{Cbor, JsonArray, Protobuf};
+use wse_proto::session::{Session, SessionLimits};
 use wse_proto::{Decode, Encode, Head, Protocol, Stamp};
 use wse_transport::ws::{self, Codec, Config, Frame, Limits, Message, Opcode};
 use wse_transport::{Accept, Hello, Server};
@@ -24,7 +26,7 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 type Path = (&'static str, fn(usize));
 
-const PATHS: [Path; 14] = [
+const PATHS: [Path; 18] = [
     ("decode a frame of 32 B", |n| decode(n, Opcode::Binary, 32)),
     ("decode a text frame of 1 KiB", |n| decode(n, Opcode::Text, 1024)),
     ("encode a frame of 32 B", |n| encode(n, 32)),
@@ -39,6 +41,10 @@ const PATHS: [Path; 14] = [
     ("unpack protobuf", |n| unpack(n, &Protobuf)),
     ("answer a call, json", |n| call(n, JsonArray)),
     ("answer a call, protobuf", |n| call(n, Protobuf)),
+    ("a call answered among 10", |n| pending(n, 10, false)),
+    ("a call answered among 10,000", |n| pending(n, 10_000, false)),
+    ("a call cancelled among 10", |n| pending(n, 10, true)),
+    ("a call cancelled among 10,000", |n| pending(n, 10_000, true)),
 ];
 
 fn main() {
@@ -86,6 +92,29 @@ fn encode(times: usize, size: usize) {
         out.clear();
         codec.encode(Frame::new(Opcode::Binary, payload.clone()), &mut out).expect("open");
         black_box(&out);
+    }
+}
+
+/// So many calls, each begun and ended while so many others wait, with deadlines of all kinds.
+fn pending(times: usize, others: usize, cancel: bool) {
+    let mut limits = SessionLimits::default();
+    limits.calls = others + 1;
+    let mut session = Session::client(None, limits);
+    let timeout =
+        |n: usize| Some(Duration::from_micros(1_000_000 + (n as u64 * 7919) % 20_000_000));
+    for n in 0..others {
+        session.call(Duration::ZERO, timeout(n)).expect("room");
+    }
+    while session.poll_event().is_some() {}
+    for n in 0..times {
+        let call = session.call(Duration::ZERO, timeout(n)).expect("room");
+        if cancel {
+            session.cancel(call);
+            black_box(session.poll_output());
+        } else {
+            let reply = wse_proto::Message::raw(Head::reply(call.stamp()), Bytes::new());
+            black_box(session.pass(reply).expect("simple"));
+        }
     }
 }
 

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How long it is until `deadline`.
+pub(crate) fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
 /// Time as a session wants it: since a fixed moment, here the start of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);

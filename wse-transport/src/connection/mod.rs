@@ -14,7 +14,7 @@ mod reliable;
 mod state;
 mod tasks;
 
-pub(crate) use clock::Clock;
+pub(crate) use clock::{Clock, remaining};
 pub(crate) use driver::{DriverConfig, Side, drive};
 pub use error::{CallError, SendError};
 pub(crate) use link::{Link, Traits};

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::ReceiptError;
+use crate::connection::{ReceiptError, remaining};
 
 type Receipt = BoxFuture<'static, Result<(), ReceiptError>>;
 
@@ -50,7 +50,7 @@ impl<T> Call<T> {
     /// For how long the peer still waits; `None` when it did not say. Nothing ends when it is over: that is up to
     /// the handler.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(remaining)
     }
 
     /// Waits until the peer does not wait any more: it has cancelled the call, or its connection has ended. The
