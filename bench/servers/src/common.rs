@@ -149,33 +149,36 @@ pub async fn poll_once<F: Future + Unpin>(fut: &mut F) -> std::task::Poll<F::Out
 }
 
 /// Our WebSocket through its public `Stream` and `Sink`: what has arrived is answered, then flushed together.
-pub async fn ours(
-    stream: TcpStream,
-    config: ws::Config,
-    answer: impl Fn(ws::Message) -> Option<ws::Message>,
-) {
-    let Ok((mut socket, _)) = ws::accept(stream, config).await else { return };
-    poll_fn(|cx| {
-        loop {
-            if ready!(socket.poll_ready_unpin(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            match socket.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(message))) => {
-                    if let Some(answer) = answer(message)
-                        && socket.start_send_unpin(answer).is_err()
-                    {
-                        return Poll::Ready(());
+/// No `async fn`, whose task would keep room for the arguments.
+pub fn ours<A>(stream: TcpStream, config: ws::Config, answer: A) -> impl Future<Output = ()>
+where
+    A: Fn(ws::Message) -> Option<ws::Message>,
+{
+    let accepting = Box::pin(ws::accept(stream, config));
+    async move {
+        let Ok((mut socket, _)) = accepting.await else { return };
+        poll_fn(|cx| {
+            loop {
+                if ready!(socket.poll_ready_unpin(cx)).is_err() {
+                    return Poll::Ready(());
+                }
+                match socket.poll_next_unpin(cx) {
+                    Poll::Ready(Some(Ok(message))) => {
+                        if let Some(answer) = answer(message)
+                            && socket.start_send_unpin(answer).is_err()
+                        {
+                            return Poll::Ready(());
+                        }
+                    }
+                    Poll::Ready(Some(Err(_))) => {}
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => {
+                        let _ = ready!(socket.poll_flush_unpin(cx));
+                        return Poll::Pending;
                     }
                 }
-                Poll::Ready(Some(Err(_))) => {}
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let _ = ready!(socket.poll_flush_unpin(cx));
-                    return Poll::Pending;
-                }
             }
-        }
-    })
-    .await;
+        })
+        .await;
+    }
 }

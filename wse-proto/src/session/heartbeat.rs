@@ -260,5 +260,7 @@ impl Pulse {
 /// The first ping: a share of the interval from now, so that those who came together are not asked together.
 pub(super) fn first(heartbeat: &Heartbeat, now: Duration, jitter: f64) -> Nanos {
     let share = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
-    nanos(now.saturating_add(heartbeat.min_interval.mul_f64(share)))
+    // More would be too much for the multiplication.
+    let interval = heartbeat.min_interval.min(Duration::from_millis(u32::MAX.into()));
+    nanos(now.saturating_add(interval.mul_f64(share)))
 }

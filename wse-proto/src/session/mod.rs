@@ -111,7 +111,8 @@ pub struct Session {
 /// Where a session is. Each side passes through its own greeting; from then on they are alike.
 #[derive(Debug)]
 enum Phase {
-    Server(server::Greeting),
+    /// Elsewhere: most of its life a session has no use for it.
+    Server(Box<server::Greeting>),
     Client(client::Greeting),
     Ready,
     Closed,

@@ -56,7 +56,8 @@ impl Session {
     /// and handled when it accepts.
     pub fn server(greeting: bool, deadline: Option<Duration>, limits: SessionLimits) -> Self {
         let state = if greeting { State::Stranger } else { validating(false) };
-        let phase = Phase::Server(Greeting { state, deadline, limit: limits.held });
+        let greeter = Greeting { state, deadline, limit: limits.held };
+        let phase = Phase::Server(Box::new(greeter));
         let mut session = Self::new(phase, greeting, limits);
         if !greeting {
             push(&mut session.events, Event::Greeted { hi: Hi::default() });
@@ -72,9 +73,10 @@ impl Session {
     /// [`UsageError::NotAsked`] unless [`Event::Greeted`] waits for a decision: the connection may
     /// have ended, or have no greeting and thus no challenge.
     pub fn challenge(&mut self, quest: Bytes) -> Result<(), UsageError> {
-        let Phase::Server(Greeting { state, .. }) = &mut self.phase else {
+        let Phase::Server(greeting) = &mut self.phase else {
             return Err(UsageError::NotAsked);
         };
+        let state = &mut greeting.state;
         match state {
             State::Validating { challenged: false, held } if self.greeting => {
                 // Nothing can be pipelined behind a question that was not yet asked.
@@ -98,12 +100,11 @@ impl Session {
     ///
     /// [`UsageError::NotAsked`] when no decision is waited for: the connection may have ended. Nobody joins then.
     pub fn accept(&mut self, now: Duration, welcome: Bytes) -> Result<(), UsageError> {
-        let held = match &mut self.phase {
-            Phase::Server(Greeting { state: State::Validating { held, .. }, .. }) => {
-                std::mem::take(held)
-            }
-            _ => return Err(UsageError::NotAsked),
+        let Phase::Server(greeting) = &mut self.phase else { return Err(UsageError::NotAsked) };
+        let State::Validating { held, .. } = &mut greeting.state else {
+            return Err(UsageError::NotAsked);
         };
+        let held = std::mem::take(held);
         self.phase = Phase::Ready;
         if self.greeting {
             self.send(Message::raw(Head::Welcome, welcome));
@@ -121,7 +122,8 @@ impl Session {
     }
 
     pub(super) fn server_greeting(&mut self, message: Message) {
-        let Phase::Server(Greeting { state, limit, .. }) = &mut self.phase else { return };
+        let Phase::Server(greeting) = &mut self.phase else { return };
+        let Greeting { state, limit, .. } = &mut **greeting;
         match (&mut *state, message) {
             (State::Stranger, Message { head: Head::Hi, body: Body::Hi(hi) }) => {
                 *state = validating(false);

@@ -18,7 +18,8 @@ impl Session {
     /// of the interval, so that peers that came together are not asked together. Default: the peer is not watched.
     ///
     /// Pings are those of WebSocket, unless the protocol's [`Abilities`] say that they are its own, or `via`
-    /// wants them so: for a driver that cannot send WebSocket pings, as one in a browser.
+    /// wants them so: for a driver that cannot send WebSocket pings, as one in a browser. The protocol's own wait
+    /// until the session is ready.
     #[must_use]
     pub fn with_heartbeat(
         mut self,
@@ -44,7 +45,7 @@ impl Session {
     /// Something was heard of the peer at `at`, if only a part of a message: it is there. Needed only before
     /// [`handle_timeout`](Self::handle_timeout), which would else take it for dead.
     pub fn handle_life(&mut self, at: Duration) {
-        if self.pulse.as_mut().is_some_and(|pulse| pulse.heard(nanos(at))) && !self.is_closed() {
+        if !self.is_closed() && self.pulse.as_mut().is_some_and(|pulse| pulse.heard(nanos(at))) {
             push(&mut self.events, Event::Liveness(LivenessState::Live));
         }
     }
@@ -79,10 +80,7 @@ impl Session {
     }
 
     fn beat(&mut self, now: Nanos) {
-        if self.is_closed() {
-            return;
-        }
-        let Some(pulse) = &mut self.pulse else { return };
+        let Some(pulse) = self.pulse.as_mut().filter(|it| beats(it, &self.phase)) else { return };
         let via = pulse.via;
         match pulse.beat(now) {
             Some(Beat::Dead) => {
@@ -124,9 +122,16 @@ impl Session {
 
     /// When the heartbeat is due next; `None` when the peer is not watched.
     pub fn poll_heartbeat(&self) -> Option<Duration> {
-        match (&self.pulse, &self.phase) {
-            (_, Phase::Closed) | (None, _) => None,
-            (Some(pulse), _) => Some(Duration::from_nanos(pulse.due())),
-        }
+        let pulse = self.pulse.as_ref().filter(|it| beats(it, &self.phase));
+        pulse.map(|pulse| Duration::from_nanos(pulse.due()))
+    }
+}
+
+/// The protocol's own pings wait for the welcome: a greeting has no room for them.
+fn beats(pulse: &Pulse, phase: &Phase) -> bool {
+    match phase {
+        Phase::Ready => true,
+        Phase::Server(_) | Phase::Client(_) => pulse.via == PingVia::WebSocket,
+        Phase::Closed => false,
     }
 }

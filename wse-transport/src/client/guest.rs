@@ -15,7 +15,7 @@ use super::Client;
 use super::error::ConnectError;
 use super::shared::Shared;
 use super::status::ClientEvent;
-use crate::connection::{Link, Side, count};
+use crate::connection::{DriverConfig, Link, Side, count};
 use crate::router::{Failed, Incoming, Report, Scope};
 use crate::ws;
 
@@ -142,6 +142,11 @@ impl<P: Protocol> Side<P> for Guest<P> {
 
     fn max_handlers(&self) -> usize {
         self.shared.settings.handlers
+    }
+
+    fn config(&self) -> DriverConfig {
+        let settings = &self.shared.settings;
+        DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout }
     }
 
     fn duplicates(&self) -> Duplicates {

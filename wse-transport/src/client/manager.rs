@@ -13,7 +13,7 @@ use super::error::ConnectError;
 use super::guest::Guest;
 use super::shared::{Shared, Target};
 use super::status::{ClientEvent, Status};
-use crate::connection::{Clock, DriverConfig, Link, Traits, drive};
+use crate::connection::{Clock, Link, Traits, drive};
 use crate::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError};
 use crate::luck;
 use crate::ws::{self, Reached, Role, WebSocket, compression, reach};
@@ -255,9 +255,8 @@ async fn open<P: Protocol>(
     let (welcomed, welcome) = oneshot::channel();
     let (ends, ended) = oneshot::channel();
     let guest = Guest::new(Arc::clone(shared), welcomed, ends);
-    let driver = DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout };
     let driving = shared.driving();
-    let drive = drive(socket, Arc::clone(&link), guest, driver);
+    let drive = drive(socket, Arc::clone(&link), guest);
     shared.tasks.spawn(async move {
         let _driving = driving;
         drive.await;

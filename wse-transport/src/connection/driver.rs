@@ -30,6 +30,8 @@ pub(crate) trait Side<P: Protocol>: Send {
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>);
     /// How many handlers may wait for something before no further message is read.
     fn max_handlers(&self) -> usize;
+    /// How the connection is driven. Asked for where it is kept: a connection has no room for its own.
+    fn config(&self) -> DriverConfig;
     /// What the peer's messages that may come again are known by.
     fn duplicates(&self) -> Duplicates;
     /// The WebSocket failed: the peer broke RFC 6455, or the network did.
@@ -52,7 +54,6 @@ pub(crate) fn drive<P, T, S>(
     socket: WebSocket<T>,
     link: Arc<Link<P>>,
     side: S,
-    config: DriverConfig,
 ) -> impl Future<Output = ()>
 where
     P: Protocol,
@@ -63,7 +64,6 @@ where
         socket,
         link,
         side,
-        config,
         now: Duration::ZERO,
         heard: Duration::ZERO,
         kept: 0,
@@ -97,7 +97,6 @@ struct Driver<P: Protocol, T, S> {
     kept: usize,
     side: S,
     socket: WebSocket<T>,
-    config: DriverConfig,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +128,10 @@ where
         self.now = self.link.clock.now();
         let mut budget = BUDGET;
         loop {
+            if !self.ready {
+                // Without a greeting there is somebody to decide about before anything was said.
+                self.events(cx);
+            }
             self.side.poll(&self.link, cx);
             self.events(cx);
             self.raise_limits();
@@ -143,7 +146,9 @@ where
             if matches!(read, Read::Message) && budget > 0 {
                 continue;
             }
-            if self.socket.take_received() {
+            // Nothing can be heard of a peer that is not listened to.
+            let deaf = matches!(read, Read::HeldBack) && self.is_busy();
+            if self.socket.take_received() || deaf {
                 self.heard = self.now;
             }
             if self.link.beat_due(self.now) {
@@ -196,15 +201,21 @@ where
     fn raise_limits(&mut self) {
         if !self.ready && self.link.is_ready() {
             self.ready = true;
-            self.socket.set_limits(self.config.limits);
+            self.socket.set_limits(self.side.config().limits);
         }
     }
 
     /// Whether the peer has to wait. Not when the end has begun: it must be seen.
     fn holds_back(&self) -> bool {
         let open = self.closing == Closing::No && !self.broken && self.socket.closing().is_open();
-        let busy = self.link.handlers.load(Ordering::Acquire) >= self.side.max_handlers();
-        open && (busy || self.link.is_full())
+        open && (self.is_busy() || self.link.is_full())
+    }
+
+    /// Whether there is enough to do without another message. Who comes without a greeting cannot know that there
+    /// is somebody to decide about them first, and may say as much as they like.
+    fn is_busy(&self) -> bool {
+        let undecided = !self.ready && !self.link.protocol().has_greeting();
+        undecided || self.link.handlers.load(Ordering::Acquire) >= self.side.max_handlers()
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Read {
@@ -299,7 +310,8 @@ where
     fn begin_close(&mut self, closing: Option<(Close, bool)>, cx: &mut Context<'_>) -> Poll<()> {
         let Some((close, flushed)) = closing else { return Poll::Pending };
         if self.closing == Closing::No {
-            self.deadline = Some(self.link.clock.now().saturating_add(self.config.close_timeout));
+            self.deadline =
+                Some(self.link.clock.now().saturating_add(self.side.config().close_timeout));
             self.closing = Closing::Flushing;
             self.depart(&close);
         }

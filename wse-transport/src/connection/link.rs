@@ -298,7 +298,8 @@ impl<P: Protocol> Link<P> {
 
     pub(super) fn outlook(&self) -> Outlook {
         let state = self.lock();
-        let closing = state.closing.clone().map(|close| (close, state.outbox.is_empty()));
+        let closing = state.closing.as_deref().cloned();
+        let closing = closing.map(|close| (close, state.outbox.is_empty()));
         Outlook { closing, due: self.due(&state), aborted: state.aborted }
     }
 
@@ -350,16 +351,9 @@ impl<P: Protocol> Link<P> {
 
     /// Tells the calls and receipts that the end has failed, and handlers that nobody waits for them.
     pub(super) fn release(&self) {
-        let (failed, receipts) = {
-            let mut state = self.lock();
-            let receipts = state.promises.as_mut().map(|it| std::mem::take(&mut it.failed));
-            (std::mem::take(&mut state.failed), receipts.unwrap_or_default())
-        };
-        for (waiting, outcome) in receipts {
-            let _ = waiting.send(outcome);
-        }
-        for (waiting, outcome) in failed {
-            let _ = waiting.send(outcome);
+        let failed = self.lock().failed.take();
+        if let Some(failed) = failed {
+            failed.tell();
         }
         self.end_handlers();
     }

@@ -21,25 +21,6 @@ pub(super) struct Promises {
     pub(super) running: HashMap<Stamp, CancellationToken>,
     /// The connection has ended. Parent of those above.
     pub(super) ended: CancellationToken,
-    /// Receipts that the end of the connection has failed. They are told once everybody else knows of it.
-    pub(super) failed: Vec<(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome)>,
-}
-
-impl Promises {
-    pub(super) fn end_receipt(
-        &mut self,
-        of: ReceiptOf,
-        stamp: Stamp,
-        outcome: ReceiptOutcome,
-        closed: bool,
-    ) {
-        let Some(waiting) = self.receipts.remove(&(of, stamp)) else { return };
-        if closed {
-            self.failed.push((waiting, outcome));
-        } else {
-            let _ = waiting.send(outcome);
-        }
-    }
 }
 
 impl<P: Protocol> Link<P> {

@@ -314,6 +314,9 @@ where
     ///
     /// [`CallError`].
     pub async fn result(&mut self) -> Result<R, CallError> {
+        if self.answer.is_terminated() {
+            return Err(CallError::NotReady);
+        }
         let outcome = (&mut self.answer).await.map_err(|_| CallError::NotReady)?;
         self.link.decode(&outcome?).map_err(CallError::Decode)
     }
@@ -328,11 +331,15 @@ where
             _ => return None,
         };
         let receipt = match self.receipt().await {
-            Ok(()) => Ok(()),
-            Err(ReceiptError::TimedOut) => Err(ReceiptFailure::TimedOut),
-            Err(_) => Err(ReceiptFailure::Outstanding),
+            Ok(()) => Some(Ok(())),
+            Err(ReceiptError::TimedOut) => Some(Err(ReceiptFailure::TimedOut)),
+            Err(ReceiptError::Outstanding | ReceiptError::Closed(_)) => {
+                Some(Err(ReceiptFailure::Outstanding))
+            }
+            // It could not be asked for.
+            Err(_) => None,
         };
-        failure.status_code(Some(&receipt))
+        failure.status_code(receipt.as_ref())
     }
 }
 

@@ -5,13 +5,14 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustc_hash::FxBuildHasher;
 use tokio::sync::oneshot;
-use wse_proto::Message;
 use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
+use wse_proto::{Message, ReceiptOf, Stamp};
 
 use super::metrics::{Counts, count};
 use super::outbox::{Outbox, SendQueue};
-use super::promises::Promises;
+use super::promises::{Promises, ReceiptOutcome};
 
 pub(super) type Outcome = Result<Bytes, CallFailure>;
 
@@ -32,12 +33,30 @@ pub(super) struct State {
     /// When the session wants to be asked, as of its last change.
     due: Option<Duration>,
     pub(super) events: VecDeque<Event>,
-    pub(super) closing: Option<Close>,
+    /// What the session closes with; elsewhere, since it happens once.
+    pub(super) closing: Option<Box<Close>>,
     pub(super) session: Session,
-    pub(super) calls: HashMap<CallId, oneshot::Sender<Outcome>>,
-    /// Calls that the end of the connection has failed. They are told once everybody else knows of it.
-    pub(super) failed: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    pub(super) calls: HashMap<CallId, oneshot::Sender<Outcome>, FxBuildHasher>,
+    pub(super) failed: Option<Box<Failed>>,
     pub(super) promises: Option<Box<Promises>>,
+}
+
+/// Calls and receipts that the end of the connection has failed. They are told once everybody else knows of it.
+#[derive(Default)]
+pub(super) struct Failed {
+    calls: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    receipts: Vec<(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome)>,
+}
+
+impl Failed {
+    pub(super) fn tell(self) {
+        for (waiting, outcome) in self.receipts {
+            let _ = waiting.send(outcome);
+        }
+        for (waiting, outcome) in self.calls {
+            let _ = waiting.send(outcome);
+        }
+    }
 }
 
 /// What a session wants written.
@@ -69,8 +88,8 @@ impl State {
             events: VecDeque::new(),
             closing: None,
             session,
-            calls: HashMap::new(),
-            failed: Vec::new(),
+            calls: HashMap::default(),
+            failed: None,
             promises: None,
         }
     }
@@ -82,7 +101,17 @@ impl State {
     pub(super) fn end_call(&mut self, call: CallId, outcome: Outcome) {
         let Some(waiting) = self.calls.remove(&call) else { return };
         if self.session.is_closed() {
-            self.failed.push((waiting, outcome));
+            self.failed.get_or_insert_default().calls.push((waiting, outcome));
+        } else {
+            let _ = waiting.send(outcome);
+        }
+    }
+
+    fn end_receipt(&mut self, key: (ReceiptOf, Stamp), outcome: ReceiptOutcome) {
+        let waiting = self.promises.as_mut().and_then(|it| it.receipts.remove(&key));
+        let Some(waiting) = waiting else { return };
+        if self.session.is_closed() {
+            self.failed.get_or_insert_default().receipts.push((waiting, outcome));
         } else {
             let _ = waiting.send(outcome);
         }
@@ -94,10 +123,10 @@ impl State {
             match output {
                 Output::Send(message) => queue(&mut self.outbox, Wanted::Message(message)),
                 Output::Ping(payload) => queue(&mut self.outbox, Wanted::Ping(payload)),
-                Output::Close(close) => self.closing = Some(close),
+                Output::Close(close) => self.closing = Some(Box::new(close)),
                 Output::Abort(close) => {
                     count(&counts.dead_peers);
-                    self.closing = Some(close);
+                    self.closing = Some(Box::new(close));
                     self.aborted = true;
                 }
                 _ => {}
@@ -107,10 +136,7 @@ impl State {
             match event {
                 Event::CallEnded { call, outcome } => self.end_call(call, outcome),
                 Event::ReceiptEnded { of, stamp, outcome } => {
-                    let closed = self.session.is_closed();
-                    if let Some(promises) = &mut self.promises {
-                        promises.end_receipt(of, stamp, outcome, closed);
-                    }
+                    self.end_receipt((of, stamp), outcome);
                 }
                 Event::Dropped(what) => counts.dropped(what),
                 event => self.events.push_back(event),

@@ -15,7 +15,7 @@ use super::events::{ServerError, ServerEvent};
 use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
 use super::inner::Inner;
 use super::request::Kept;
-use crate::connection::{Link, Side, count};
+use crate::connection::{DriverConfig, Link, Side, count};
 use crate::router::{Failed, Incoming, Report, Scope};
 use crate::ws;
 
@@ -222,6 +222,11 @@ impl<P: Protocol> Side<P> for Host<P> {
 
     fn max_handlers(&self) -> usize {
         self.server.config.handlers
+    }
+
+    fn config(&self) -> DriverConfig {
+        let config = &self.server.config;
+        DriverConfig { limits: config.limits, close_timeout: config.close_timeout }
     }
 
     fn duplicates(&self) -> Duplicates {

@@ -18,7 +18,7 @@ use wse_proto::{Pings, Protocol};
 use super::Server;
 use super::host::Host;
 use super::inner::Inner;
-use crate::connection::{Clock, DriverConfig, Link, Traits, drive};
+use crate::connection::{Clock, Link, Traits, drive};
 use crate::handshake::{
     Forwarded, HandshakeError, HeadLimits, Rejection, Upgrade, read_request, write_rejection,
     write_response,
@@ -234,8 +234,7 @@ impl<P: Protocol> Inner<P> {
             request.extensions_mut().insert(forwarded);
         }
         let host = Host::new(Arc::clone(self), &link, request, peer_addr);
-        let driver = DriverConfig { limits: config.limits, close_timeout: config.close_timeout };
-        drive(socket, link, host, driver)
+        drive(socket, link, host)
     }
 }
 

@@ -6,7 +6,8 @@ use common::{MAX_MESSAGE, option};
 use tokio::net::TcpStream;
 use wse_transport::ws::{Config, Deflate, Limits, Message};
 
-async fn echo(stream: TcpStream) {
+/// No `async fn`, whose task would be larger.
+fn echo(stream: TcpStream) -> impl Future<Output = ()> {
     let config = Config::default().limits(Limits::default().max_message(MAX_MESSAGE));
     let config = match option("deflate", 0) {
         0 => config,
@@ -16,7 +17,7 @@ async fn echo(stream: TcpStream) {
     };
     let back =
         |message| matches!(message, Message::Text(_) | Message::Binary(_)).then_some(message);
-    common::ours(stream, config, back).await;
+    common::ours(stream, config, back)
 }
 
 fn main() {
