@@ -212,3 +212,18 @@ pub fn quietly(mut session: Session, step: impl FnOnce(&mut Session)) -> Session
     drain(&mut session);
     session
 }
+
+/// What a heartbeat does to the peer in the end.
+pub const DEAD: &str = "abort 1006 wse.heartbeat-timeout";
+
+/// The moment at which a peer that is not heard any more is dead.
+pub fn dies(session: &mut Session) -> Duration {
+    for _ in 0..1000 {
+        let now = session.poll_heartbeat().unwrap();
+        session.handle_timeout(now);
+        if drain(session).outputs == [DEAD] {
+            return now;
+        }
+    }
+    panic!("it never dies");
+}
