@@ -113,6 +113,48 @@ fn swap_codec_runs_one_function_with_each() {
 }
 
 #[test]
+fn session_memory_drives_both_sides_by_the_same_code() {
+    let printed = run("session_memory");
+    for codec in ["wse-default-json", "wse-cbor"] {
+        let (_, part) = printed.split_once(&format!("== {codec} ==\n")).expect(codec);
+        let part = part.split("\n\n").next().unwrap_or_default();
+        for line in [
+            "server greeted by ann",
+            "client welcome: hi, ann",
+            "server note: good morning",
+            "client has the receipt",
+            "client called: QUIET",
+            "server called: AND BACK",
+            "client closed: 1000 wse.by-client; pings were answered: true",
+            "server closed: 1000 wse.by-client; pings were answered: true",
+        ] {
+            assert!(part.lines().any(|printed| printed == line), "{codec}: no {line:?} in\n{part}");
+        }
+        assert!(part.contains("server called in vain: "), "{codec}: {part}");
+    }
+    assert!(printed.ends_with("client closed: 1006 wse.heartbeat-timeout\n"), "{printed}");
+}
+
+#[test]
+fn session_axum_serves_our_client_over_axums_own_websocket() {
+    let printed = run("session_axum");
+    for line in [
+        "server greeted by ann",
+        "client welcome: hi, ann",
+        "server note: good morning",
+        "client has the receipt",
+        "client called: QUIET",
+        "server called: Europe/Lisbon",
+        "client news: it is late in Europe/Lisbon",
+        "client pings were answered: true",
+        "server closed: 1000 wse.by-client; pings were answered: true",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "no {line:?} in\n{printed}");
+    }
+    assert!(printed.contains("client called in vain: "), "{printed}");
+}
+
+#[test]
 fn chat_carries_what_one_says_to_the_other() {
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     std::thread::spawn(move || {
@@ -173,6 +215,48 @@ async fn axum_mount_serves_pages_and_calls_on_one_port() {
     http.read_to_string(&mut page).await.expect("answered");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     assert!(page.ends_with("1 users are connected to /chat\n"), "{page}");
+}
+
+#[test]
+fn one_chat_lets_all_hear_all() {
+    let printed = run("one_chat");
+    for by in ["script", "browser", "jsonrpsee"] {
+        let (_, part) = printed.split_once(&format!("{by} says: ")).expect(by);
+        let (text, part) = part.split_once('\n').expect("a line");
+        for name in ["script", "browser", "jsonrpsee"] {
+            let line = format!("    {name:<10} hears {by}: {text}\n");
+            assert!(part.contains(&line), "no {line:?} in\n{printed}");
+        }
+    }
+    assert!(printed.ends_with("all heard all\n"), "{printed}");
+}
+
+#[tokio::test]
+async fn one_chat_serves_the_page_and_every_format() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Serving::start("one_chat", &["--addr", "127.0.0.1:0"]);
+    let host = server.url.trim_start_matches("http://");
+    let url = format!("ws://{host}/chat");
+    #[derive(serde::Deserialize)]
+    struct Names {
+        names: Vec<String>,
+    }
+    let ann = wse_transport::Client::builder(wse_codecs::Cbor, &url).identity("ann".to_owned());
+    let ann = ann.connect().await.expect("let in");
+    let bob = wse_transport::Client::builder(wse_codecs::JsonRpc::new(), &url)
+        .header("authorization", "Bearer bob");
+    let bob = bob.connect().await.expect("open");
+    let there: Names = bob.call("who", &()).await.expect("answered");
+    assert_eq!(there.names, ["ann", "bob"]);
+    drop(ann);
+
+    let mut http = tokio::net::TcpStream::connect(host).await.expect("listening");
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    http.write_all(request.as_bytes()).await.expect("sent");
+    let mut page = String::new();
+    http.read_to_string(&mut page).await.expect("answered");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.contains("'wse-default-json'"), "{page}");
 }
 
 #[tokio::test]
@@ -271,9 +355,11 @@ fn no_example_hands_out_files() {
         ("axum_mount", &["127.0.0.1:0"][..]),
         ("echo_server", &["--threads", "1"]),
         ("chat", &["serve", "127.0.0.1:0"]),
+        ("wsprocessor_server", &["--addr", "127.0.0.1:0"]),
+        ("one_chat", &["--addr", "127.0.0.1:0"]),
     ] {
         let serving = Serving::start(name, args);
-        let address = serving.url.trim_start_matches("ws://");
+        let address = serving.url.trim_start_matches("ws://").trim_start_matches("http://");
         let address = address.split('/').next().unwrap_or_default();
         for path in ["/../Cargo.toml", "/Cargo.toml", "/%2e%2e/Cargo.toml", "//etc/passwd", "/.."] {
             let mut io = std::net::TcpStream::connect(address).expect("it listens");

@@ -1,0 +1,134 @@
+//! Sessions without endpoints and without sockets: both sides are driven by `session/mod.rs`, the same code for
+//! each, over channels. The server calls its client back, and a peer that falls silent is noticed.
+//!
+//! `cargo run --example session_memory`
+
+mod session;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::channel::mpsc as channels;
+use session::{App, Command, Failure, Frame, Handle, drive};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use wse_codecs::{Cbor, JsonArray};
+use wse_proto::session::{Close, Event, Heartbeat, Session, SessionLimits};
+use wse_proto::{CloseReason, CodecError, Decode, Encode, ErrorCode, Fault, Hi, Speaks};
+
+/// Often and for a short time, as suits a short program.
+const HEARTBEAT: Heartbeat =
+    Heartbeat::fixed(Duration::from_millis(20), Duration::from_millis(1000));
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    conversation(JsonArray).await?;
+    conversation(Cbor).await?;
+    silence().await
+}
+
+/// One side, who prints what it gets: what it is called, and how it writes.
+struct Side<P> {
+    name: &'static str,
+    protocol: P,
+}
+
+impl<P: Speaks<String>> App for Side<P> {
+    fn greeted(&mut self, hi: &Hi) -> Option<Bytes> {
+        let identity: String = self.protocol.format().decode(&hi.identity).ok()?;
+        println!("{} greeted by {identity}", self.name);
+        encoded(&self.protocol, &format!("hi, {identity}")).ok()
+    }
+
+    fn message(&mut self, name: &str, payload: Bytes) {
+        match self.protocol.format().decode(&payload) {
+            Ok(text) => println!("{} {name}: {text}", self.name),
+            Err(error) => println!("{} {name}: {error}", self.name),
+        }
+    }
+
+    fn call(&mut self, name: &str, payload: Bytes) -> Result<Bytes, Fault> {
+        let text = self.protocol.format().decode(&payload);
+        let text: String = text.map_err(|_| Fault::new(ErrorCode::InvalidPayload))?;
+        match name {
+            "shout" => Ok(encoded(&self.protocol, &text.to_uppercase())?),
+            _ => Err(Fault::new(ErrorCode::NotRegistered)),
+        }
+    }
+
+    fn other(&mut self, event: Event) {
+        match event {
+            Event::Ready { welcome } => self.message("welcome", welcome),
+            event => println!("{} {event:?}", self.name),
+        }
+    }
+}
+
+fn encoded<P: Speaks<String>>(protocol: &P, text: &String) -> Result<Bytes, CodecError> {
+    let mut out = BytesMut::new();
+    protocol.format().encode(text, &mut out)?;
+    Ok(out.freeze())
+}
+
+fn sessions<P: Speaks<String>>(protocol: &P) -> Result<[Session; 2], Failure> {
+    let hi = Hi { identity: encoded(protocol, &"ann".to_owned())?, meta: Bytes::new() };
+    let hi = protocol.has_greeting().then_some(hi);
+    let deadline = Some(Duration::from_secs(10));
+    let client = Session::client(hi, SessionLimits::default());
+    let server = Session::server(protocol.has_greeting(), deadline, SessionLimits::default());
+    // A server of many clients gives each a jitter of its own.
+    Ok([client, server].map(|side| {
+        let side = side.with_abilities(protocol.abilities());
+        side.with_heartbeat(HEARTBEAT, None, Duration::ZERO, 0.5)
+    }))
+}
+
+async fn conversation<P: Speaks<String>>(protocol: P) -> Result<(), Failure> {
+    println!("== {} ==", protocol.name());
+    let [client, server] = sessions(&protocol)?;
+    let (to_server, from_client) = channels::channel(16);
+    let (to_client, from_server) = channels::channel(16);
+    let side = |name| Side { name, protocol: protocol.clone() };
+    let ((ann, ann_does), (host, host_does)) = (mpsc::channel(16), mpsc::channel(16));
+    let [ann, host] = [ann, host].map(|commands| Handle { format: protocol.format(), commands });
+
+    let client = drive(protocol.clone(), client, side("client"), ann_does, from_server, to_server);
+    let server = drive(protocol.clone(), server, side("server"), host_does, from_client, to_client);
+    let talk = async {
+        ann.send("note", &"good morning".to_owned()).await?;
+        println!("client has the receipt");
+        let loud: String = ann.call("shout", &"quiet".to_owned()).await?;
+        println!("client called: {loud}");
+        let loud: String = host.call("shout", &"and back".to_owned()).await?;
+        println!("server called: {loud}");
+        if let Err(fault) = host.call::<_, String>("whisper", &String::new()).await {
+            println!("server called in vain: {fault}");
+        }
+        sleep(Duration::from_millis(200)).await;
+        ann.commands.send(Command::Close(Close::normal(CloseReason::ByClient))).await?;
+        Ok::<_, Failure>(())
+    };
+    let (client, server, talk) = tokio::join!(client, server, talk);
+    talk?;
+    for (name, (close, liveness)) in [("client", client), ("server", server)] {
+        let answered = liveness.map_or(0, |it| it.pongs);
+        println!("{name} closed: {close}; pings were answered: {}", answered > 1);
+    }
+    println!();
+    Ok(())
+}
+
+/// A server that welcomes nobody, nor says anything else: its end of the channels is held, and that is all.
+async fn silence() -> Result<(), Failure> {
+    println!("== silence ==");
+    let [client, _] = sessions(&JsonArray)?;
+    let heartbeat = Heartbeat::fixed(Duration::from_millis(20), Duration::from_millis(100));
+    let client = client.with_heartbeat(heartbeat, None, Duration::ZERO, 0.0);
+    let (to_server, _unread) = channels::channel(64);
+    let (_unsaid, from_server) = channels::channel::<Frame>(1);
+    let (_ann, ann_does) = mpsc::channel(1);
+    let side = Side { name: "client", protocol: JsonArray };
+    let (close, _) = drive(JsonArray, client, side, ann_does, from_server, to_server).await;
+    println!("client closed: {close}");
+    Ok(())
+}
