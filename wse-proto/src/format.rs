@@ -11,7 +11,7 @@ use crate::{CodecError, Fault, Hi};
 /// format: they are embedded as they are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a payload format",
-    note = "use a shipped one (`Json`, `CborFormat`, `Prost`) or implement `wse_proto::Format`"
+    note = "use a shipped one (`Json`, `CborFormat`, `MsgPack`, `Prost`) or implement `wse_proto::Format`"
 )]
 pub trait Format: Clone + Send + Sync + 'static {
     /// Appends the payload of a greeting.
@@ -55,7 +55,7 @@ pub trait Format: Clone + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be written by the format `{Self}`",
     label = "no `Encode<{T}>` for `{Self}`",
-    note = "for JSON and CBOR derive `serde::Serialize` for `{T}`; for protobuf derive `prost::Message`"
+    note = "for JSON, CBOR and MessagePack derive `serde::Serialize` for `{T}`; for protobuf derive `prost::Message`"
 )]
 pub trait Encode<T: ?Sized>: Format {
     /// Appends the encoded value.
@@ -71,7 +71,7 @@ pub trait Encode<T: ?Sized>: Format {
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be read by the format `{Self}`",
     label = "no `Decode<{T}>` for `{Self}`",
-    note = "for JSON and CBOR derive `serde::Deserialize` for `{T}`; for protobuf derive `prost::Message`"
+    note = "for JSON, CBOR and MessagePack derive `serde::Deserialize` for `{T}`; for protobuf derive `prost::Message`"
 )]
 pub trait Decode<T>: Format {
     /// Reads a payload; an empty one stands for null.

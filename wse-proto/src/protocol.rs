@@ -140,7 +140,7 @@ pub enum Pings {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message protocol",
     label = "does not implement `Protocol`",
-    note = "use a shipped one (`JsonArray`, `Cbor`, `Protobuf`) or implement `wse_proto::Protocol`: `name`, `opcode`, `format`, `pack` and `unpack`"
+    note = "use a shipped one (`JsonArray`, `Cbor`, `MessagePack`, `Protobuf`, `JsonRpc`, `WsProcessor`) or implement `wse_proto::Protocol`: `name`, `opcode`, `format`, `pack` and `unpack`"
 )]
 pub trait Protocol: Clone + Send + Sync + 'static {
     /// How payloads are encoded.
@@ -242,7 +242,7 @@ pub trait Protocol: Clone + Send + Sync + 'static {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry `{T}`",
-    note = "its format must implement `Encode<{T}>` and `Decode<{T}>`: for JSON and CBOR derive `serde::Serialize` and `serde::Deserialize`, for protobuf derive `prost::Message`"
+    note = "its format must implement `Encode<{T}>` and `Decode<{T}>`: for JSON, CBOR and MessagePack derive `serde::Serialize` and `serde::Deserialize`, for protobuf derive `prost::Message`"
 )]
 pub trait Speaks<T>: Protocol<Format: Encode<T> + Decode<T>> {}
 

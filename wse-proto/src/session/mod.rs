@@ -67,7 +67,8 @@ pub struct SessionLimits {
     pub receipts: usize,
     /// Server: messages that are held while the application decides about a stranger; one more
     /// closes the connection. With the size of a message it bounds what a stranger can make us keep.
-    /// Raise it for a protocol without greeting, whose clients cannot know that they must wait.
+    /// A client without a greeting cannot know that it must wait: raise it, or better, read nothing of such a
+    /// client until it is decided.
     /// Default: 8.
     pub held: usize,
 }
