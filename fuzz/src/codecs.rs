@@ -1,18 +1,26 @@
 //! Messages that a stranger sends, in every codec.
 
 use bytes::{Bytes, BytesMut};
-use wse_codecs::{Cbor, CborFormat, Json, JsonArray, MessagePack, MsgPack, Protobuf};
-use wse_proto::{Decode, Format, Head, Protocol, Stamp};
+use wse_codecs::{
+    Cbor, CborFormat, Json, JsonArray, JsonRpc, MessagePack, MsgPack, Protobuf, RpcJson,
+    WsProcessor,
+};
+use wse_proto::{
+    CodecError, Decode, Envelope, ErrorCode, Fault, Format, Head, Message, Protocol, Stamp,
+    open_bundle, seal,
+};
 
 /// `codec, the message`
 pub fn run(data: &[u8]) {
     let [codec, message @ ..] = data else { return };
     let message = Bytes::copy_from_slice(message);
-    match codec % 4 {
+    match codec % 6 {
         0 => json(&message),
         1 => cbor(&message),
         2 => protobuf(&message),
-        _ => msgpack(&message),
+        3 => msgpack(&message),
+        4 => json_rpc(&message),
+        _ => wsprocessor(&message),
     }
 }
 
@@ -35,6 +43,55 @@ fn msgpack(message: &Bytes) {
     read(&MessagePack, message);
     let _ = Decode::<serde_json::Value>::decode(&MsgPack, message);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MsgPack, message);
+}
+
+fn json_rpc(message: &Bytes) {
+    if read(&JsonRpc::new(), message).is_some() {
+        let known = serde_json::from_slice::<serde::de::IgnoredAny>(message);
+        known.expect("what is taken is JSON");
+    }
+    let _ = Decode::<serde_json::Value>::decode(&RpcJson, message);
+    let rpc = JsonRpc::new();
+    if let Some(members) = open_bundle(&rpc, message) {
+        batch(&rpc, members);
+    }
+}
+
+/// Each member of a batch is answered, all of them by one array.
+fn batch(rpc: &JsonRpc, members: Vec<Result<Message, CodecError>>) {
+    let alone = members.len() == 1;
+    let answers = members.into_iter().filter_map(|member| match member.map(|it| it.head) {
+        Ok(Head::Call { stamp, .. }) => Some(Message::raw(Head::reply(stamp), Bytes::from("1"))),
+        Ok(_) => None,
+        Err(_) => {
+            let mut complaint = Message::fault(Stamp::Int(0), Fault::new(ErrorCode::Complaint));
+            complaint.head = Head::Complaint;
+            Some(complaint)
+        }
+    });
+    let answers: Vec<_> = answers.collect();
+    let mut out = BytesMut::new();
+    for answer in &answers {
+        assert!(out.is_empty(), "it is said once it is complete");
+        seal(rpc, answer, &mut out);
+    }
+    if answers.is_empty() {
+        return;
+    }
+    match serde_json::from_slice(&out).expect("JSON") {
+        serde_json::Value::Array(said) => assert_eq!(said.len(), answers.len()),
+        // It was refused as a whole.
+        said => assert!(alone && said["id"].is_null(), "{said}"),
+    }
+}
+
+fn wsprocessor(message: &Bytes) {
+    for protocol in [WsProcessor::new(), WsProcessor::named()] {
+        if read(&protocol, message).is_some() {
+            let known = serde_json::from_slice::<serde::de::IgnoredAny>(message);
+            known.expect("what is taken is JSON");
+        }
+    }
 }
 
 /// The envelope as prost knows it.
@@ -69,18 +126,39 @@ where
 {
     let format = protocol.format();
     let _ = format.decode(message);
-    let mut out = BytesMut::new();
     if let Ok(hi) = format.decode_hi(message) {
-        format.encode_hi(&hi, &mut out);
-        assert_eq!(format.decode_hi(&out.split().freeze()).expect("a greeting"), hi);
+        let again = rewrite(&hi, |hi, out| format.encode_hi(hi, out), |hi| format.decode_hi(hi));
+        assert_eq!(again, hi);
     }
-    if let Ok(fault) = format.decode_fault(message) {
-        format.encode_fault(&fault, &mut out);
-        assert_eq!(format.decode_fault(&out.split().freeze()).expect("a fault"), fault);
+    let refault = |fault: &Fault| {
+        rewrite(fault, |it, out| format.encode_fault(it, out), |it| format.decode_fault(it))
+    };
+    let repack = |envelope: &Envelope| {
+        let pack = |it: &Envelope, out: &mut _| protocol.pack(&it.head, &it.payload, out);
+        rewrite(envelope, pack, |message| protocol.unpack(message.clone()))
+    };
+    let fault = format.decode_fault(message).ok();
+    let envelope = protocol.unpack(message.clone()).ok();
+    if protocol.has_greeting() {
+        assert_eq!(fault.as_ref().map(refault), fault);
+        assert_eq!(envelope.as_ref().map(repack), envelope);
+    } else {
+        // Those of others have no place for all that we know, or want more than we need: once is enough.
+        let fault = fault.as_ref().map(refault);
+        assert_eq!(fault.as_ref().map(refault), fault);
+        let again = envelope.as_ref().map(repack);
+        assert_eq!(again.as_ref().map(repack), again);
+        assert_eq!(again.map(|it| it.head), envelope.as_ref().map(|it| it.head.clone()));
     }
-    let envelope = protocol.unpack(message.clone()).ok()?;
-    protocol.pack(&envelope.head, &envelope.payload, &mut out);
-    let again = protocol.unpack(out.freeze()).expect("what was taken can be written");
-    assert_eq!(again, envelope);
-    Some((envelope.head, envelope.payload))
+    envelope.map(|it| (it.head, it.payload))
+}
+
+fn rewrite<T>(
+    value: &T,
+    write: impl Fn(&T, &mut BytesMut),
+    read: impl Fn(&Bytes) -> Result<T, CodecError>,
+) -> T {
+    let mut out = BytesMut::new();
+    write(value, &mut out);
+    read(&out.freeze()).expect("what was taken can be written")
 }
