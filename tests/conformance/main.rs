@@ -8,6 +8,7 @@ mod calls;
 mod cancelling;
 mod dialogue;
 mod greeting;
+mod hostile;
 mod liveness;
 mod net;
 mod prefixed;
@@ -152,6 +153,10 @@ table! {
     silent_server_is_dropped               Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
     late_and_live                          Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
     peer_that_must_wait_is_not_dead        Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
+  [hostile]
+    receipts_for_nothing                   Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
+    pongs_for_nothing                      Yes        Yes  Yes      Yes         Yes      Yes      Yes   No       Yes
+    bombs                                  Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
 }
 
 /// The cells that follow from what a protocol says about itself are as it says.
@@ -168,7 +173,7 @@ fn the_table_says_what_the_protocols_say() {
                 "refusal_before_the_client_is_ready" => greets,
                 "strangers_may_say_much" => !greets,
                 "unreadable_is_complained_about" => complaints,
-                "pings_of_its_own" => pings != Pings::Never,
+                "pings_of_its_own" | "pongs_for_nothing" => pings != Pings::Never,
                 "heartbeat_by_its_own_pings" => pings == Pings::Always,
                 "status_codes_of_a_call" | "delivered_to_devices" => receipts,
                 "duplicates_are_counted" => receipts,

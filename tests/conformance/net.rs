@@ -223,6 +223,26 @@ impl<P: Talk> Peer<P> {
         self.socket.send(message).await.unwrap();
     }
 
+    /// Whether the protocol's kind of message can hold it at all.
+    pub async fn try_say_bytes(&mut self, bytes: Bytes) -> bool {
+        let can = self.protocol.opcode() == Opcode::Binary || std::str::from_utf8(&bytes).is_ok();
+        if can {
+            self.say_bytes(bytes).await;
+        }
+        can
+    }
+
+    /// A pong that nobody waits for.
+    pub async fn pong(&mut self, payload: &'static str) {
+        self.socket.send(ws::Message::Pong(Bytes::from(payload))).await.unwrap();
+    }
+
+    /// Hangs up, and waits until the server knows.
+    pub async fn leave(self) {
+        drop(self);
+        settle().await;
+    }
+
     /// What no protocol here can read.
     pub async fn say_garbage(&mut self) {
         let garbage: &[u8] = match self.protocol.opcode() {
