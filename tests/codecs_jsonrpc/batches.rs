@@ -131,6 +131,27 @@ fn batches_are_bounded() {
     assert_eq!(serve(&rpc, &calls(1000..1024)).len(), 1);
 }
 
+/// One member that waits keeps the answers of all the others, but not without end.
+#[test]
+fn answers_that_wait_for_their_batch_are_bounded() {
+    let rpc = JsonRpc::new();
+    let big = format!("\"{}\"", "y".repeat(1 << 20));
+    for round in 0..3 {
+        receive(&rpc, &calls(0..100));
+        for id in 1..100 {
+            assert_eq!(pack_by(&rpc, &reply(id), &big), "");
+        }
+        let answers = value(&pack_by(&rpc, &reply(0), "1"));
+        let answers = answers.as_array().unwrap();
+        assert_eq!(answers.len(), 100, "{round}");
+        let refused = |it: &&Value| it["error"]["code"] == -32000;
+        // What is kept for one is kept no longer than its batch.
+        assert_eq!(answers.iter().filter(refused).count(), 99 - 15);
+        assert!(answers.iter().all(|it| it["id"].is_i64()));
+    }
+    assert_eq!(value(&pack_by(&rpc, &reply(5), "1"))["id"], 5);
+}
+
 #[test]
 fn each_connection_has_batches_of_its_own() {
     let rpc = JsonRpc::new().max_batch(2);

@@ -4,11 +4,17 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use bytes::BytesMut;
-use wse_proto::{CodecError, Envelope, Head, Stamp};
+use wse_proto::{CodecError, Envelope, Fault, Format, Head, Stamp};
+
+use super::{RpcJson, envelope};
 
 /// How many members that want an answer there are at most, over all batches: what a batch holds back, its
 /// answers included, is kept until the last of them is there.
 const MAX_MEMBERS: usize = 1024;
+
+/// How many bytes of answers are kept at most, over all batches. No send queue knows of them before the last answer
+/// is there; what does not fit is answered by an error instead.
+const MAX_BYTES: usize = 16 << 20;
 
 /// The batches that are not answered yet.
 #[derive(Default)]
@@ -21,6 +27,8 @@ pub(super) struct Batches {
     complaints: VecDeque<u64>,
     /// Those of all open batches that get an answer.
     members: usize,
+    /// The bytes of their answers so far.
+    bytes: usize,
     serial: u64,
 }
 
@@ -36,6 +44,13 @@ struct Batch {
     unanswered: usize,
     /// What is written so far of the array, without its end.
     array: Vec<u8>,
+}
+
+impl Batch {
+    /// Those of the answers: of what is between them, each has one byte before it.
+    fn bytes(&self) -> usize {
+        self.array.len() - self.members
+    }
 }
 
 /// Without what is kept of the application's.
@@ -124,7 +139,17 @@ impl Batches {
         };
         let Some(batch) = self.open.get_mut(&serial) else { return };
         batch.array.push(if batch.array.is_empty() { b'[' } else { b',' });
-        batch.array.extend_from_slice(out.get(start..).unwrap_or_default());
+        let before = batch.array.len();
+        let answer = out.get(start..).unwrap_or_default();
+        match head {
+            Head::Reply { stamp, .. } | Head::Fault { stamp, .. }
+                if self.bytes + answer.len() > MAX_BYTES =>
+            {
+                batch.array.extend_from_slice(&too_large(stamp));
+            }
+            _ => batch.array.extend_from_slice(answer),
+        }
+        self.bytes += batch.array.len() - before;
         out.truncate(start);
         batch.unanswered -= 1;
         if batch.unanswered == 0
@@ -133,11 +158,24 @@ impl Batches {
             out.extend_from_slice(&batch.array);
             out.extend_from_slice(b"]");
             self.members -= batch.members;
+            self.bytes -= batch.bytes();
             for stamp in &batch.stamps {
                 self.calls.remove(stamp);
             }
         }
     }
+}
+
+/// In place of an answer.
+fn too_large(stamp: &Stamp) -> BytesMut {
+    let mut out = BytesMut::new();
+    let fault = Fault::new("-32000").message("the answers of the batch are too large");
+    let written = envelope::write(&Head::fault(stamp.clone()), &mut out, |out| {
+        RpcJson.encode_fault(&fault, out);
+        Ok(())
+    });
+    debug_assert!(written.is_ok(), "{written:?}");
+    out
 }
 
 /// The same stamp, not as a slice of its message, which may be large.

@@ -41,7 +41,8 @@ pub use format::RpcJson;
 /// **Batches** (§6) are answered by one array, once its last call is answered, in the order in which the
 /// answers came; one that wants no answers gets none. To that end the protocol keeps a state:
 /// [`select`](Protocol::select) gives each connection its own, and clones share it. An id must not come again
-/// before its batch is answered. We send no batches of our own.
+/// before its batch is answered. Of unanswered batches 16 MiB of answers are kept at most; what does not fit is
+/// answered by the error -32000. We send no batches of our own.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
