@@ -143,10 +143,16 @@ impl Engine {
         frame: &Frame,
         now: impl FnOnce() -> Duration,
     ) -> Result<bool, ProtocolError> {
-        if matches!(frame.opcode, Opcode::Ping | Opcode::Pong) && !self.budget.take(now) {
+        let pong = frame.opcode == Opcode::Pong;
+        if (pong || frame.opcode == Opcode::Ping) && !self.budget.take(pong, now) {
             return Err(ProtocolError::ControlFlood);
         }
         Ok(self.closing.is_open() || frame.opcode == Opcode::Close)
+    }
+
+    /// Nothing was read for so long.
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.budget.waited(time);
     }
 
     fn peer_close(&mut self, frame: Option<CloseFrame>) {
@@ -164,6 +170,10 @@ impl Engine {
                 Ok(None)
             }
             Message::Text(_) | Message::Binary(_) if self.sending => Err(UsageError::Unfinished),
+            Message::Ping(payload) => {
+                self.budget.pinged();
+                Ok(Some(Frame::new(Opcode::Ping, payload)))
+            }
             message => Ok(Some(message.into_frame())),
         }
     }
@@ -178,7 +188,11 @@ impl Engine {
                 self.advance(ClosingEvent::Close, close);
                 Ok(None)
             }
-            Opcode::Ping | Opcode::Pong => Ok(Some(frame)),
+            Opcode::Ping => {
+                self.budget.pinged();
+                Ok(Some(frame))
+            }
+            Opcode::Pong => Ok(Some(frame)),
             Opcode::Continuation if !self.sending => Err(UsageError::NothingToContinue),
             Opcode::Text | Opcode::Binary if self.sending => Err(UsageError::Unfinished),
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {

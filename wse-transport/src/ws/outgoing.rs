@@ -32,11 +32,17 @@ pub(super) struct Outgoing {
     len: usize,
     /// Whether the transport writes several pieces as fast as one.
     vectored: bool,
+    /// Whether the transport took something since this was last asked.
+    took: bool,
 }
 
 impl Outgoing {
     pub(super) fn new(vectored: bool) -> Self {
-        Self { pieces: VecDeque::new(), tail: BytesMut::new(), len: 0, vectored }
+        Self { pieces: VecDeque::new(), tail: BytesMut::new(), len: 0, vectored, took: false }
+    }
+
+    pub(super) fn take_took(&mut self) -> bool {
+        std::mem::take(&mut self.took)
     }
 
     /// Bytes that wait.
@@ -112,6 +118,7 @@ impl Outgoing {
 
     fn written(&mut self, mut count: usize) {
         self.len -= count;
+        self.took = true;
         while let Some(piece) = self.pieces.front_mut() {
             if count < piece.len() {
                 return piece.advance(count);

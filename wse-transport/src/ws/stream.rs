@@ -81,6 +81,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         self.engine.closing()
     }
 
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.engine.waited(time);
+    }
+
     /// Moves the closing handshake on, and queues our close frame if it is time.
     pub(super) fn advance(&mut self, event: ClosingEvent, frame: Option<CloseFrame>) {
         self.engine.advance(event, frame);

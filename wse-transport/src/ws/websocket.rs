@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -160,9 +161,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.link.codec.set_limits(limits);
     }
 
+    /// Whether the transport took bytes since this was last asked.
+    pub(crate) fn take_sent(&mut self) -> bool {
+        self.link.out.take_took()
+    }
+
     /// Whether bytes came since this was last asked.
     pub(crate) fn take_received(&mut self) -> bool {
         std::mem::take(&mut self.link.received)
+    }
+
+    /// Nothing was read for so long: pings and pongs that came meanwhile are no flood.
+    pub(crate) fn waited(&mut self, time: Duration) {
+        self.link.waited(time);
     }
 
     /// Sets up what the opening handshake has agreed upon.
