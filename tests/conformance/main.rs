@@ -146,6 +146,7 @@ table! {
     delivered_to_devices                   Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
     send_reliable_over_a_reconnect         Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
     user_send_reliable_over_a_reconnect    Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
+    acked_by_each_device_is_handled        Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
     duplicates_are_counted                 Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
   [liveness]
     heartbeat_by_its_own_pings             No         No   No       No          No       No       Yes   No       No
@@ -176,7 +177,7 @@ fn the_table_says_what_the_protocols_say() {
                 "pings_of_its_own" | "pongs_for_nothing" => pings != Pings::Never,
                 "heartbeat_by_its_own_pings" => pings == Pings::Always,
                 "status_codes_of_a_call" | "delivered_to_devices" => receipts,
-                "duplicates_are_counted" => receipts,
+                "duplicates_are_counted" | "acked_by_each_device_is_handled" => receipts,
                 row if row.contains("receipt") || row.contains("reliable") => receipts,
                 // Nothing tells but the messages themselves.
                 "fault_with_details" => continue,

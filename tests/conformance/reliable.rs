@@ -229,3 +229,44 @@ pub async fn duplicates_are_counted<P: Talk>(protocol: P, cell: Cell) {
         }
     }
 }
+
+/// Each connection counts its messages by itself, and a protocol may take whatever wants a receipt for what may come
+/// again: all that is given a receipt is handled.
+pub async fn acked_by_each_device_is_handled<P: Talk>(protocol: P, cell: Cell) {
+    let log = Log::default();
+    let there = log.clone();
+    let server = hosting(&protocol)
+        .connections_per_user(2)
+        .on("note", move |_, Note { text }: Note| {
+            there.add(text);
+            async {}
+        })
+        .build();
+    let device = || {
+        let here = log.clone();
+        let client =
+            visiting(&protocol, &server, "ann").on("note", move |_, Note { text }: Note| {
+                here.add(text);
+                async {}
+            });
+        meet(client, &server)
+    };
+    let has = cell == Cell::Yes;
+    let (phone, to_phone) = device().await;
+    let (desk, to_desk) = device().await;
+    for from in [&phone, &desk] {
+        assert_eq!(from.send_acked("note", &note("up")).await.is_ok(), has);
+    }
+    for to in [&to_phone, &to_desk] {
+        assert_eq!(to.send_acked("note", &note("down")).await.is_ok(), has);
+    }
+    desk.close();
+    desk.closed().await;
+    let (desk, to_desk) = device().await;
+    assert_eq!(desk.send_acked("note", &note("up again")).await.is_ok(), has);
+    assert_eq!(to_desk.send_acked("note", &note("down again")).await.is_ok(), has);
+    let expected: &[&str] =
+        if has { &["up", "up", "down", "down", "up again", "down again"] } else { &[] };
+    assert_eq!(log.take(), expected);
+    assert_eq!(server.metrics().duplicates, 0);
+}

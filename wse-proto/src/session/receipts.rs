@@ -107,13 +107,16 @@ impl CallFailure {
 }
 
 impl Session {
-    /// A stamp for a message that wants a receipt, which no other message or call of this session has.
+    /// A stamp for a message that wants a receipt, which no other message or call of this session has. Other
+    /// sessions have the same: where a protocol takes every such message for one that may come again, draw one
+    /// that nobody else has.
     pub fn next_stamp(&mut self) -> Stamp {
         Stamp::from(self.calls.next_serial())
     }
 
     /// Waits for the receipt of what is sent under this stamp, and whose head asks for it: a message, a call of
-    /// ours, or the answer to one of the peer's. It ends with an [`Event::ReceiptEnded`], or with
+    /// ours, or the answer to one of the peer's. It ends with an
+    /// [`Event::ReceiptEnded`](super::Event::ReceiptEnded), or with
     /// [`forget_receipt`](Self::forget_receipt) without one; see the table of [outcomes](self#outcomes).
     /// `timeout` counts from `now`; `None` waits until the connection, or the call, ends.
     ///

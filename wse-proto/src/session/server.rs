@@ -93,6 +93,14 @@ impl Session {
         }
     }
 
+    /// Whether a message is held that may come again: before [`accept`](Self::accept), the window of this peer is to be
+    /// shared ([`share_duplicates`](Self::share_duplicates)).
+    pub fn holds_reliable(&self) -> bool {
+        let Phase::Server(greeting) = &self.phase else { return false };
+        let State::Validating { held, .. } = &greeting.state else { return false };
+        held.iter().any(|message| matches!(message.head, Head::Message { reliable: true, .. }))
+    }
+
     /// Lets the stranger in and sends the welcome, an encoded value. Messages that were held are
     /// handled behind it: one that is not allowed there closes the connection, which joined all the same.
     ///

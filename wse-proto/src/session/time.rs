@@ -17,7 +17,7 @@ impl Session {
     /// Watches whether the peer is there, from now on. The first ping comes after a share `jitter`, from 0 to 1,
     /// of the interval, so that peers that came together are not asked together. Default: the peer is not watched.
     ///
-    /// Pings are those of WebSocket, unless the protocol's [`Abilities`] say that they are its own, or `via`
+    /// Pings are those of WebSocket, unless the protocol's [`Abilities`](crate::Abilities) say that they are its own, or `via`
     /// wants them so: for a driver that cannot send WebSocket pings, as one in a browser. The protocol's own wait
     /// until the session is ready.
     #[must_use]

@@ -149,8 +149,8 @@ impl<P: Protocol> Side<P> for Guest<P> {
         DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout }
     }
 
-    fn duplicates(&self) -> Duplicates {
-        self.shared.duplicates.clone()
+    fn duplicates(&self) -> Option<Duplicates> {
+        Some(self.shared.duplicates.clone())
     }
 
     fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {

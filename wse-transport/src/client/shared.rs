@@ -198,7 +198,8 @@ impl<P: Protocol> Shared<P> {
     where
         P::Format: Encode<T>,
     {
-        reliably(options, async |stamp| {
+        let name = &name;
+        reliably(options, |stamp| async move {
             let Some(link) = self.next_link().await else { return Attempt::Hopeless };
             let timeout = Some(options.receipt_timeout);
             let error = match link.send_under(stamp, true, name.clone(), payload, timeout) {
@@ -220,10 +221,12 @@ impl<P: Protocol> Shared<P> {
     async fn next_link(&self) -> Option<Arc<Link<P>>> {
         let mut status = self.status.subscribe();
         loop {
+            // First: what changes from now on is waited for below.
+            let now = *status.borrow_and_update();
             if let Some(link) = self.link().filter(|link| link.is_ready()) {
                 return Some(link);
             }
-            if matches!(*status.borrow_and_update(), Status::Idle | Status::Offline) {
+            if matches!(now, Status::Idle | Status::Offline) {
                 return None;
             }
             status.changed().await.ok()?;

@@ -32,8 +32,8 @@ pub(crate) trait Side<P: Protocol>: Send {
     fn max_handlers(&self) -> usize;
     /// How the connection is driven. Asked for where it is kept: a connection has no room for its own.
     fn config(&self) -> DriverConfig;
-    /// What the peer's messages that may come again are known by.
-    fn duplicates(&self) -> Duplicates;
+    /// What the peer's messages that may come again are known by, once it is known who it is.
+    fn duplicates(&self) -> Option<Duplicates>;
     /// The WebSocket failed: the peer broke RFC 6455, or the network did.
     fn failed(&mut self, link: &Arc<Link<P>>, error: ws::Error);
     /// The connection has ended, or the closing handshake has begun. Called once.
@@ -66,7 +66,9 @@ where
         side,
         now: Duration::ZERO,
         heard: Duration::ZERO,
-        kept: 0,
+        kept: None,
+        held_since: None,
+        blocked: false,
         ready: false,
         departed: false,
         broken: false,
@@ -93,8 +95,12 @@ struct Driver<P: Protocol, T, S> {
     now: Duration,
     /// When something came from the peer, or it took what it had kept waiting: a sign of life too.
     heard: Duration,
-    /// What the socket kept waiting at last, in bytes.
-    kept: usize,
+    /// A message that was read and has to wait.
+    kept: Option<Box<Bytes>>,
+    /// Since when nothing is read.
+    held_since: Option<Duration>,
+    /// Whether the socket kept bytes waiting at last.
+    blocked: bool,
     side: S,
     socket: WebSocket<T>,
 }
@@ -147,7 +153,7 @@ where
                 continue;
             }
             // Nothing can be heard of a peer that is not listened to.
-            let deaf = matches!(read, Read::HeldBack) && self.is_busy();
+            let deaf = matches!(read, Read::HeldBack);
             if self.socket.take_received() || deaf {
                 self.heard = self.now;
             }
@@ -208,27 +214,38 @@ where
     /// Whether the peer has to wait. Not when the end has begun: it must be seen.
     fn holds_back(&self) -> bool {
         let open = self.closing == Closing::No && !self.broken && self.socket.closing().is_open();
-        open && (self.is_busy() || self.link.is_full())
+        let busy = self.link.handlers.load(Ordering::Acquire) >= self.side.max_handlers();
+        open && (busy || self.link.holds_reading() || self.is_undecided())
     }
 
-    /// Whether there is enough to do without another message. Who comes without a greeting cannot know that there
-    /// is somebody to decide about them first, and may say as much as they like.
-    fn is_busy(&self) -> bool {
-        let undecided = !self.ready && !self.link.protocol().has_greeting();
-        undecided || self.link.handlers.load(Ordering::Acquire) >= self.side.max_handlers()
+    /// Whether somebody without a greeting waits to be let in. They cannot know that they must wait, and may say as
+    /// much as they like; while they are strangers, nothing of it is read.
+    fn is_undecided(&self) -> bool {
+        !self.ready && !self.link.protocol().has_greeting()
     }
 
+    /// Takes one message. When the peer has to wait, one is still read, and kept: what ends the connection is seen
+    /// then, and that the peer is there, unless there is more behind it.
     fn read(&mut self, cx: &mut Context<'_>) -> Read {
-        if self.holds_back() {
+        let waits = self.holds_back();
+        if waits && (self.kept.is_some() || self.is_undecided()) {
+            self.held_since.get_or_insert(self.now);
             return Read::HeldBack;
+        }
+        if let Some(kept) = self.kept.take() {
+            self.message(*kept, cx);
+            return Read::Message;
+        }
+        if let Some(since) = self.held_since.take() {
+            self.socket.waited(self.now.saturating_sub(since));
         }
         match Pin::new(&mut self.socket).poll_next(cx) {
             Poll::Pending if self.broken => return Read::End,
             Poll::Pending => return Read::Nothing,
             Poll::Ready(None) => return Read::End,
             Poll::Ready(Some(Ok(message))) => match message {
-                ws::Message::Text(text) => self.message(text.into_bytes(), cx),
-                ws::Message::Binary(bytes) => self.message(bytes, cx),
+                ws::Message::Text(text) => self.data(text.into_bytes(), waits, cx),
+                ws::Message::Binary(bytes) => self.data(bytes, waits, cx),
                 ws::Message::Ping(_) => {}
                 ws::Message::Pong(payload) => self.link.pong(self.now, &payload),
                 ws::Message::Close(frame) => {
@@ -243,6 +260,14 @@ where
             }
         }
         Read::Message
+    }
+
+    fn data(&mut self, bytes: Bytes, waits: bool, cx: &mut Context<'_>) {
+        if waits {
+            self.kept = Some(Box::new(bytes));
+        } else {
+            self.message(bytes, cx);
+        }
     }
 
     fn message(&mut self, bytes: Bytes, cx: &mut Context<'_>) {
@@ -261,8 +286,9 @@ where
     }
 
     fn opened(&mut self, message: Result<Message, CodecError>, cx: &mut Context<'_>) {
-        if let Ok(Message { head: Head::Message { reliable: true, .. }, .. }) = &message {
-            let duplicates = self.side.duplicates();
+        if let Ok(Message { head: Head::Message { reliable: true, .. }, .. }) = &message
+            && let Some(duplicates) = self.side.duplicates()
+        {
             self.link.session(|session, _| session.share_duplicates(duplicates));
         }
         let (event, more) = self.link.deliver(self.now, message);
@@ -298,11 +324,11 @@ where
             }
         }
         let _ = socket.as_mut().poll_flush(cx)?;
-        let waiting = socket.queued();
-        if self.kept > 0 && (waiting < self.kept || written > 0) {
+        // Where there was no room any more, the peer has read.
+        if socket.take_sent() && self.blocked {
             self.heard = self.now;
         }
-        self.kept = waiting;
+        self.blocked = socket.queued() > 0;
         Ok(())
     }
 

@@ -26,8 +26,8 @@ use crate::ws;
 /// In this order, as [`State`] is.
 #[repr(C)]
 pub(crate) struct Link<P: Protocol> {
-    /// Whether the queue is full, as of the last change of it.
-    full: AtomicBool,
+    /// Whether no further message is to be read, as of the last change of the queue.
+    holds_reading: AtomicBool,
     /// When the heartbeat is due, in nanoseconds.
     beat: AtomicU64,
     pub(super) clock: Clock,
@@ -62,7 +62,7 @@ impl<P: Protocol> Link<P> {
     ) -> Arc<Self> {
         let format = protocol.format();
         let link = Self {
-            full: AtomicBool::new(false),
+            holds_reading: AtomicBool::new(false),
             beat: AtomicU64::new(u64::MAX),
             clock,
             handlers: AtomicUsize::new(0),
@@ -123,7 +123,12 @@ impl<P: Protocol> Link<P> {
         if !state.ready {
             return Err(SendError::NotReady);
         }
+        let had_room = state.outbox.has_room();
         let pushed = state.outbox.push(|| self.clock.now(), class, message);
+        if !had_room && state.outbox.has_room() {
+            // Older messages have made room for this one, and for more.
+            self.room.notify_waiters();
+        }
         self.changed(state);
         pushed.map_err(|_| SendError::QueueFull)
     }
@@ -265,7 +270,7 @@ impl<P: Protocol> Link<P> {
         }
         self.settle(&mut state);
         // An answer of the session's own may have filled it: no further message is read then.
-        self.full.store(state.outbox.is_full(), Ordering::Relaxed);
+        self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
         let event = state.events.pop_front();
         (event, !state.events.is_empty())
     }
@@ -282,7 +287,7 @@ impl<P: Protocol> Link<P> {
         let mut state = self.lock();
         let had_room = state.outbox.has_room();
         state.outbox.written(rest, bytes);
-        self.full.store(state.outbox.is_full(), Ordering::Relaxed);
+        self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
         if !had_room && state.outbox.has_room() {
             self.room.notify_waiters();
         }
@@ -292,7 +297,7 @@ impl<P: Protocol> Link<P> {
     pub(super) fn discard_outbox(&self) {
         let mut state = self.lock();
         state.outbox.clear();
-        self.full.store(false, Ordering::Relaxed);
+        self.holds_reading.store(false, Ordering::Relaxed);
         self.room.notify_waiters();
     }
 
@@ -307,8 +312,8 @@ impl<P: Protocol> Link<P> {
         self.lock().closing.is_some()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
+    pub(crate) fn holds_reading(&self) -> bool {
+        self.holds_reading.load(Ordering::Relaxed)
     }
 
     /// Does what is due and says when something is due next. The peer was last heard at `heard`.
@@ -369,7 +374,7 @@ impl<P: Protocol> Link<P> {
     /// Sees to it that the driver looks again.
     fn changed(&self, mut state: MutexGuard<'_, State>) {
         state.dirty = true;
-        self.full.store(state.outbox.is_full(), Ordering::Relaxed);
+        self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
         // It is there while the driver rests, and has not been woken yet.
         let waker = if state.driving { None } else { state.waker.take() };
         drop(state);
@@ -429,15 +434,15 @@ mod tests {
             Link::new(JsonArray, session, queue, Clock::start(), Arc::default(), Traits::default());
         link.session(|session, now| session.accept(now, Bytes::new())).unwrap();
         let ping = || Ok(Message::raw(Head::Ping, Bytes::new()));
-        for full in [false, true] {
+        for full in [false, false, false, true] {
             // The first of them comes with what the session had to tell before.
             link.deliver(Duration::ZERO, ping());
-            assert_eq!(link.is_full(), full);
+            assert_eq!(link.holds_reading(), full);
         }
         let sent = link.lend();
         link.written(sent, 0);
-        assert!(link.is_full(), "nothing was written");
+        assert!(link.holds_reading(), "nothing was written");
         link.discard_outbox();
-        assert!(!link.is_full());
+        assert!(!link.holds_reading());
     }
 }

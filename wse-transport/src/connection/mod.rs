@@ -24,6 +24,6 @@ pub(crate) use outbox::Class;
 pub use outbox::{SendQueue, SlowPeer};
 pub use receipt::{AckedCall, CallOptions, ReceiptError};
 pub(crate) use receipt::{Expected, RECEIPT_TIMEOUT};
-pub(crate) use reliable::{Attempt, reliably};
+pub(crate) use reliable::{Attempt, reliably, stamp};
 pub use reliable::{GaveUp, Reliable};
 pub(crate) use tasks::Tasks;

@@ -25,7 +25,8 @@ pub struct SendQueue {
 
 /// What happens to a peer that reads more slowly than it is sent to.
 ///
-/// Under each policy a full queue also stops the reading of the peer's own messages.
+/// Under each policy the peer's own messages are not read any more while answers to it alone would fill the bytes of
+/// the queue, or twice its messages: by then it has asked for more than it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowPeer {
@@ -88,10 +89,22 @@ pub(super) struct Queue {
     /// Empty only when `rest` is.
     first: Option<(Class, ws::Message)>,
     rest: VecDeque<(Class, ws::Message)>,
+    answers: Answers,
+}
+
+/// How many answers wait, and their bytes: what reading has caused.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    messages: usize,
+    bytes: usize,
 }
 
 impl Queue {
     fn push(&mut self, message: (Class, ws::Message)) {
+        if message.0 == Class::Answer {
+            self.answers.messages += 1;
+            self.answers.bytes += size(&message.1);
+        }
         if self.first.is_none() {
             self.first = Some(message);
         } else {
@@ -105,7 +118,13 @@ impl Queue {
             // An idle connection gives its memory back.
             self.rest = VecDeque::new();
         }
-        next.map(|(_, message)| message)
+        next.map(|(class, message)| {
+            if class == Class::Answer {
+                self.answers.messages -= 1;
+                self.answers.bytes -= size(&message);
+            }
+            message
+        })
     }
 
     fn len(&self) -> usize {
@@ -123,6 +142,8 @@ pub(crate) struct Outbox {
     queue: Queue,
     /// Messages that the driver has taken out to write them: they count until they are written.
     lent: usize,
+    /// The answers among these.
+    lent_answers: Answers,
     bytes: usize,
     /// Since when it is full, or has refused something: until the peer reads on.
     full_since: Option<Duration>,
@@ -134,7 +155,14 @@ pub(crate) struct Full;
 
 impl Outbox {
     pub(crate) fn new(limits: SendQueue) -> Self {
-        Self { limits, queue: Queue::default(), lent: 0, bytes: 0, full_since: None }
+        Self {
+            limits,
+            queue: Queue::default(),
+            lent: 0,
+            lent_answers: Answers::default(),
+            bytes: 0,
+            full_since: None,
+        }
     }
 
     pub(crate) fn push(
@@ -158,7 +186,7 @@ impl Outbox {
         self.bytes += len;
         self.queue.push((class, message));
         if self.is_full() {
-            // Nobody need try to send more: a peer whose calls we do not read any more does not.
+            // Nobody need try to send more.
             self.full_since.get_or_insert_with(&now);
         }
         Ok(())
@@ -167,6 +195,7 @@ impl Outbox {
     /// Takes out all that waits, to be written. It counts until it is [`written`](Self::written).
     pub(super) fn lend(&mut self) -> Queue {
         self.lent = self.queue.len();
+        self.lent_answers = self.queue.answers;
         std::mem::take(&mut self.queue)
     }
 
@@ -174,6 +203,7 @@ impl Outbox {
     pub(super) fn written(&mut self, mut rest: Queue, bytes: usize) {
         let wrote = rest.len() < self.lent;
         self.lent = 0;
+        self.lent_answers = Answers::default();
         self.bytes -= bytes;
         while let Some(message) = self.queue.first.take() {
             rest.push(message);
@@ -193,8 +223,15 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Whether nothing more should be caused to be sent, such as by reading further calls.
-    pub(crate) fn is_full(&self) -> bool {
+    /// Whether no further message is to be read, since it may be a call. What we send by ourselves does not count: two
+    /// sides that both send much would wait for each other. Nor do as many answers as a peer like us may wait for.
+    pub(crate) fn holds_reading(&self) -> bool {
+        let Answers { messages, bytes } = self.queue.answers;
+        messages + self.lent_answers.messages >= self.limits.messages.saturating_mul(2)
+            || bytes + self.lent_answers.bytes >= self.limits.bytes
+    }
+
+    fn is_full(&self) -> bool {
         self.len() >= self.limits.messages || self.bytes >= self.limits.bytes
     }
 
@@ -214,12 +251,13 @@ impl Outbox {
     pub(crate) fn clear(&mut self) {
         self.queue = Queue::default();
         self.lent = 0;
+        self.lent_answers = Answers::default();
         self.bytes = 0;
         self.full_since = None;
     }
 
     fn drop_messages(&mut self) {
-        let Queue { first, mut rest } = std::mem::take(&mut self.queue);
+        let Queue { first, mut rest, .. } = std::mem::take(&mut self.queue);
         for (class, message) in first.into_iter().chain(rest.drain(..)) {
             if class == Class::Message {
                 self.bytes -= size(&message);

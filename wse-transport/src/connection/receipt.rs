@@ -94,6 +94,13 @@ impl From<ReceiptFailure> for ReceiptError {
     }
 }
 
+impl ReceiptError {
+    /// Whether another attempt may do better.
+    pub(crate) fn may_heal(&self) -> bool {
+        matches!(self, Self::NotReady | Self::QueueFull | Self::TimedOut | Self::Closed(_))
+    }
+}
+
 impl From<SendError> for ReceiptError {
     fn from(error: SendError) -> Self {
         match error {
@@ -158,8 +165,7 @@ impl<P: Protocol> Link<P> {
     where
         P::Format: Encode<T>,
     {
-        let stamp = self.session(|session, _| session.next_stamp());
-        self.send_under(stamp, false, name, payload, timeout)?.await
+        self.send_under(super::reliable::stamp(), false, name, payload, timeout)?.await
     }
 
     /// Sends a message under this stamp; gives what waits for its receipt.

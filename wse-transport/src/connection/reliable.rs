@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use wse_proto::Stamp;
 
 use super::receipt::{RECEIPT_TIMEOUT, ReceiptError};
@@ -81,9 +84,9 @@ pub(crate) enum Attempt {
 }
 
 /// Tries until the message is delivered, or time is over. `attempt` waits for a connection by itself.
-pub(crate) async fn reliably(
+pub(crate) async fn reliably<F: Future<Output = Attempt>>(
     options: Reliable,
-    mut attempt: impl AsyncFnMut(Stamp) -> Attempt,
+    mut attempt: impl FnMut(Stamp) -> F,
 ) -> Result<(), GaveUp> {
     let stamp = stamp();
     let mut gave_up = GaveUp { attempts: 0, last: None };
@@ -94,13 +97,7 @@ pub(crate) async fn reliably(
                 Attempt::Hopeless => return false,
                 Attempt::Failed { sent, error } => {
                     gave_up.attempts += u32::from(sent);
-                    let again = matches!(
-                        error,
-                        ReceiptError::NotReady
-                            | ReceiptError::QueueFull
-                            | ReceiptError::TimedOut
-                            | ReceiptError::Closed(_)
-                    );
+                    let again = error.may_heal();
                     gave_up.last = Some(error);
                     if !again {
                         return false;
@@ -115,8 +112,8 @@ pub(crate) async fn reliably(
     }
 }
 
-/// A stamp that is never drawn again.
-fn stamp() -> Stamp {
-    let number = u128::from_le_bytes(luck::bytes());
-    Stamp::from(format!("{number:032x}").as_str())
+/// A stamp that is never drawn again, on any connection: protocols may take every message that wants a receipt for
+/// one that may come again. (So short, it needs no memory of its own.)
+pub(crate) fn stamp() -> Stamp {
+    Stamp::from(BASE64_URL_SAFE_NO_PAD.encode(luck::bytes::<16>()).as_str())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{ReceiptError, remaining};
+use wse_proto::{Protocol, Stamp};
+
+use crate::connection::{Link, ReceiptError, remaining};
 
 type Receipt = BoxFuture<'static, Result<(), ReceiptError>>;
 
@@ -82,7 +84,11 @@ impl<T> Call<T> {
     ) -> impl Future<Output = Result<(), ReceiptError>> + Send + use<T> {
         let (sender, receiver) = oneshot::channel::<Receipt>();
         let wanted = (timeout.unwrap_or(crate::connection::RECEIPT_TIMEOUT), sender);
-        *self.asked.receipt.lock().unwrap_or_else(PoisonError::into_inner) = Some(wanted);
+        let mut receipt = self.asked.receipt();
+        if !matches!(*receipt, Wanted::Over) {
+            *receipt = Wanted::Yes(wanted);
+        }
+        drop(receipt);
         async move { receiver.await.map_err(|_| ReceiptError::NotReady)?.await }
     }
 
@@ -104,7 +110,17 @@ impl<T: fmt::Debug> fmt::Debug for Call<T> {
 /// What a handler asked for about its call.
 pub(crate) struct Asked {
     pub(super) token: CancellationToken,
-    receipt: Mutex<Option<(Duration, oneshot::Sender<Receipt>)>>,
+    receipt: Mutex<Wanted>,
+}
+
+/// Whether a receipt of the answer is wanted.
+#[derive(Default)]
+enum Wanted {
+    #[default]
+    No,
+    Yes((Duration, oneshot::Sender<Receipt>)),
+    /// The answer was sent, or will never be.
+    Over,
 }
 
 impl Asked {
@@ -112,9 +128,13 @@ impl Asked {
         Arc::new(Self { token, receipt: Mutex::default() })
     }
 
+    fn receipt(&self) -> MutexGuard<'_, Wanted> {
+        self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a receipt is wanted.
     pub(super) fn wants_receipt(&self) -> bool {
-        self.receipt.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        matches!(*self.receipt(), Wanted::Yes(_))
     }
 
     /// The answer is about to be sent: `expect` waits for its receipt.
@@ -122,8 +142,8 @@ impl Asked {
     where
         F: Future<Output = Result<(), ReceiptError>> + Send + 'static,
     {
-        let wanted = self.receipt.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((timeout, sender)) = wanted {
+        let wanted = std::mem::replace(&mut *self.receipt(), Wanted::Over);
+        if let Wanted::Yes((timeout, sender)) = wanted {
             let receipt = match expect(timeout) {
                 Ok(expected) => expected.boxed(),
                 Err(error) => std::future::ready(Err(error)).boxed(),
@@ -131,5 +151,27 @@ impl Asked {
             // Who dropped it does not want to know.
             let _ = sender.send(receipt);
         }
+    }
+}
+
+/// A procedure of [`Call`] that runs. However it ends, its connection forgets it then, and no receipt of its answer
+/// is waited for any more that was not asked for.
+pub(super) struct Running<P: Protocol> {
+    link: Arc<Link<P>>,
+    stamp: Stamp,
+    pub(super) asked: Arc<Asked>,
+}
+
+impl<P: Protocol> Running<P> {
+    pub(super) fn new(link: &Arc<Link<P>>, stamp: &Stamp) -> Self {
+        let asked = Asked::new(link.begin_handler(stamp));
+        Self { link: Arc::clone(link), stamp: stamp.clone(), asked }
+    }
+}
+
+impl<P: Protocol> Drop for Running<P> {
+    fn drop(&mut self) {
+        self.link.end_handler(&self.stamp);
+        *self.asked.receipt() = Wanted::Over;
     }
 }

@@ -23,8 +23,8 @@ use wse_proto::{
 
 use crate::connection::{Class, Link, Tasks, pack};
 use crate::ws;
-use call::Asked;
 pub use call::Call;
+use call::Running;
 pub use handler::Outcome;
 use running::Ran;
 
@@ -33,7 +33,7 @@ type MessageHandler<P, C> =
     dyn Fn(C, &Link<P>, &Bytes) -> Result<Handling<()>, CodecError> + Send + Sync;
 /// What comes of it is the reply.
 type ProcedureHandler<P, C> =
-    dyn Fn(C, &Arc<Link<P>>, &Incoming, &Bytes) -> Result<Answering, CodecError> + Send + Sync;
+    dyn Fn(C, &Arc<Link<P>>, &Incoming, &Bytes) -> Result<Answering<P>, CodecError> + Send + Sync;
 type UnhandledHandler<C> = dyn Fn(C, Unhandled) -> Handling<()> + Send + Sync;
 
 /// A call to be answered.
@@ -44,9 +44,9 @@ pub(crate) struct Incoming {
 }
 
 /// A procedure that has begun.
-struct Answering {
+struct Answering<P: Protocol> {
     reply: Handling<ws::Message>,
-    asked: Option<Arc<Asked>>,
+    running: Option<Running<P>>,
 }
 
 /// By name. Strangers choose only what is looked up, never what is in it: any hash will do.
@@ -141,7 +141,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
             let protocol = link.protocol().clone();
             let head = Head::reply(call.stamp.clone());
             let reply = async move { Ok(pack::message(&protocol, &head, &future.await?)?) };
-            Ok(Answering { reply: Box::pin(reply), asked: None })
+            Ok(Answering { reply: Box::pin(reply), running: None })
         };
         self.insert_procedure(name, Arc::new(erased));
     }
@@ -156,16 +156,17 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         let erased = move |connection: C, link: &Arc<Link<P>>, call: &Incoming, payload: &Bytes| {
             let payload = link.decode(payload)?;
             let deadline = call.timeout.and_then(|millis| link.deadline(millis));
-            let asked = Asked::new(link.begin_handler(&call.stamp));
+            let running = Running::new(link, &call.stamp);
+            let asked = Arc::clone(&running.asked);
             let future = handler(connection, Call::new(payload, deadline, Arc::clone(&asked)));
             let protocol = link.protocol().clone();
-            let (stamp, wanted) = (call.stamp.clone(), Arc::clone(&asked));
+            let stamp = call.stamp.clone();
             let reply = async move {
                 let result = future.await?;
-                let head = Head::Reply { stamp, receipt: wanted.wants_receipt() };
+                let head = Head::Reply { stamp, receipt: asked.wants_receipt() };
                 Ok(pack::message(&protocol, &head, &result)?)
             };
-            Ok(Answering { reply: Box::pin(reply), asked: Some(asked) })
+            Ok(Answering { reply: Box::pin(reply), running: Some(running) })
         };
         self.insert_procedure(name, Arc::new(erased));
     }
@@ -271,12 +272,12 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         drop(handlers);
         let stamp = call.stamp;
         match started {
-            Ok(Answering { reply, asked }) => match running::poll(reply, cx) {
-                Ran::Ended(outcome) => answer(link, report, name, stamp, asked, outcome),
+            Ok(Answering { reply, running }) => match running::poll(reply, cx) {
+                Ran::Ended(outcome) => answer(link, report, name, stamp, running, outcome),
                 Ran::Waits(future) => {
                     let report = report.clone();
                     running::spawn(tasks, link, future, move |link, outcome| {
-                        answer(link, &report, name, stamp, asked, outcome);
+                        answer(link, &report, name, stamp, running, outcome);
                     });
                 }
             },
@@ -291,12 +292,12 @@ fn answer<P: Protocol, R: Report>(
     report: &R,
     name: Text,
     stamp: Stamp,
-    asked: Option<Arc<Asked>>,
+    running: Option<Running<P>>,
     outcome: Result<ws::Message, Fault>,
 ) {
     let mut receipt = false;
-    if let Some(asked) = asked {
-        link.end_handler(&stamp);
+    if let Some(running) = running {
+        let asked = &running.asked;
         if asked.token.is_cancelled() {
             return;
         }

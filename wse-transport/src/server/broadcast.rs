@@ -82,7 +82,7 @@ where
             let batch: [Option<&Arc<Link<P>>>; BATCH] = std::array::from_fn(|_| links.next());
             let batch = || batch.iter().copied().flatten();
             // Links that have been idle are in no cache: looked at together, they are waited for together.
-            std::hint::black_box(batch().filter(|link| link.is_full()).count());
+            std::hint::black_box(batch().filter(|link| link.holds_reading()).count());
             reached += batch().filter(&push).count();
             if batch().count() < BATCH {
                 break;

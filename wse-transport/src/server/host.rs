@@ -121,6 +121,10 @@ impl<P: Protocol> Host<P> {
                     server: Arc::clone(&self.server),
                     link: Arc::clone(link),
                 });
+                if link.session(|session, _| session.holds_reliable()) {
+                    let duplicates = self.server.windows.of(conn.user());
+                    link.session(|session, _| session.share_duplicates(duplicates));
+                }
                 // The client may have gone meanwhile; then nobody joins.
                 if link.session(|session, now| session.accept(now, welcome)).is_ok() {
                     self.phase = Phase::User(conn.clone());
@@ -229,8 +233,8 @@ impl<P: Protocol> Side<P> for Host<P> {
         DriverConfig { limits: config.limits, close_timeout: config.close_timeout }
     }
 
-    fn duplicates(&self) -> Duplicates {
-        self.conn().map(|conn| self.server.windows.of(conn.user())).unwrap_or_default()
+    fn duplicates(&self) -> Option<Duplicates> {
+        self.conn().map(|conn| self.server.windows.of(conn.user()))
     }
 
     fn failed(&mut self, _link: &Arc<Link<P>>, error: ws::Error) {

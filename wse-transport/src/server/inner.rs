@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use wse_proto::session::{Close, Heartbeat, SessionLimits};
-use wse_proto::{CloseReason, Protocol, Stamp};
+use wse_proto::{CloseReason, Protocol};
 
 use super::conn::Conn;
 use super::events::{ServerError, ServerEvent};
@@ -102,7 +102,6 @@ pub(super) struct Inner<P: Protocol> {
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
     /// For messages to several connections at once.
-    last_stamp: AtomicU64,
     /// Whether somebody looks after the heartbeats.
     ticking: AtomicBool,
 }
@@ -125,7 +124,6 @@ impl<P: Protocol> Inner<P> {
             counts: Arc::default(),
             windows: Windows::default(),
             ticking: AtomicBool::new(false),
-            last_stamp: AtomicU64::new(0),
             router,
             events: broadcast::Sender::new(EVENTS),
             tasks: Tasks::default(),
@@ -140,12 +138,6 @@ impl<P: Protocol> Inner<P> {
 
     pub(super) fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// A stamp that no session's own is like: those are numbers.
-    pub(super) fn next_stamp(&self) -> Stamp {
-        let number = self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1;
-        Stamp::from(format!("u{number}").as_str())
     }
 
     /// One task looks after the heartbeats of all connections, so that none needs a timer of its own.

@@ -13,7 +13,7 @@ use super::conn::Conn;
 use super::events::ServerEvent;
 use super::{Server, broadcast};
 use crate::connection::{
-    Attempt, Expected, GaveUp, RECEIPT_TIMEOUT, ReceiptError, Reliable, reliably,
+    Attempt, Expected, GaveUp, RECEIPT_TIMEOUT, ReceiptError, Reliable, reliably, stamp,
 };
 
 /// Between attempts to reach connections that take nothing.
@@ -85,8 +85,7 @@ impl<P: Protocol> User<P> {
     where
         P::Format: Encode<T>,
     {
-        let stamp = self.server.inner.next_stamp();
-        let sent = self.send_under(stamp, false, timeout, name.into(), payload)?;
+        let sent = self.send_under(stamp(), false, timeout, name.into(), payload)?;
         let devices = sent.len();
         let mut waiting: FuturesUnordered<_> = sent.into_iter().flatten().collect();
         let mut received = 0;
@@ -112,7 +111,8 @@ impl<P: Protocol> User<P> {
         P::Format: Encode<T>,
     {
         let name = name.into();
-        reliably(options, async |stamp| {
+        let name = &name;
+        reliably(options, |stamp| async move {
             if self.connected().await.is_none() {
                 return Attempt::Hopeless;
             }
@@ -126,18 +126,22 @@ impl<P: Protocol> User<P> {
             let (waiting, errors): (Vec<_>, Vec<_>) = sent.into_iter().partition(Result::is_ok);
             let mut waiting: FuturesUnordered<_> = waiting.into_iter().flatten().collect();
             let sent = !waiting.is_empty();
-            let mut error = errors.into_iter().find_map(Result::err);
+            let mut failures: Vec<_> = errors.into_iter().filter_map(Result::err).collect();
             while let Some(outcome) = waiting.next().await {
                 match outcome {
                     Ok(()) => return Attempt::Delivered,
-                    Err(failure) => error = Some(failure),
+                    Err(failure) => failures.push(failure),
                 }
             }
             if !sent {
                 // Their queues are full, or they are about to leave.
                 tokio::time::sleep(REST).await;
             }
-            Attempt::Failed { sent, error: error.unwrap_or(ReceiptError::NotReady) }
+            // As long as one device may get it, it is worth another attempt.
+            let at = failures.iter().position(ReceiptError::may_heal).unwrap_or(0);
+            let error =
+                if failures.is_empty() { ReceiptError::NotReady } else { failures.swap_remove(at) };
+            Attempt::Failed { sent, error }
         })
         .await
     }
