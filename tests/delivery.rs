@@ -265,6 +265,9 @@ async fn a_peer_that_had_to_wait_is_not_closed_for_what_it_said_meanwhile() {
         async move { ann.call_within::<_, i64>(None, "slow", &n).await.unwrap() }
     };
     assert_eq!(tokio::join!(call(1), call(2), call(3)), (1, 2, 3));
+    // Nor does it seem to be far away.
+    let liveness = server.user("ann").connections().remove(0).liveness().unwrap();
+    assert!(liveness.rtt.unwrap() < secs(1), "{liveness:?}");
 }
 
 #[tokio::test(start_paused = true)]

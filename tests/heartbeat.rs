@@ -214,6 +214,19 @@ fn a_pong_to_an_earlier_ping_is_no_sample() {
 }
 
 #[test]
+fn a_pong_that_was_not_read_for_a_while_is_no_sample() {
+    let mut session = watching(HEARTBEAT);
+    act(&mut session, T0, Time);
+    session.handle_unread();
+    act(&mut session, ms(900), Pong("1"));
+    let liveness = session.liveness().unwrap();
+    assert_eq!((liveness.rtt, liveness.pongs, liveness.state), (None, 1, Live));
+    act(&mut session, ms(1000), Time);
+    act(&mut session, ms(1200), Pong("2"));
+    assert_eq!(session.liveness().unwrap().rtt, Some(ms(200)));
+}
+
+#[test]
 fn without_a_heartbeat_nothing_is_asked_and_every_pong_dropped() {
     let mut session = server();
     assert_eq!((session.liveness(), session.poll_heartbeat()), (None, None));

@@ -127,6 +127,7 @@ pub(super) struct Pulse {
     /// The number of the last pong, and how many there were.
     answered: u32,
     pongs: u32,
+    /// When the last ping was sent; `NEVER` when its pong may come late for a reason of ours.
     sent_at: Nanos,
     /// The first ping since something was heard.
     silent_since: Nanos,
@@ -174,6 +175,11 @@ impl Pulse {
         false
     }
 
+    /// Nothing was read for a while.
+    pub(super) fn unread(&mut self) {
+        self.sent_at = NEVER;
+    }
+
     /// A pong with this number; whether there was a ping for it that has none yet.
     pub(super) fn pong(&mut self, now: Nanos, serial: u64) -> bool {
         let Ok(serial) = u32::try_from(serial) else { return false };
@@ -183,7 +189,7 @@ impl Pulse {
         self.answered = serial;
         self.pongs += 1;
         // As with TCP, what cannot be told apart is no sample: only the last ping's time is known.
-        if serial == self.sent {
+        if serial == self.sent && self.sent_at != NEVER {
             self.sample(now.saturating_sub(self.sent_at));
         }
         true

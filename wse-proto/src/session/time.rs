@@ -50,6 +50,14 @@ impl Session {
         }
     }
 
+    /// For a while nothing was read that may have come: pongs to the pings until now tell nothing of how far away the
+    /// peer is.
+    pub fn handle_unread(&mut self) {
+        if let Some(pulse) = &mut self.pulse {
+            pulse.unread();
+        }
+    }
+
     /// Takes the payload of a WebSocket pong. What belongs to no ping of the session's is dropped.
     pub fn handle_pong(&mut self, now: Duration, payload: &[u8]) {
         self.handle_life(now);

@@ -256,7 +256,8 @@ impl<P: Protocol> Client<P> {
 
     /// Sends a message until it is known to have arrived: again under the same stamp when no receipt comes, and
     /// over the next connection when this one ends; the server drops what it has seen. It is handled at least
-    /// once then, and once only unless the server was restarted meanwhile or more than 1,024 others came between.
+    /// once then, and once only unless meanwhile the server was restarted, more than 1,024 others came between, or
+    /// thousands of other users came and went while this one was away.
     ///
     /// Waits for a connection, if there is none, for as long as the client seeks one. Dropping the future stops it.
     ///

@@ -238,6 +238,7 @@ where
         }
         if let Some(since) = self.held_since.take() {
             self.socket.waited(self.now.saturating_sub(since));
+            self.link.session(|session, _| session.handle_unread());
         }
         match Pin::new(&mut self.socket).poll_next(cx) {
             Poll::Pending if self.broken => return Read::End,

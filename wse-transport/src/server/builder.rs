@@ -47,7 +47,8 @@ impl<P: Protocol> ServerBuilder<P> {
 
     /// Decides who a stranger is: accept it as a user, or refuse it. It may take its time, up to the
     /// [`auth_timeout`](Self::auth_timeout), and ask: [`Stranger::challenge`]. When the client goes meanwhile, or breaks the
-    /// protocol, the decision is dropped where it waits and nobody joins.
+    /// protocol, the decision is dropped where it waits and nobody joins. (A client whose protocol has no greeting is
+    /// not read before the decision: that it has gone is seen behind it.)
     ///
     /// Without it everybody is refused. A greeting that is not of the types asked for is refused. A
     /// panic is an error event and closes the connection with 1011.
@@ -254,7 +255,8 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
-    /// Handlers that may be under way, per connection; past it the connection is not read. Default: 1,024.
+    /// Handlers that may be under way, per connection; past it one message is read ahead, and no more. A peer that has
+    /// said more than that is not taken for dead meanwhile. Default: 1,024.
     pub fn max_handlers(mut self, handlers: usize) -> Self {
         self.config.handlers = handlers.max(1);
         self
