@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use wse_codecs::{JsonArray, JsonRpc};
 use wse_proto::{Fault, Negotiated};
 use wse_transport::{
-    Accept, Call, CallError, CallOptions, Client, Conn, Heartbeat, Hello, IdentityFrom, Reliable,
-    SendQueue, Server, SlowPeer, Status, handshake, ws,
+    Accept, Call, CallError, CallOptions, Client, Close, Conn, Heartbeat, Hello, IdentityFrom,
+    Reliable, SendQueue, Server, SlowPeer, Status, handshake, ws,
 };
 
 fn queue(messages: usize, policy: SlowPeer) -> SendQueue {
@@ -247,6 +247,40 @@ async fn a_message_held_behind_the_greeting_is_known_when_it_comes_again() {
     }
     assert_eq!(log.take(), ["once"]);
     assert_eq!(server.metrics().duplicates, 1);
+}
+
+/// Nobody is told that something arrived which nobody gets.
+#[tokio::test(start_paused = true)]
+async fn a_message_held_behind_the_greeting_gets_its_receipt_when_it_is_handled() {
+    for at_most in [0, 1] {
+        let log = Log::default();
+        let seen = log.clone();
+        let server = Server::builder(JsonArray)
+            .identify(|_, _: Hello<String, Meta>| async move {
+                tokio::time::sleep(secs(1)).await;
+                Ok(Accept::user("ann").welcome(note("hi")))
+            })
+            .joined(move |conn| {
+                if at_most == 0 {
+                    conn.close(Close::new(4003, "full"));
+                }
+            })
+            .on("note", move |conn, Note { text }: Note| {
+                seen.add(text);
+                conn.close(Close::new(4003, "full"));
+                async {}
+            })
+            .build();
+        let mut raw = Raw::stranger(&server).await;
+        raw.greet("ann").await;
+        for n in 1..4 {
+            raw.say(&format!(r#"["note",{{"text":"{n}"}},"r{n}",11]"#)).await;
+        }
+        tokio::time::sleep(secs(2)).await;
+        let heard = raw.hear_all().await;
+        let receipts = heard.iter().filter(|it| it.contains("receipt")).count();
+        assert_eq!((receipts, log.take().len()), (at_most, at_most), "{heard:?}");
+    }
 }
 
 /// Pings and pongs of the peer pile up where nothing is read: they are no flood.

@@ -93,14 +93,6 @@ impl Session {
         }
     }
 
-    /// Whether a message is held that may come again: before [`accept`](Self::accept), the window of this peer is to be
-    /// shared ([`share_duplicates`](Self::share_duplicates)).
-    pub fn holds_reliable(&self) -> bool {
-        let Phase::Server(greeting) = &self.phase else { return false };
-        let State::Validating { held, .. } = &greeting.state else { return false };
-        held.iter().any(|message| matches!(message.head, Head::Message { reliable: true, .. }))
-    }
-
     /// Lets the stranger in and sends the welcome, an encoded value. Messages that were held are
     /// handled behind it: one that is not allowed there closes the connection, which joined all the same.
     ///
@@ -108,6 +100,19 @@ impl Session {
     ///
     /// [`UsageError::NotAsked`] when no decision is waited for: the connection may have ended. Nobody joins then.
     pub fn accept(&mut self, now: Duration, welcome: Bytes) -> Result<(), UsageError> {
+        for message in self.admit(welcome)? {
+            self.handle_message(now, message);
+        }
+        Ok(())
+    }
+
+    /// As [`accept`](Self::accept), but gives back what was held: for [`handle_message`](Self::handle_message), once the
+    /// application has done what it does when somebody joins.
+    ///
+    /// # Errors
+    ///
+    /// Those of `accept`.
+    pub fn admit(&mut self, welcome: Bytes) -> Result<Vec<Message>, UsageError> {
         let Phase::Server(greeting) = &mut self.phase else { return Err(UsageError::NotAsked) };
         let State::Validating { held, .. } = &mut greeting.state else {
             return Err(UsageError::NotAsked);
@@ -117,10 +122,7 @@ impl Session {
         if self.greeting {
             self.send(Message::raw(Head::Welcome, welcome));
         }
-        for message in held {
-            self.handle_message(now, message);
-        }
-        Ok(())
+        Ok(held)
     }
 
     /// Closes the connection with 1000 `wse.not-authorized`, in whatever state it is. Does nothing

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Fault, Protocol};
+use wse_proto::{CloseReason, ErrorCode, Fault, Message, Protocol};
 
 use super::Client;
 use super::error::ConnectError;
@@ -125,10 +125,10 @@ impl<P: Protocol> Side<P> for Guest<P> {
         }
     }
 
-    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
-        let Some(solving) = &mut self.solving else { return };
+    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message> {
+        let Some(solving) = &mut self.solving else { return Vec::new() };
         let answer = match catch_unwind(AssertUnwindSafe(|| solving.poll_unpin(cx))) {
-            Ok(Poll::Pending) => return,
+            Ok(Poll::Pending) => return Vec::new(),
             Ok(Poll::Ready(answer)) => answer.map_err(ConnectError::Credentials),
             Err(_) => Err(panicked()),
         };
@@ -138,6 +138,7 @@ impl<P: Protocol> Side<P> for Guest<P> {
             Ok(answer) => drop(link.session(|session, _| session.answer(answer))),
             Err(error) => self.give_up(link, error),
         }
+        Vec::new()
     }
 
     fn max_handlers(&self) -> usize {

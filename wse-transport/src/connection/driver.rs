@@ -26,8 +26,8 @@ const BUDGET: usize = 64;
 pub(crate) trait Side<P: Protocol>: Send {
     /// Something happened. Called in order, never while the link is locked.
     fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>);
-    /// Goes on with what takes time, such as a decision.
-    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>);
+    /// Goes on with what takes time, such as a decision; what the session held meanwhile, to be handled now.
+    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message>;
     /// How many handlers may wait for something before no further message is read.
     fn max_handlers(&self) -> usize;
     /// How the connection is driven. Asked for where it is kept: a connection has no room for its own.
@@ -138,8 +138,11 @@ where
                 // Without a greeting there is somebody to decide about before anything was said.
                 self.events(cx);
             }
-            self.side.poll(&self.link, cx);
+            let held = self.side.poll(&self.link, cx);
             self.events(cx);
+            for message in held {
+                self.opened(Ok(message), cx);
+            }
             self.raise_limits();
             let mut read = self.read(cx);
             // Rounds count too: those who send from other threads could keep us here for ever.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 use http::Request;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Hi, Protocol};
+use wse_proto::{CloseReason, ErrorCode, Hi, Message, Protocol};
 
 use super::conn::{Conn, Parts};
 use super::events::{ServerError, ServerEvent};
@@ -108,7 +108,7 @@ impl<P: Protocol> Host<P> {
         hi: Hi,
         request: &Request<()>,
         verdict: Result<Accepted, Refuse>,
-    ) {
+    ) -> Vec<Message> {
         match verdict {
             Ok(Accepted { user, welcome, state }) => {
                 let conn = Conn::new(Parts {
@@ -121,14 +121,11 @@ impl<P: Protocol> Host<P> {
                     server: Arc::clone(&self.server),
                     link: Arc::clone(link),
                 });
-                if link.session(|session, _| session.holds_reliable()) {
-                    let duplicates = self.server.windows.of(conn.user());
-                    link.session(|session, _| session.share_duplicates(duplicates));
-                }
                 // The client may have gone meanwhile; then nobody joins.
-                if link.session(|session, now| session.accept(now, welcome)).is_ok() {
+                if let Ok(held) = link.session(|session, _| session.admit(welcome)) {
                     self.phase = Phase::User(conn.clone());
                     self.server.join(&conn);
+                    return held;
                 }
             }
             Err(Refuse { close, cause, error }) => {
@@ -142,6 +139,7 @@ impl<P: Protocol> Host<P> {
                 link.close(close);
             }
         }
+        Vec::new()
     }
 
     fn scope<'a>(
@@ -210,18 +208,19 @@ impl<P: Protocol> Side<P> for Host<P> {
         }
     }
 
-    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) {
-        let Phase::Deciding(decision) = &mut self.phase else { return };
+    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message> {
+        let Phase::Deciding(decision) = &mut self.phase else { return Vec::new() };
         match catch_unwind(AssertUnwindSafe(|| decision.deciding.poll_unpin(cx))) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(verdict)) => {
                 if let Phase::Deciding(decision) = std::mem::replace(&mut self.phase, Phase::Gone) {
                     let Decision { hi, request, .. } = *decision;
-                    self.decided(link, hi, &request, verdict);
+                    return self.decided(link, hi, &request, verdict);
                 }
             }
             Err(_) => self.undecided(link),
         }
+        Vec::new()
     }
 
     fn max_handlers(&self) -> usize {
