@@ -26,7 +26,7 @@ const BUDGET: usize = 64;
 pub(crate) trait Side<P: Protocol>: Send {
     /// Something happened. Called in order, never while the link is locked.
     fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>);
-    /// Goes on with what takes time, such as a decision; what the session held meanwhile, to be handled now.
+    /// Goes on with what takes time before the welcome, such as a decision; what the session held meanwhile, to be handled now.
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message>;
     /// How many handlers may wait for something before no further message is read.
     fn max_handlers(&self) -> usize;
@@ -134,16 +134,10 @@ where
         self.now = self.link.clock.now();
         let mut budget = BUDGET;
         loop {
-            if !self.ready {
-                // Without a greeting there is somebody to decide about before anything was said.
-                self.events(cx);
-            }
-            let held = self.side.poll(&self.link, cx);
             self.events(cx);
-            for message in held {
-                self.opened(Ok(message), cx);
+            if !self.ready {
+                self.greet(cx);
             }
-            self.raise_limits();
             let mut read = self.read(cx);
             // Rounds count too: those who send from other threads could keep us here for ever.
             budget -= 1;
@@ -206,9 +200,15 @@ where
         }
     }
 
-    /// A stranger's messages must be small; from the welcome on the full limits hold.
-    fn raise_limits(&mut self) {
-        if !self.ready && self.link.is_ready() {
+    /// Goes on with what comes before the welcome; without a greeting there is somebody to decide about before
+    /// anything was said. A stranger's messages must be small; from the welcome on the full limits hold.
+    fn greet(&mut self, cx: &mut Context<'_>) {
+        let held = self.side.poll(&self.link, cx);
+        self.events(cx);
+        for message in held {
+            self.opened(Ok(message), cx);
+        }
+        if self.link.is_ready() {
             self.ready = true;
             self.socket.set_limits(self.side.config().limits);
         }
@@ -235,13 +235,8 @@ where
             self.held_since.get_or_insert(self.now);
             return Read::HeldBack;
         }
-        if let Some(kept) = self.kept.take() {
-            self.message(*kept, cx);
+        if (self.kept.is_some() || self.held_since.is_some()) && self.resume(cx) {
             return Read::Message;
-        }
-        if let Some(since) = self.held_since.take() {
-            self.socket.waited(self.now.saturating_sub(since));
-            self.link.session(|session, _| session.handle_unread());
         }
         match Pin::new(&mut self.socket).poll_next(cx) {
             Poll::Pending if self.broken => return Read::End,
@@ -264,6 +259,20 @@ where
             }
         }
         Read::Message
+    }
+
+    /// After the peer had to wait: whether there was a message that had to wait with it.
+    #[cold]
+    fn resume(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(kept) = self.kept.take() {
+            self.message(*kept, cx);
+            return true;
+        }
+        if let Some(since) = self.held_since.take() {
+            self.socket.waited(self.now.saturating_sub(since));
+            self.link.session(|session, _| session.handle_unread());
+        }
+        false
     }
 
     fn data(&mut self, bytes: Bytes, waits: bool, cx: &mut Context<'_>) {

@@ -89,7 +89,6 @@ pub(super) struct Queue {
     /// Empty only when `rest` is.
     first: Option<(Class, ws::Message)>,
     rest: VecDeque<(Class, ws::Message)>,
-    answers: Answers,
 }
 
 /// How many answers wait, and their bytes: what reading has caused.
@@ -99,12 +98,15 @@ struct Answers {
     bytes: usize,
 }
 
+impl Answers {
+    fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+}
+
 impl Queue {
     fn push(&mut self, message: (Class, ws::Message)) {
-        if message.0 == Class::Answer {
-            self.answers.messages += 1;
-            self.answers.bytes += size(&message.1);
-        }
         if self.first.is_none() {
             self.first = Some(message);
         } else {
@@ -118,13 +120,7 @@ impl Queue {
             // An idle connection gives its memory back.
             self.rest = VecDeque::new();
         }
-        next.map(|(class, message)| {
-            if class == Class::Answer {
-                self.answers.messages -= 1;
-                self.answers.bytes -= size(&message);
-            }
-            message
-        })
+        next.map(|(_, message)| message)
     }
 
     fn len(&self) -> usize {
@@ -134,6 +130,17 @@ impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
+
+    /// Counted anew whenever the socket does not take all: most often there is nothing to count.
+    fn answers(&self) -> Answers {
+        let mut answers = Answers::default();
+        for (class, message) in self.first.iter().chain(&self.rest) {
+            if *class == Class::Answer {
+                answers.add(size(message));
+            }
+        }
+        answers
+    }
 }
 
 #[derive(Debug)]
@@ -142,9 +149,9 @@ pub(crate) struct Outbox {
     queue: Queue,
     /// Messages that the driver has taken out to write them: they count until they are written.
     lent: usize,
-    /// The answers among these.
-    lent_answers: Answers,
     bytes: usize,
+    /// Those that wait, lent ones included.
+    answers: Answers,
     /// Since when it is full, or has refused something: until the peer reads on.
     full_since: Option<Duration>,
 }
@@ -159,8 +166,8 @@ impl Outbox {
             limits,
             queue: Queue::default(),
             lent: 0,
-            lent_answers: Answers::default(),
             bytes: 0,
+            answers: Answers::default(),
             full_since: None,
         }
     }
@@ -184,6 +191,9 @@ impl Outbox {
             }
         }
         self.bytes += len;
+        if class == Class::Answer {
+            self.answers.add(len);
+        }
         self.queue.push((class, message));
         if self.is_full() {
             // Nobody need try to send more.
@@ -195,7 +205,6 @@ impl Outbox {
     /// Takes out all that waits, to be written. It counts until it is [`written`](Self::written).
     pub(super) fn lend(&mut self) -> Queue {
         self.lent = self.queue.len();
-        self.lent_answers = self.queue.answers;
         std::mem::take(&mut self.queue)
     }
 
@@ -203,13 +212,13 @@ impl Outbox {
     pub(super) fn written(&mut self, mut rest: Queue, bytes: usize) {
         let wrote = rest.len() < self.lent;
         self.lent = 0;
-        self.lent_answers = Answers::default();
         self.bytes -= bytes;
         while let Some(message) = self.queue.first.take() {
             rest.push(message);
             self.queue.first = self.queue.rest.pop_front();
         }
         self.queue = rest;
+        self.answers = self.queue.answers();
         if wrote && !self.is_full() {
             self.full_since = None;
         }
@@ -226,9 +235,8 @@ impl Outbox {
     /// Whether no further message is to be read, since it may be a call. What we send by ourselves does not count: two
     /// sides that both send much would wait for each other. Nor do as many answers as a peer like us may wait for.
     pub(crate) fn holds_reading(&self) -> bool {
-        let Answers { messages, bytes } = self.queue.answers;
-        messages + self.lent_answers.messages >= self.limits.messages.saturating_mul(2)
-            || bytes + self.lent_answers.bytes >= self.limits.bytes
+        let Answers { messages, bytes } = self.answers;
+        messages / 2 >= self.limits.messages || bytes >= self.limits.bytes
     }
 
     fn is_full(&self) -> bool {
@@ -251,13 +259,13 @@ impl Outbox {
     pub(crate) fn clear(&mut self) {
         self.queue = Queue::default();
         self.lent = 0;
-        self.lent_answers = Answers::default();
         self.bytes = 0;
+        self.answers = Answers::default();
         self.full_since = None;
     }
 
     fn drop_messages(&mut self) {
-        let Queue { first, mut rest, .. } = std::mem::take(&mut self.queue);
+        let Queue { first, mut rest } = std::mem::take(&mut self.queue);
         for (class, message) in first.into_iter().chain(rest.drain(..)) {
             if class == Class::Message {
                 self.bytes -= size(&message);
