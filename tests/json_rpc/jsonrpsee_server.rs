@@ -12,7 +12,7 @@ use jsonrpsee::server::middleware::rpc::{
 use jsonrpsee::server::{RpcModule, ServerHandle};
 use jsonrpsee::types::ErrorObjectOwned;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use wse_transport::{Backoff, Connector, Status, Transport};
 
 use super::*;
@@ -214,10 +214,21 @@ impl Connector for Whereabouts {
 #[tokio::test]
 async fn our_client_comes_back_when_the_server_of_jsonrpsee_does() {
     let whereabouts = Whereabouts::default();
-    // Its runtime ends with all its connections: as if it had crashed. (Without the handle it would say farewell.)
-    let first = tokio::runtime::Runtime::new().unwrap();
-    let started = first.spawn(jsonrpsee("127.0.0.1:0", slow().0));
-    let (_kept, url, _) = soon(started).await.unwrap();
+    // Its runtime ends with all its connections: as if it had crashed. On one thread, since otherwise a connection
+    // that is still polled while others end may say farewell; and so it would without the handle.
+    let (started, first) = oneshot::channel();
+    let (crash, crashed) = oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _kept = runtime.block_on(async {
+            let (kept, url, _) = jsonrpsee("127.0.0.1:0", slow().0).await;
+            started.send(url).unwrap();
+            crashed.await.unwrap();
+            kept
+        });
+        drop(runtime);
+    });
+    let url = soon(first).await.unwrap();
     whereabouts.set(Some(&url));
     let client = Client::builder(JsonRpc::default(), &url)
         .connector(whereabouts.clone())
@@ -227,7 +238,8 @@ async fn our_client_comes_back_when_the_server_of_jsonrpsee_does() {
     assert_eq!(sum, 3);
     let mut statuses = client.statuses();
     whereabouts.set(None);
-    first.shutdown_background();
+    crash.send(()).unwrap();
+    thread.join().unwrap();
     soon(statuses.by_ref().any(async |it| it == Status::Reconnecting)).await;
     let (_handle, url, log) = soon(jsonrpsee("127.0.0.1:0", slow().0)).await;
     whereabouts.set(Some(&url));
