@@ -1,4 +1,4 @@
-//! One message to many connections: a broadcast, which encodes once and shares the bytes, beside a loop
+//! One message to many connections: a broadcast, which encodes and compresses once and shares the bytes, beside a loop
 //! that sends to each. Both are measured until every client has handled it.
 //!
 //! `cargo bench --bench broadcast`
@@ -11,6 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use wse_codecs::JsonArray;
+use wse_transport::ws::Deflate;
 use wse_transport::{Accept, Client, Conn, Hello, Server, memory};
 
 /// A server with so many connections in memory, and what counts the messages that arrived.
@@ -22,15 +23,18 @@ struct Room {
 }
 
 impl Room {
-    async fn open(size: usize) -> Self {
-        let server = Server::builder(JsonArray)
-            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
-            .build();
+    async fn open(size: usize, deflate: Option<Deflate>) -> Self {
+        let mut builder = Server::builder(JsonArray)
+            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) });
+        if let Some(deflate) = deflate {
+            builder = builder.deflate(deflate);
+        }
+        let server = builder.build();
         let arrived = Arc::new((AtomicUsize::new(0), Notify::new()));
         let mut clients = Vec::new();
         for i in 0..size {
             let count = Arc::clone(&arrived);
-            let client = Client::builder(JsonArray, memory::URL)
+            let mut client = Client::builder(JsonArray, memory::URL)
                 .connector(memory::connector(&server))
                 .identity(format!("user-{i}"))
                 .on("news", move |_, _: Vec<String>| {
@@ -39,6 +43,9 @@ impl Room {
                     }
                     async {}
                 });
+            if let Some(deflate) = deflate {
+                client = client.deflate(deflate);
+            }
             clients.push(client.connect().await.expect("let in"));
         }
         let conns = server.users().iter().flat_map(|user| user.connections()).collect();
@@ -63,17 +70,19 @@ fn broadcast(c: &mut Criterion) {
     let news: Vec<String> =
         (0..200).map(|i| format!("line {i} of what is new, in so many words")).collect();
     let mut group = c.benchmark_group("broadcast");
-    for size in [10, 100, 1000] {
-        let room = runtime.block_on(Room::open(size));
+    let rooms = [10, 100, 1000].map(|size| (size, None, ""));
+    let compressing = (100, Some(Deflate::default()), ", compressed");
+    for (size, deflate, how) in rooms.into_iter().chain([compressing]) {
+        let room = runtime.block_on(Room::open(size, deflate));
         group.throughput(Throughput::Elements(size as u64));
-        group.bench_function(BenchmarkId::new("encoded once", size), |b| {
+        group.bench_function(BenchmarkId::new(format!("encoded once{how}"), size), |b| {
             b.iter_custom(|times| {
                 runtime.block_on(room.time(times, |room| {
                     room.server.broadcast("news", &news).expect("encoded");
                 }))
             });
         });
-        group.bench_function(BenchmarkId::new("sent to each", size), |b| {
+        group.bench_function(BenchmarkId::new(format!("sent to each{how}"), size), |b| {
             b.iter_custom(|times| {
                 runtime.block_on(room.time(times, |room| {
                     for conn in &room.conns {

@@ -74,3 +74,43 @@ async fn a_stranger_cannot_send_a_bomb() {
     settle().await;
     assert_eq!(log.take(), ["peer sent a message that inflates to more than 4000 bytes"]);
 }
+
+/// Whatever each of them agreed upon: they share what the server has compressed, or not.
+#[tokio::test]
+async fn a_broadcast_reaches_those_who_compress_and_those_who_do_not() {
+    let deflate = Deflate::default();
+    let server = echoing().deflate(deflate.takeover(true)).build();
+    let text = "all work and no play ".repeat(1000);
+    let mut clients = Vec::new();
+    for wanted in [
+        None,
+        Some(deflate),
+        Some(deflate),
+        Some(deflate.peer_window_bits(9)),
+        Some(deflate.peer_takeover(true)),
+    ] {
+        let builder = Client::builder(JsonArray, memory::URL)
+            .connector(memory::connector(&server))
+            .identity(format!("user {}", clients.len()));
+        let builder = match wanted {
+            Some(deflate) => builder.deflate(deflate),
+            None => builder,
+        };
+        let (heard, news) = tokio::sync::mpsc::unbounded_channel();
+        let client = builder
+            .on("news", move |_, news: String| {
+                let _ = heard.send(news);
+                async {}
+            })
+            .connect()
+            .await
+            .unwrap();
+        clients.push((client, news));
+    }
+    for _ in 0..3 {
+        assert_eq!(server.broadcast("news", &text).unwrap(), clients.len());
+        for (_, news) in &mut clients {
+            assert_eq!(within(news.recv()).await.unwrap(), text);
+        }
+    }
+}

@@ -15,7 +15,7 @@ use wse_proto::session::{Close, Duplicates, Event};
 use wse_proto::{CodecError, Head, Message, Protocol, open, open_bundle};
 
 use super::link::Link;
-use super::outbox::{self, Queue};
+use super::outbox::{self, Queue, Queued};
 use super::state::Outlook;
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
@@ -429,7 +429,10 @@ fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
     while !queue.is_empty() && socket.as_mut().poll_ready(cx)?.is_ready() {
         let Some(message) = queue.pop() else { break };
         *bytes += outbox::size(&message);
-        socket.as_mut().start_send(message)?;
+        match message {
+            Queued::Own(message) => socket.as_mut().start_send(message)?,
+            Queued::Shared(prepared) => socket.start_send_prepared(&prepared)?,
+        }
     }
     Ok(())
 }

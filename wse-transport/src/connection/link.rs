@@ -18,7 +18,7 @@ use wse_proto::{
 use super::clock::Clock;
 use super::error::SendError;
 use super::metrics::Counts;
-use super::outbox::{self, Class, Queue, SendQueue};
+use super::outbox::{self, Class, Queue, Queued, SendQueue};
 use super::pack;
 use super::state::{Outlook, State, Wanted};
 use crate::ws;
@@ -113,7 +113,8 @@ impl<P: Protocol> Link<P> {
     }
 
     /// Queues a message that is already packed by this connection's protocol.
-    pub(crate) fn push(&self, class: Class, message: ws::Message) -> Result<(), SendError> {
+    pub(crate) fn push(&self, class: Class, message: impl Into<Queued>) -> Result<(), SendError> {
+        let message = message.into();
         if outbox::size(&message) == 0 {
             // The protocol cannot say it, or says it later.
             return Ok(());
@@ -393,7 +394,7 @@ impl<P: Protocol> Link<P> {
                     pack::frame(self.protocol.opcode(), out.freeze())
                 }
             };
-            if let Ok(message) = message
+            if let Ok(message) = message.map(Queued::from)
                 && outbox::size(&message) > 0
             {
                 // An `Answer` is never refused.

@@ -83,12 +83,40 @@ pub(crate) enum Class {
     Message,
 }
 
+/// A message that waits, or its share in one that goes to many.
+#[derive(Clone, Debug)]
+pub(crate) enum Queued {
+    Own(ws::Message),
+    Shared(ws::PreparedMessage),
+}
+
+impl Queued {
+    fn message(&self) -> &ws::Message {
+        match self {
+            Self::Own(message) => message,
+            Self::Shared(prepared) => prepared.message(),
+        }
+    }
+}
+
+impl From<ws::Message> for Queued {
+    fn from(message: ws::Message) -> Self {
+        Self::Own(message)
+    }
+}
+
+impl From<ws::PreparedMessage> for Queued {
+    fn from(prepared: ws::PreparedMessage) -> Self {
+        Self::Shared(prepared)
+    }
+}
+
 /// Messages in their order. Most often there is one, which needs no room elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Empty only when `rest` is.
-    first: Option<(Class, ws::Message)>,
-    rest: VecDeque<(Class, ws::Message)>,
+    first: Option<(Class, Queued)>,
+    rest: VecDeque<(Class, Queued)>,
 }
 
 /// How many answers wait, and their bytes: what reading has caused.
@@ -106,7 +134,7 @@ impl Answers {
 }
 
 impl Queue {
-    fn push(&mut self, message: (Class, ws::Message)) {
+    fn push(&mut self, message: (Class, Queued)) {
         if self.first.is_none() {
             self.first = Some(message);
         } else {
@@ -114,7 +142,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<ws::Message> {
+    pub(super) fn pop(&mut self) -> Option<Queued> {
         let next = std::mem::replace(&mut self.first, self.rest.pop_front());
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             // An idle connection gives its memory back.
@@ -176,7 +204,7 @@ impl Outbox {
         &mut self,
         now: impl Fn() -> Duration,
         class: Class,
-        message: ws::Message,
+        message: Queued,
     ) -> Result<(), Full> {
         let len = size(&message);
         let fits = self.is_empty()
@@ -277,8 +305,8 @@ impl Outbox {
     }
 }
 
-pub(super) fn size(message: &ws::Message) -> usize {
-    match message {
+pub(super) fn size(queued: &Queued) -> usize {
+    match queued.message() {
         ws::Message::Text(text) => text.len(),
         ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
             bytes.len()
@@ -293,8 +321,8 @@ mod tests {
 
     const NOW: Duration = Duration::ZERO;
 
-    fn message(n: u8) -> ws::Message {
-        ws::Message::Binary(vec![n; 10].into())
+    fn message(n: u8) -> Queued {
+        ws::Message::Binary(vec![n; 10].into()).into()
     }
 
     fn outbox(policy: SlowPeer) -> Outbox {
@@ -311,9 +339,11 @@ mod tests {
         outbox.written(queue, size(&message));
     }
 
-    fn rest(mut outbox: Outbox) -> Vec<ws::Message> {
+    /// The first byte of each message that waits.
+    fn rest(mut outbox: Outbox) -> Vec<u8> {
         let mut queue = outbox.lend();
-        std::iter::from_fn(|| queue.pop()).collect()
+        let waiting = std::iter::from_fn(|| queue.pop());
+        waiting.map(|it| it.message().clone().into_frame().payload[0]).collect()
     }
 
     #[test]
@@ -337,7 +367,7 @@ mod tests {
         let mut outbox = outbox(SlowPeer::DropNewest);
         assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Ok(()));
         assert_eq!(outbox.push(|| NOW, Class::Call, message(3)), Err(Full));
-        assert_eq!(rest(outbox), [message(1), message(2)]);
+        assert_eq!(rest(outbox), [1, 2]);
     }
 
     #[test]
@@ -345,7 +375,7 @@ mod tests {
         let mut outbox = outbox(SlowPeer::LatestOnly);
         outbox.push(|| NOW, Class::Message, message(3)).unwrap();
         outbox.push(|| NOW, Class::Message, message(4)).unwrap();
-        assert_eq!(rest(outbox), [message(2), message(4)]);
+        assert_eq!(rest(outbox), [2, 4]);
     }
 
     #[test]
@@ -378,6 +408,6 @@ mod tests {
         outbox.push(|| NOW, Class::Answer, message(4)).unwrap();
         let written = queue.pop().unwrap();
         outbox.written(queue, size(&written));
-        assert_eq!(rest(outbox), [message(2), message(4)]);
+        assert_eq!(rest(outbox), [2, 4]);
     }
 }

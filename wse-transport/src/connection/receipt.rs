@@ -15,11 +15,10 @@ use wse_proto::{CodecError, Decode, Encode, Head, Protocol, ReceiptOf, Stamp, Te
 
 use super::error::{CallError, SendError};
 use super::link::Link;
-use super::outbox::Class;
+use super::outbox::{Class, Queued};
 use super::pack;
 use super::promises::ReceiptOutcome;
 use super::state::Outcome;
-use crate::ws;
 
 /// For how long a receipt of a message or an answer is waited for by default.
 pub(crate) const RECEIPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -190,7 +189,7 @@ impl<P: Protocol> Link<P> {
     pub(crate) fn push_under(
         self: &Arc<Self>,
         stamp: Stamp,
-        message: ws::Message,
+        message: impl Into<Queued>,
         timeout: Option<Duration>,
     ) -> Result<Expected<P>, ReceiptError> {
         let expected = self.expect(ReceiptOf::Message, stamp, timeout)?;

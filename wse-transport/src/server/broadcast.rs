@@ -1,4 +1,4 @@
-//! One message to many connections: encoded once per protocol in use, the bytes shared.
+//! One message to many connections: encoded once per protocol in use, the bytes shared, and compressed once.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use wse_proto::{CodecError, Encode, Head, Protocol, Text};
 use super::conn::Conn;
 use super::roster::Roster;
 use crate::connection::{Class, Link, pack};
-use crate::ws;
+use crate::ws::PreparedMessage;
 
 /// Queues a message on these connections; on how many. All encoding comes first, so that an error means
 /// that nobody got it. Called without a lock: a payload's own encoding may come back to the server.
@@ -34,13 +34,13 @@ pub(super) fn pack<P, T>(
     connections: &[Conn<P>],
     head: &Head,
     payload: &T,
-) -> Result<Vec<Option<ws::Message>>, CodecError>
+) -> Result<Vec<Option<PreparedMessage>>, CodecError>
 where
     P: Protocol,
     P::Format: Encode<T>,
     T: ?Sized,
 {
-    let mut packed: Vec<Option<ws::Message>> = Vec::new();
+    let mut packed: Vec<Option<PreparedMessage>> = Vec::new();
     for conn in connections {
         let protocol = conn.protocol();
         let variant = protocol.variant();
@@ -48,7 +48,7 @@ where
             packed.resize(variant + 1, None);
         }
         if packed[variant].is_none() {
-            packed[variant] = Some(pack::message(protocol, head, payload)?);
+            packed[variant] = Some(pack::message(protocol, head, payload)?.into());
         }
         if protocol.variants() == 1 {
             break;
@@ -73,7 +73,8 @@ where
     P::Format: Encode<T>,
     T: ?Sized,
 {
-    let message = pack::message(protocol, &Head::message(name.clone()), payload)?;
+    let message =
+        PreparedMessage::new(pack::message(protocol, &Head::message(name.clone()), payload)?);
     let push = |link: &&Arc<Link<P>>| link.push(Class::Message, message.clone()).is_ok();
     let mut reached = 0;
     for links in roster.links() {

@@ -5,7 +5,8 @@ use super::codec::Role;
 /// Compression of messages (permessage-deflate, RFC 7692), off unless asked for.
 ///
 /// By default a message of 1 KiB or more is compressed by itself, and no memory is kept between
-/// messages. With [`takeover`](Self::takeover) small messages that resemble each other compress
+/// messages; a broadcast, or a [`PreparedMessage`](super::PreparedMessage), is compressed once for all that do
+/// so alike. With [`takeover`](Self::takeover) small messages that resemble each other compress
 /// far better, at 370 KiB for each connection's sending side and 46 KiB for its receiving side. The
 /// smallest window saves a third of the former.
 ///

@@ -1,6 +1,7 @@
 //! Messages compressed and inflated again (RFC 7692 §7.2).
 
 use std::mem;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -49,6 +50,19 @@ pub(super) struct PerMessage {
     ends: usize,
 }
 
+/// What a message for many connections was compressed to.
+#[derive(Debug, Default)]
+pub(super) struct Shared(Mutex<Vec<Once>>);
+
+/// With one level and window.
+#[derive(Debug)]
+struct Once {
+    level: Compression,
+    bits: u8,
+    /// `None` if that made it no shorter.
+    out: Option<Bytes>,
+}
+
 #[derive(Debug)]
 struct Context<T> {
     bits: u8,
@@ -88,8 +102,7 @@ impl PerMessage {
 
     /// The payload of a whole message to send with RSV1; `None` if it is to be sent as it is.
     pub(super) fn compress(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
-        // zlib has no window of 8 bits. Not to compress is allowed (§6), and all that is left.
-        if !self.enabled || payload.len() < self.threshold || self.ours.bits < 9 {
+        if !self.compresses(payload) {
             return None;
         }
         if payload.is_empty() {
@@ -104,6 +117,27 @@ impl PerMessage {
             self.ours.state = None;
         }
         out
+    }
+
+    /// The same for a message that goes to other connections too: without takeover, those that compress alike
+    /// have it done by the first of them, while the others wait for it.
+    pub(super) fn compress_shared(&mut self, payload: &[u8], shared: &Shared) -> Option<Bytes> {
+        if self.ours.takeover || !self.compresses(payload) {
+            return self.compress(payload).map(Bytes::from);
+        }
+        let (level, bits) = (self.level, self.ours.bits);
+        let mut known = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.iter().find(|it| it.level == level && it.bits == bits) {
+            return known.out.clone();
+        }
+        let out = self.compress(payload).map(Bytes::from);
+        known.push(Once { level, bits, out: out.clone() });
+        out
+    }
+
+    fn compresses(&self, payload: &[u8]) -> bool {
+        // zlib has no window of 8 bits. Not to compress is allowed (§6), and all that is left.
+        self.enabled && payload.len() >= self.threshold && self.ours.bits >= 9
     }
 
     fn deflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
@@ -225,5 +259,74 @@ impl PerMessage {
             step = step.saturating_mul(2).min(MAX_STEP);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of many connections of a server.
+    fn connection(deflate: Deflate) -> PerMessage {
+        let agreed = DeflateAgreement {
+            server_no_context_takeover: !deflate.takeover,
+            server_max_window_bits: deflate.window_bits,
+            ..DeflateAgreement::default()
+        };
+        PerMessage::new(Role::Server, deflate, agreed)
+    }
+
+    fn inflated(compressed: &[u8]) -> Vec<u8> {
+        let mut peer =
+            PerMessage::new(Role::Client, Deflate::default(), DeflateAgreement::default());
+        peer.inflate(compressed, true, usize::MAX).unwrap().to_vec()
+    }
+
+    #[test]
+    fn what_goes_to_many_is_compressed_once_for_those_that_compress_alike() {
+        let text = b"all work and no play ".repeat(1000);
+        let shared = Shared::default();
+        let send = |deflate| connection(deflate).compress_shared(&text, &shared).unwrap();
+        let usual = Deflate::default();
+        let first = send(usual);
+        assert_eq!(send(usual).as_ptr(), first.as_ptr());
+        assert_eq!(send(usual.threshold(10)).as_ptr(), first.as_ptr());
+        let others = [usual.level(9), usual.window_bits(9), usual.takeover(true)].map(send);
+        for other in &others {
+            assert_ne!(other.as_ptr(), first.as_ptr());
+            assert_eq!(inflated(other), text);
+        }
+        assert_eq!(inflated(&first), text);
+        assert_eq!(send(usual).as_ptr(), first.as_ptr(), "whatever the others did");
+    }
+
+    #[test]
+    fn who_does_not_compress_does_not_share_what_others_have_compressed() {
+        let text = vec![b'a'; 100];
+        let shared = Shared::default();
+        let usual = Deflate::default().threshold(100);
+        assert!(connection(usual).compress_shared(&text, &shared).is_some());
+        assert!(connection(usual.threshold(101)).compress_shared(&text, &shared).is_none());
+        let mut silent = connection(usual);
+        silent.enabled = false;
+        assert!(silent.compress_shared(&text, &shared).is_none());
+        let agreed = DeflateAgreement { server_max_window_bits: 8, ..Default::default() };
+        let mut narrow = PerMessage::new(Role::Server, usual, agreed);
+        assert!(narrow.compress_shared(&text, &shared).is_none());
+    }
+
+    #[test]
+    fn what_does_not_become_shorter_is_found_out_once() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        let noise: Vec<u8> = (0..2000).map(|_| random()).collect();
+        let shared = Shared::default();
+        for _ in 0..3 {
+            assert_eq!(connection(Deflate::default()).compress_shared(&noise, &shared), None);
+        }
+        assert_eq!(shared.0.lock().unwrap().len(), 1);
     }
 }

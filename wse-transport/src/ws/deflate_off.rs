@@ -7,8 +7,15 @@ use super::error::ProtocolError;
 #[derive(Debug)]
 pub(super) enum PerMessage {}
 
+#[derive(Debug, Default)]
+pub(super) struct Shared {}
+
 impl PerMessage {
     pub(super) fn compress(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        match *self {}
+    }
+
+    pub(super) fn compress_shared(&mut self, _: &[u8], _: &Shared) -> Option<Bytes> {
         match *self {}
     }
 

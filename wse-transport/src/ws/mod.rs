@@ -48,6 +48,7 @@ mod net;
 mod opcode;
 mod open;
 mod outgoing;
+mod prepared;
 mod race;
 mod raw;
 mod reach;
@@ -83,6 +84,7 @@ pub use opcode::Opcode;
 #[cfg(feature = "tls")]
 pub use open::connect_with_tls;
 pub use open::{accept, accept_extended, accept_with, connect, connect_dial, connect_with};
+pub use prepared::PreparedMessage;
 pub use raw::{RawCodec, RawFrame, close_payload};
 pub(crate) use reach::{Reached, reach};
 pub use text::Text;

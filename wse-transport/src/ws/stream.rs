@@ -26,6 +26,7 @@ use super::{
     message::Message,
     opcode::Opcode,
     outgoing::Outgoing,
+    prepared::PreparedMessage,
     text::Text,
 };
 
@@ -240,6 +241,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     pub(super) fn start_send(&mut self, message: Message) -> Result<(), Error> {
         let frame = self.engine.send(message)?;
         self.queue(frame)
+    }
+
+    pub(super) fn start_send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), Error> {
+        match self.engine.send(prepared.message().clone())? {
+            Some(frame) => {
+                let (header, payload) = self.codec.prepare_shared(frame, prepared.compressed())?;
+                self.out.push(header, payload);
+                Ok(())
+            }
+            None => self.queue(None),
+        }
     }
 
     pub(super) fn start_send_frame(&mut self, frame: Frame) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The WebSocket that applications hold.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -22,6 +23,7 @@ use super::{
     frames::Frames,
     limits::Limits,
     message::Message,
+    prepared::PreparedMessage,
     stream::Link,
     wakers::{Half, Wakers},
 };
@@ -131,6 +133,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.wakers.wake();
     }
 
+    /// Queues a message that goes to other connections too, once there is room, as `feed` does; flush it. With
+    /// compression, the work is done once for all connections that compress alike.
+    ///
+    /// Cancel safe in so far as the message is queued whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As for `feed`.
+    pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_ready(cx)).await?;
+        self.start_send_prepared(message)
+    }
+
+    /// The same in the manner of [`Sink::start_send`], after `poll_ready`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sink::start_send`].
+    pub fn start_send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.start(|link| link.start_send_prepared(message))
+    }
+
     /// The connection frame by frame, to stream messages of any length in little memory, both ways.
     pub fn frames(&mut self) -> Frames<'_, T> {
         Frames::new(self)
@@ -176,7 +200,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.link.waited(time);
     }
 
-    /// Sets up what the opening handshake has agreed upon.
     /// Sets up what the opening handshake has agreed upon.
     pub(crate) fn agree(&mut self, agreed: Agreed) {
         agreed.apply(&mut self.link.codec);

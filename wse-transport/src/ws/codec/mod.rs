@@ -9,7 +9,7 @@ use tokio_util::codec::Encoder;
 
 use self::decode::{Fragments, Reading};
 use super::{
-    deflate::PerMessage,
+    deflate::{PerMessage, Shared},
     error::{Error, UsageError},
     extension::AgreedExtensions,
     frame::{Frame, FrameHeader, MAX_CONTROL},
@@ -162,7 +162,25 @@ impl Encoder<Frame> for Codec {
 impl Codec {
     /// What is to be sent for a frame: compressed, extended and checked, and yet to be masked.
     #[inline]
-    pub(super) fn prepare(&mut self, mut frame: Frame) -> Result<(FrameHeader, Bytes), Error> {
+    pub(super) fn prepare(&mut self, frame: Frame) -> Result<(FrameHeader, Bytes), Error> {
+        self.prepare_with(frame, |deflate, payload| deflate.compress(payload).map(Bytes::from))
+    }
+
+    /// The same for a message that goes to other connections too.
+    pub(super) fn prepare_shared(
+        &mut self,
+        frame: Frame,
+        shared: &Shared,
+    ) -> Result<(FrameHeader, Bytes), Error> {
+        self.prepare_with(frame, |deflate, payload| deflate.compress_shared(payload, shared))
+    }
+
+    #[inline]
+    fn prepare_with(
+        &mut self,
+        mut frame: Frame,
+        compress: impl FnOnce(&mut PerMessage, &[u8]) -> Option<Bytes>,
+    ) -> Result<(FrameHeader, Bytes), Error> {
         if frame.opcode.is_control() && !frame.fin {
             return Err(UsageError::ControlFragmented.into());
         }
@@ -170,10 +188,10 @@ impl Codec {
             && frame.fin
             && !frame.rsv1
             && let Some(deflate) = &mut self.deflate
-            && let Some(compressed) = deflate.compress(&frame.payload)
+            && let Some(compressed) = compress(deflate, &frame.payload)
         {
             frame.rsv1 = true;
-            frame.payload = compressed.into();
+            frame.payload = compressed;
         }
         if !self.extensions.is_empty() {
             frame = self.extensions.encode(frame);

@@ -1,0 +1,67 @@
+//! One message for many connections.
+
+use std::{fmt, sync::Arc};
+
+use super::{deflate::Shared, message::Message};
+
+/// A message that goes to many connections: what one of them compresses, all that compress alike send.
+///
+/// They compress alike with the same level and window, and without takeover, as is the default: there a
+/// message for ten thousand connections is compressed once. Other connections compress it for themselves, or
+/// send it as it is. Cloning is cheap.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), wse_transport::ws::Error> {
+/// use futures::{SinkExt, StreamExt};
+/// use wse_transport::ws::{Config, Message, PreparedMessage, Role, WebSocket};
+///
+/// let news = PreparedMessage::new(Message::text("it rains"));
+/// for _ in 0..3 {
+///     let (one, other) = tokio::io::duplex(1024);
+///     let mut server = WebSocket::new(one, Role::Server, Config::default());
+///     let mut client = WebSocket::new(other, Role::Client, Config::default());
+///     server.feed_prepared(&news).await?;
+///     server.flush().await?;
+///     assert_eq!(client.next().await.transpose()?.as_ref(), Some(news.message()));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PreparedMessage(Arc<Prepared>);
+
+struct Prepared {
+    message: Message,
+    compressed: Shared,
+}
+
+impl PreparedMessage {
+    /// Prepares a message. Only texts and binary messages gain by it.
+    #[must_use]
+    pub fn new(message: Message) -> Self {
+        Self(Arc::new(Prepared { message, compressed: Shared::default() }))
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &Message {
+        &self.0.message
+    }
+
+    pub(super) fn compressed(&self) -> &Shared {
+        &self.0.compressed
+    }
+}
+
+impl From<Message> for PreparedMessage {
+    fn from(message: Message) -> Self {
+        Self::new(message)
+    }
+}
+
+impl fmt::Debug for PreparedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PreparedMessage").field(self.message()).finish()
+    }
+}
