@@ -160,6 +160,12 @@ impl Engine {
         self.advance(ClosingEvent::PeerClose, frame);
     }
 
+    /// Whether a data message may be sent as a frame.
+    #[inline]
+    pub(super) const fn may_send_data(&self) -> bool {
+        self.closing.is_open() && !self.sending
+    }
+
     /// The frame to queue for a message; `None` for a close frame, which comes with
     /// [`control`](Self::control).
     pub(super) fn send(&mut self, message: Message) -> Result<Option<Frame>, UsageError> {

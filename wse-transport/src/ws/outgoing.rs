@@ -18,7 +18,7 @@ use super::{
 
 /// Payloads up to this length are copied behind their header, in bytes: more frames fit into one
 /// write. Longer ones are written from where they are.
-const COPY: usize = 4 * 1024;
+pub(super) const COPY: usize = 4 * 1024;
 
 /// How many pieces go into one vectored write.
 const PIECES: usize = 32;
@@ -53,17 +53,11 @@ impl Outgoing {
     /// Appends a frame, whose header has the payload's length. Masks it if the header says so.
     #[inline]
     pub(super) fn push(&mut self, header: FrameHeader, payload: Bytes) {
-        let copied = payload.len() <= COPY || !self.vectored;
-        let need = FrameHeader::MAX_LEN + if copied { payload.len() } else { 0 };
-        if self.tail.is_empty() {
-            lend(&mut self.tail, need.min(SIZE));
+        if payload.len() <= COPY || !self.vectored {
+            return self.push_copy(header, &payload);
         }
-        self.tail.reserve(need);
-        header.encode(&mut self.tail);
-        self.len += header.encoded_len() + payload.len();
-        if copied {
-            return self.copy(&payload, header.mask);
-        }
+        self.begin(header, 0);
+        self.len += payload.len();
         let payload = match header.mask {
             None => payload,
             // In place if nobody else can see it.
@@ -72,20 +66,44 @@ impl Outgoing {
                     apply_mask(&mut payload, mask, 0);
                     payload.freeze()
                 }
-                Err(payload) => return self.copy(&payload, Some(mask)),
+                Err(payload) => {
+                    self.tail.put_slice(&payload);
+                    return self.mask(payload.len(), mask);
+                }
             },
         };
         self.pieces.push_back(self.tail.split().freeze());
         self.pieces.push_back(payload);
     }
 
+    /// The same with a copy of the payload.
     #[inline]
-    fn copy(&mut self, payload: &[u8], mask: Option<[u8; 4]>) {
-        let start = self.tail.len();
+    pub(super) fn push_copy(&mut self, header: FrameHeader, payload: &[u8]) {
+        self.begin(header, payload.len());
         self.tail.put_slice(payload);
-        if let Some(mask) = mask {
-            apply_mask(&mut self.tail[start..], mask, 0);
+        self.len += payload.len();
+        if let Some(mask) = header.mask {
+            self.mask(payload.len(), mask);
         }
+    }
+
+    /// Appends a header, and makes room for so much behind it.
+    #[inline]
+    fn begin(&mut self, header: FrameHeader, payload: usize) {
+        let need = FrameHeader::MAX_LEN + payload;
+        if self.tail.is_empty() {
+            lend(&mut self.tail, need.min(SIZE));
+        }
+        self.tail.reserve(need);
+        let before = self.tail.len();
+        header.encode(&mut self.tail);
+        self.len += self.tail.len() - before;
+    }
+
+    /// Masks so many bytes at the end.
+    fn mask(&mut self, payload: usize, mask: [u8; 4]) {
+        let start = self.tail.len() - payload;
+        apply_mask(&mut self.tail[start..], mask, 0);
     }
 
     /// Writes all of it, and flushes the transport.

@@ -25,7 +25,7 @@ use super::{
     frame::Frame,
     message::Message,
     opcode::Opcode,
-    outgoing::Outgoing,
+    outgoing::{COPY, Outgoing},
     prepared::PreparedMessage,
     text::Text,
 };
@@ -116,9 +116,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
         let (opcode, payload) = self.codec.next_whole(&mut self.read)?;
         Some(match opcode {
-            Opcode::Text => Message::Text(Text::from_checked(payload)),
-            _ => Message::Binary(payload),
+            Opcode::Text => Message::Text(Text::from_checked(payload.freeze())),
+            _ => Message::Binary(payload.freeze()),
         })
+    }
+
+    /// Queues a short message that goes out as it is, as nearly all do; whether it was one.
+    #[inline]
+    pub(super) fn send_short(&mut self, message: &Message) -> bool {
+        let (opcode, payload) = match message {
+            Message::Text(text) => (Opcode::Text, text.as_bytes()),
+            Message::Binary(payload) => (Opcode::Binary, payload),
+            _ => return false,
+        };
+        let usual =
+            payload.len() <= COPY && self.engine.may_send_data() && self.codec.sends_as_it_is();
+        if usual {
+            let header = self.codec.header(opcode, payload.len());
+            self.out.push_copy(header, payload);
+        }
+        usual
     }
 
     pub(super) fn poll_message(
@@ -244,6 +261,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     pub(super) fn start_send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), Error> {
+        if self.send_short(prepared.message()) {
+            return Ok(());
+        }
         match self.engine.send(prepared.message().clone())? {
             Some(frame) => {
                 let (header, payload) = self.codec.prepare_shared(frame, prepared.compressed())?;

@@ -25,6 +25,7 @@ impl Text {
     }
 
     /// For bytes whose validity was established while they arrived.
+    #[inline]
     pub(crate) const fn from_checked(bytes: Bytes) -> Self {
         Self(bytes)
     }

@@ -293,7 +293,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<T> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.get_mut().start(|link| link.start_send(message))
+        let this = self.get_mut();
+        if this.link.send_short(&message) {
+            return Ok(());
+        }
+        this.start(|link| link.start_send(message))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

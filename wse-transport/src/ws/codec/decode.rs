@@ -1,6 +1,6 @@
 //! Bytes into frames.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
 
 use super::{Codec, Role};
@@ -9,7 +9,7 @@ use crate::ws::{
     frame::{Frame, FrameHeader, MAX_CONTROL, length_and_mask},
     mask::apply_mask,
     opcode::Opcode,
-    utf8::Utf8Validator,
+    utf8::{InvalidUtf8, Utf8Validator},
 };
 
 /// How much of a compressed message is inflated at once where it is given out in pieces, in bytes: at most
@@ -29,6 +29,8 @@ pub(super) enum Reading {
         len: usize,
         checked: usize,
     },
+    /// A whole text was not UTF-8, and is gone.
+    NotUtf8,
 }
 
 /// The data message that is under way.
@@ -66,10 +68,10 @@ impl Decoder for Codec {
 impl Codec {
     /// The next frame of `src`, if it is there.
     pub(in crate::ws) fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        if let Some((opcode, payload)) = self.next_whole(src) {
+            return Ok(Some(Frame::new(opcode, payload.freeze())));
+        }
         if let Reading::Header = self.reading {
-            if let Some((opcode, payload)) = self.next_whole(src) {
-                return Ok(Some(Frame::new(opcode, payload)));
-            }
             let Some((header, consumed)) = FrameHeader::parse(src)? else {
                 return Ok(None);
             };
@@ -78,7 +80,7 @@ impl Codec {
             self.reading = Reading::Payload { header, len, checked: 0 };
         }
         let Reading::Payload { header, len, checked } = &mut self.reading else {
-            return Ok(None);
+            return Err(ProtocolError::from(InvalidUtf8).into());
         };
 
         // Unmask and validate what is new, whether or not it completes the frame.
@@ -174,7 +176,7 @@ impl Codec {
     /// The next message, if it is there in one whole frame that breaks no rule and no extension has touched:
     /// nearly all are so. Anything else is left as it is, for [`next_frame`](Self::next_frame).
     #[inline]
-    pub(in crate::ws) fn next_whole(&mut self, src: &mut BytesMut) -> Option<(Opcode, Bytes)> {
+    pub(in crate::ws) fn next_whole(&mut self, src: &mut BytesMut) -> Option<(Opcode, BytesMut)> {
         let &[first, second, ref rest @ ..] = &src[..] else { return None };
         // FIN alone, and the opcode.
         let opcode = match first {
@@ -198,17 +200,19 @@ impl Codec {
         if !usual {
             return None;
         }
-        let (header, len) = (src.len() - rest.len(), len as usize);
-        let payload = &mut src[header..header + len];
+        let header = src.len() - rest.len();
+        src.advance(header);
+        // Before the work on it, and frozen after: its halves are written as words and moved as one, which would
+        // have to wait.
+        let mut payload = src.split_to(len as usize);
         if let Some(mask) = mask {
-            apply_mask(payload, mask, 0);
+            apply_mask(&mut payload, mask, 0);
         }
-        if opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
-            apply_mask(payload, mask.unwrap_or_default(), 0);
+        if opcode == Opcode::Text && simdutf8::basic::from_utf8(&payload).is_err() {
+            self.reading = Reading::NotUtf8;
             return None;
         }
-        src.advance(header);
-        Some((opcode, src.split_to(len).freeze()))
+        Some((opcode, payload))
     }
 
     /// Checks a header against role, order and limits, before any of its payload is looked at,
@@ -275,7 +279,7 @@ impl Codec {
     /// What the frame under way lacks of its payload, in bytes; `None` between frames.
     pub(in crate::ws) fn missing(&self, src: &BytesMut) -> Option<usize> {
         match self.reading {
-            Reading::Header => None,
+            Reading::Header | Reading::NotUtf8 => None,
             Reading::Payload { len, .. } => Some(len - src.len()),
         }
     }

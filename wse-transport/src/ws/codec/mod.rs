@@ -160,6 +160,26 @@ impl Encoder<Frame> for Codec {
 }
 
 impl Codec {
+    /// Whether nothing is done to a message that is sent but to put a header before it, and to mask it.
+    #[inline]
+    pub(super) fn sends_as_it_is(&self) -> bool {
+        self.deflate.is_none() && self.extensions.is_empty()
+    }
+
+    /// What stands before a message of so many bytes.
+    #[inline]
+    pub(super) fn header(&mut self, opcode: Opcode, len: usize) -> FrameHeader {
+        FrameHeader {
+            fin: true,
+            rsv1: false,
+            rsv2: false,
+            rsv3: false,
+            opcode,
+            mask: self.masks.as_mut().map(|next| next()),
+            payload_len: len as u64,
+        }
+    }
+
     /// What is to be sent for a frame: compressed, extended and checked, and yet to be masked.
     #[inline]
     pub(super) fn prepare(&mut self, frame: Frame) -> Result<(FrameHeader, Bytes), Error> {
