@@ -112,8 +112,7 @@ fn pending(times: usize, others: usize, cancel: bool) {
             session.cancel(call);
             black_box(session.poll_output());
         } else {
-            let reply = wse_proto::Message::raw(Head::reply(call.stamp()), Bytes::new());
-            black_box(session.pass(reply).expect("simple"));
+            black_box(session.pass(&Head::reply(call.stamp())).expect("simple"));
         }
     }
 }

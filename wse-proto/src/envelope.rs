@@ -279,33 +279,37 @@ impl Head {
         stamp: Option<Stamp>,
         flags: u32,
     ) -> Result<Self, CodecError> {
-        let stamp = stamp.filter(|stamp| match stamp {
+        let receipt = flags & FLAG_RECEIPT != 0;
+        let is = |name: &str| kind == *name;
+        // By reference: whatever is moved costs more than it takes to look at it.
+        let given = stamp.as_ref().is_some_and(|stamp| match stamp {
             Stamp::Text(text) => !text.is_empty(),
             Stamp::Int(int) => *int != 0,
         });
-        let receipt = flags & FLAG_RECEIPT != 0;
-        let is = |name: &str| kind == *name;
-        let stamp = stamp.filter(|_| {
-            // Nobody wants the stamp of a note without a receipt.
-            flags & (FLAG_NOTE | FLAG_RECEIPT) != FLAG_NOTE
+        // Nobody wants the stamp of a note without a receipt.
+        let given = given
+            && (flags & (FLAG_NOTE | FLAG_RECEIPT) != FLAG_NOTE
                 || kind.is_empty()
-                || [types.reply, types.fault, types.receipt, types.cancel].into_iter().any(is)
-        });
-        Ok(match stamp {
-            None if kind.is_empty() => {
+                || [types.reply, types.fault, types.receipt, types.cancel].into_iter().any(is));
+        let Some(stamp) = stamp.filter(|_| given) else {
+            if kind.is_empty() {
                 return Err(CodecError::shape("the type", "neither type nor stamp"));
             }
-            None if is(types.hi) => Self::Hi,
-            None if is(types.challenge) => Self::Challenge,
-            None if is(types.welcome) => Self::Welcome,
-            None if is(types.ping) => Self::Ping,
-            None if is(types.pong) => Self::Pong,
-            None if is(types.complaint) => Self::Complaint,
-            None => Self::Message { name: kind, receipt: None, reliable: false },
-            Some(stamp) if is(types.reply) => Self::Reply { stamp, receipt },
-            Some(stamp) if is(types.fault) => Self::Fault { stamp, receipt },
-            Some(stamp) if is(types.cancel) => Self::Cancel { stamp },
-            Some(stamp) if is(types.receipt) => {
+            return Ok(match flags {
+                _ if is(types.hi) => Self::Hi,
+                _ if is(types.challenge) => Self::Challenge,
+                _ if is(types.welcome) => Self::Welcome,
+                _ if is(types.ping) => Self::Ping,
+                _ if is(types.pong) => Self::Pong,
+                _ if is(types.complaint) => Self::Complaint,
+                _ => Self::Message { name: kind, receipt: None, reliable: false },
+            });
+        };
+        Ok(match flags {
+            _ if is(types.reply) => Self::Reply { stamp, receipt },
+            _ if is(types.fault) => Self::Fault { stamp, receipt },
+            _ if is(types.cancel) => Self::Cancel { stamp },
+            _ if is(types.receipt) => {
                 let of = match flags {
                     _ if flags & FLAG_ANSWER != 0 => ReceiptOf::Answer,
                     _ if flags & FLAG_NOTE != 0 => ReceiptOf::Message,
@@ -313,14 +317,12 @@ impl Head {
                 };
                 Self::Receipt { stamp, of }
             }
-            Some(_) if flags & FLAG_NOTE != 0 && kind.is_empty() => {
-                return Err(CodecError::shape("the type", "missing"));
-            }
-            Some(stamp) if flags & FLAG_NOTE != 0 => {
+            _ if flags & FLAG_NOTE == 0 => Self::Call { name: kind, stamp, receipt, timeout: None },
+            _ if kind.is_empty() => return Err(CodecError::shape("the type", "missing")),
+            _ => {
                 let reliable = flags & FLAG_RELIABLE != 0;
                 Self::Message { name: kind, receipt: Some(stamp), reliable }
             }
-            Some(stamp) => Self::Call { name: kind, stamp, receipt, timeout: None },
         })
     }
 }

@@ -33,7 +33,7 @@ pub use envelope::{
 };
 pub use error::{CodecError, CodecErrorKind, UsageError};
 pub use format::{Decode, Encode, Format};
-pub use message::{Body, Message, open, open_bundle, open_each, seal};
+pub use message::{Body, Message, open, open_bundle, open_each, open_envelope, seal};
 pub use negotiate::{Negotiated, NegotiatedFormat};
 pub use payload::{CloseReason, ErrorCode, Fault, Hi};
 pub use protocol::{Abilities, InternalTypes, Opcode, Pings, Protocol, Speaks};

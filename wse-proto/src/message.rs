@@ -53,7 +53,7 @@ impl Message {
 /// read is still a failed call: [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
 #[inline]
 pub fn open<P: Protocol>(protocol: &P, message: Bytes) -> Result<Message, CodecError> {
-    read(protocol, protocol.unpack(message)?)
+    open_envelope(protocol, protocol.unpack(message)?)
 }
 
 /// The messages in one that is several ([`Protocol::bundle`]), each as [`open`] gives it; `None` for any other.
@@ -63,7 +63,7 @@ pub fn open_bundle<P: Protocol>(
     message: &Bytes,
 ) -> Option<Vec<Result<Message, CodecError>>> {
     let bundle = protocol.bundle(message)?;
-    Some(bundle.into_iter().map(|it| it.and_then(|it| read(protocol, it))).collect())
+    Some(bundle.into_iter().map(|it| it.and_then(|it| open_envelope(protocol, it))).collect())
 }
 
 /// Gives `each` what [`open_bundle`] or [`open`] give, in order.
@@ -78,7 +78,13 @@ pub fn open_each<P: Protocol>(
     }
 }
 
-fn read<P: Protocol>(protocol: &P, envelope: Envelope) -> Result<Message, CodecError> {
+/// Reads the payload of an unpacked message if it is the session's own.
+///
+/// # Errors
+///
+/// Those of the format for a greeting. A fault whose payload cannot be read is still a failed call:
+/// [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
+pub fn open_envelope<P: Protocol>(protocol: &P, envelope: Envelope) -> Result<Message, CodecError> {
     let Envelope { head, payload } = envelope;
     let body = match head {
         Head::Hi => Body::Hi(protocol.format().decode_hi(&payload)?),

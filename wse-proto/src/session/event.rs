@@ -59,6 +59,18 @@ pub enum Output {
     Abort(Close),
 }
 
+/// What the head alone says of a message from the peer, see [`Session::pass`](super::Session::pass).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Passed {
+    /// A message or a call for the application: [`Event::Message`] or [`Event::Call`], whichever the head is of.
+    Application,
+    /// The answer to this call of ours: [`Event::CallEnded`], with the payload.
+    CallEnded(CallId),
+    /// Nothing: [`Event::Dropped`].
+    Dropped(Dropped),
+}
+
 /// What happened.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -42,7 +42,7 @@ use bytes::Bytes;
 
 pub use calls::{CallFailure, CallId};
 pub use duplicates::Duplicates;
-pub use event::{Close, Dropped, Event, Output};
+pub use event::{Close, Dropped, Event, Output, Passed};
 pub use heartbeat::{Heartbeat, Liveness, LivenessState, PingVia};
 pub use receipts::ReceiptFailure;
 pub use retry::{Backoff, reconnects};
@@ -178,36 +178,26 @@ impl Session {
         }
     }
 
-    /// What a message means, without the detour through [`handle_message`](Self::handle_message) and
-    /// [`poll_event`](Self::poll_event), for speed: the event.
+    /// What a message means, if its head alone says so, without the detour through
+    /// [`handle_message`](Self::handle_message) and [`poll_event`](Self::poll_event): for speed, since nearly all are
+    /// so.
     ///
-    /// # Errors
-    ///
-    /// The message, untouched, when it is not that simple: give it to `handle_message`. So it is before the
-    /// session is ready, for messages of the session's own, where receipts are asked for or waited for, and while
-    /// events wait to be polled.
-    #[allow(clippy::result_large_err)]
-    pub fn pass(&mut self, message: Message) -> Result<Option<Event>, Message> {
+    /// `None` when it is not that simple: [`open_envelope`](crate::open_envelope) the message and handle it. So it is
+    /// before the session is ready, for messages of the session's own, where receipts are asked for or waited for,
+    /// and while events wait to be polled.
+    pub fn pass(&mut self, head: &Head) -> Option<Passed> {
         if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
-            return Err(message);
+            return None;
         }
-        match message {
-            Message {
-                head: Head::Message { name, receipt: None, .. },
-                body: Body::Raw(payload),
-            } => Ok(Some(Event::Message { name, payload })),
-            Message {
-                head: Head::Call { name, stamp, receipt: false, timeout },
-                body: Body::Raw(payload),
-            } => Ok(Some(Event::Call { name, stamp, timeout, payload })),
-            Message { head: Head::Reply { stamp, receipt: false }, body: Body::Raw(payload) }
-                if self.receipts.is_none() =>
-            {
-                let ended = |call| Event::CallEnded { call, outcome: Ok(payload) };
-                let unknown = Event::Dropped(Dropped::Answer);
-                Ok(Some(self.calls.answered(&stamp).map_or(unknown, ended)))
+        match head {
+            Head::Message { receipt: None, .. } | Head::Call { receipt: false, .. } => {
+                Some(Passed::Application)
             }
-            message => Err(message),
+            Head::Reply { stamp, receipt: false } if self.receipts.is_none() => {
+                let unknown = Passed::Dropped(Dropped::Answer);
+                Some(self.calls.answered(stamp).map_or(unknown, Passed::CallEnded))
+            }
+            _ => None,
         }
     }
 

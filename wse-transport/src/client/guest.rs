@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Fault, Message, Protocol};
+use wse_proto::{CloseReason, ErrorCode, Fault, Message, Protocol, Text};
 
 use super::Client;
 use super::error::ConnectError;
@@ -66,7 +66,26 @@ impl<P: Protocol> Report for Arc<Shared<P>> {
 }
 
 impl<P: Protocol> Side<P> for Guest<P> {
-    fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>) {
+    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>) {
+        if let Some(client) = Client::of(&self.shared) {
+            self.shared.router.message(self.scope(link, client), name, payload, cx);
+        }
+    }
+
+    fn call(
+        &mut self,
+        link: &Arc<Link<P>>,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(client) = Client::of(&self.shared) {
+            self.shared.router.call(self.scope(link, client), name, call, payload, cx);
+        }
+    }
+
+    fn event(&mut self, link: &Arc<Link<P>>, event: Event) {
         match event {
             Event::Challenged { quest } => match &self.shared.settings.solver {
                 Some(solve) => {
@@ -84,19 +103,6 @@ impl<P: Protocol> Side<P> for Guest<P> {
                 self.shared.ready(Arc::clone(link), welcome.clone());
                 if let Some(welcomed) = self.welcomed.take() {
                     let _ = welcomed.send(Ok(welcome));
-                }
-            }
-            Event::Message { name, payload } => {
-                if let Some(client) = Client::of(&self.shared) {
-                    let scope = self.scope(link, client);
-                    self.shared.router.message(scope, name, payload, cx);
-                }
-            }
-            Event::Call { name, stamp, timeout, payload } => {
-                if let Some(client) = Client::of(&self.shared) {
-                    let scope = self.scope(link, client);
-                    let call = Incoming { stamp, timeout };
-                    self.shared.router.call(scope, name, call, payload, cx);
                 }
             }
             Event::Liveness(state) => {

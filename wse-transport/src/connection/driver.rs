@@ -11,12 +11,13 @@ use bytes::Bytes;
 use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
-use wse_proto::session::{Close, Duplicates, Event};
-use wse_proto::{CodecError, Head, Message, Protocol, open, open_bundle};
+use wse_proto::session::{Close, Duplicates, Event, Passed};
+use wse_proto::{CodecError, Envelope, Head, Message, Protocol, Text, open_bundle, open_envelope};
 
 use super::link::Link;
 use super::outbox::{self, Queue, Queued};
 use super::state::Outlook;
+use crate::router::Incoming;
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
 /// Messages handled, or rounds gone without one, before other tasks get their turn.
@@ -24,8 +25,19 @@ const BUDGET: usize = 64;
 
 /// What differs between the server's and the client's end of a connection.
 pub(crate) trait Side<P: Protocol>: Send {
-    /// Something happened. Called in order, never while the link is locked.
-    fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>);
+    /// A message for the application. Called in order with the other two, never while the link is locked.
+    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>);
+    /// A call for the application.
+    fn call(
+        &mut self,
+        link: &Arc<Link<P>>,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    );
+    /// Something else happened.
+    fn event(&mut self, link: &Arc<Link<P>>, event: Event);
     /// Goes on with what takes time before the welcome, such as a decision; what the session held meanwhile, to be handled now.
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message>;
     /// How many handlers may wait for something before no further message is read.
@@ -196,7 +208,11 @@ where
     fn event(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Cancelled { stamp } => self.link.cancelled(&stamp),
-            event => self.side.event(&self.link, event, cx),
+            Event::Message { name, payload } => self.side.message(&self.link, name, payload, cx),
+            Event::Call { name, stamp, timeout, payload } => {
+                self.side.call(&self.link, name, Incoming { stamp, timeout }, payload, cx);
+            }
+            event => self.side.event(&self.link, event),
         }
     }
 
@@ -289,12 +305,33 @@ where
             return;
         }
         match open_bundle(self.link.protocol(), &bytes) {
-            None => self.opened(open(self.link.protocol(), bytes), cx),
+            None => match self.link.protocol().unpack(bytes) {
+                Ok(envelope) => self.unpacked(envelope, cx),
+                Err(error) => self.opened(Err(error), cx),
+            },
             Some(messages) => {
                 for message in messages {
                     self.opened(message, cx);
                 }
             }
+        }
+    }
+
+    /// Most messages go straight to the application, from where they were unpacked to.
+    fn unpacked(&mut self, mut envelope: Envelope, cx: &mut Context<'_>) {
+        match self.link.pass(&envelope.head, &mut envelope.payload) {
+            Some(Passed::Application) => match envelope.head {
+                Head::Message { name, .. } => {
+                    self.side.message(&self.link, name, envelope.payload, cx);
+                }
+                Head::Call { name, stamp, timeout, .. } => {
+                    let call = Incoming { stamp, timeout };
+                    self.side.call(&self.link, name, call, envelope.payload, cx);
+                }
+                _ => {}
+            },
+            Some(_) => {}
+            None => self.opened(open_envelope(self.link.protocol(), envelope), cx),
         }
     }
 
@@ -304,13 +341,8 @@ where
         {
             self.link.session(|session, _| session.share_duplicates(duplicates));
         }
-        let (event, more) = self.link.deliver(self.now, message);
-        if let Some(event) = event {
-            self.event(event, cx);
-        }
-        if more {
-            self.events(cx);
-        }
+        self.link.deliver(self.now, message);
+        self.events(cx);
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use wse_proto::session::{Close, Event, Liveness, Session};
+use wse_proto::session::{Close, Event, Liveness, Passed, Session};
 use wse_proto::{
     CodecError, Decode, Encode, Fault, Format, Head, Message, Protocol, Stamp, Text, seal,
 };
@@ -239,41 +239,34 @@ impl<P: Protocol> Link<P> {
         event
     }
 
-    /// Hands a message from the peer to the session. For the driver only: what it has to do then, it does
-    /// without being told. The event to handle next, and whether there are more.
-    pub(super) fn deliver(
-        &self,
-        now: Duration,
-        message: Result<Message, CodecError>,
-    ) -> (Option<Event>, bool) {
+    /// What the head of a message from the peer says, when that is all there is to say. The payload of an answer
+    /// is taken. For the driver only, as [`deliver`](Self::deliver).
+    pub(super) fn pass(&self, head: &Head, payload: &mut Bytes) -> Option<Passed> {
         let mut state = self.lock();
-        let passed = match message {
-            Ok(message) if state.events.is_empty() => state.session.pass(message),
-            Ok(message) => Err(message),
-            Err(error) => {
-                state.session.handle_undecodable(error);
-                Ok(None)
-            }
-        };
+        if !state.events.is_empty() {
+            return None;
+        }
+        let passed = state.session.pass(head)?;
         match passed {
-            Ok(Some(Event::CallEnded { call, outcome })) => {
-                // Its deadline may still wake the driver, once and for nothing.
-                state.end_call(call, outcome);
-                return (None, false);
-            }
-            Ok(Some(Event::Dropped(what))) => {
-                self.counts.dropped(what);
-                return (None, false);
-            }
-            Ok(Some(event)) => return (Some(event), false),
-            Ok(None) => {}
-            Err(message) => state.session.handle_message(now, message),
+            // Its deadline may still wake the driver, once and for nothing.
+            Passed::CallEnded(call) => state.end_call(call, Ok(std::mem::take(payload))),
+            Passed::Dropped(what) => self.counts.dropped(what),
+            _ => {}
+        }
+        Some(passed)
+    }
+
+    /// Hands a message from the peer to the session. For the driver only: what it has to do then, it does
+    /// without being told.
+    pub(super) fn deliver(&self, now: Duration, message: Result<Message, CodecError>) {
+        let mut state = self.lock();
+        match message {
+            Ok(message) => state.session.handle_message(now, message),
+            Err(error) => state.session.handle_undecodable(error),
         }
         self.settle(&mut state);
         // An answer of the session's own may have filled it: no further message is read then.
         self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
-        let event = state.events.pop_front();
-        (event, !state.events.is_empty())
     }
 
     /// Takes out what waits to be written. Whatever was changed until now, the driver is about to look at.

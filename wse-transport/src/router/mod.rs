@@ -26,14 +26,13 @@ use crate::ws;
 pub use call::Call;
 use call::Running;
 pub use handler::Outcome;
-use running::Ran;
+use running::{Ended, Ran};
 
-type Handling<R> = BoxFuture<'static, Result<R, Fault>>;
-type MessageHandler<P, C> =
-    dyn Fn(C, &Link<P>, &Bytes) -> Result<Handling<()>, CodecError> + Send + Sync;
+type Handling<R> = BoxFuture<'static, Ended<R>>;
+type MessageHandler<P, C> = dyn Fn(C, &Link<P>, &Bytes) -> Started<Handling<()>> + Send + Sync;
 /// What comes of it is the reply.
 type ProcedureHandler<P, C> =
-    dyn Fn(C, &Arc<Link<P>>, &Incoming, &Bytes) -> Result<Answering<P>, CodecError> + Send + Sync;
+    dyn Fn(C, &Arc<Link<P>>, &Incoming, &Bytes) -> Started<Answering<P>> + Send + Sync;
 type UnhandledHandler<C> = dyn Fn(C, Unhandled) -> Handling<()> + Send + Sync;
 
 /// A call to be answered.
@@ -46,7 +45,16 @@ pub(crate) struct Incoming {
 /// A procedure that has begun.
 struct Answering<P: Protocol> {
     reply: Handling<ws::Message>,
-    running: Option<Running<P>>,
+    /// Not of the plain ones.
+    running: Option<Box<Running<P>>>,
+}
+
+/// A handler that was called, or why it was not.
+type Started<S> = Result<S, Box<NotStarted>>;
+
+struct NotStarted {
+    code: ErrorCode,
+    fault: Fault,
 }
 
 /// By name. Strangers choose only what is looked up, never what is in it: any hash will do.
@@ -122,8 +130,9 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         P::Format: Decode<T>,
     {
         let erased = move |connection: C, link: &Link<P>, payload: &Bytes| {
-            let future = handler(connection, link.decode(payload)?);
-            Ok(Box::pin(async move { future.await.into_result() }) as Handling<()>)
+            let future = handler(connection, link.decode(payload).map_err(undecodable)?);
+            Ok(Box::pin(async move { future.await.into_result().map_err(Box::new) })
+                as Handling<()>)
         };
         let erased: Arc<MessageHandler<P, C>> = Arc::new(erased);
         self.change(|handlers| handlers.messages.insert(name.clone(), Arc::clone(&erased)));
@@ -137,10 +146,13 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         P::Format: Decode<T> + Encode<R>,
     {
         let erased = move |connection: C, link: &Arc<Link<P>>, call: &Incoming, payload: &Bytes| {
-            let future = handler(connection, link.decode(payload)?);
+            let future = handler(connection, link.decode(payload).map_err(undecodable)?);
             let protocol = link.protocol().clone();
-            let head = Head::reply(call.stamp.clone());
-            let reply = async move { Ok(pack::message(&protocol, &head, &future.await?)?) };
+            let stamp = call.stamp.clone();
+            let reply = async move {
+                let result = future.await.map_err(Box::new)?;
+                reply(&protocol, stamp, false, &result)
+            };
             Ok(Answering { reply: Box::pin(reply), running: None })
         };
         self.insert_procedure(name, Arc::new(erased));
@@ -154,7 +166,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         P::Format: Decode<T> + Encode<R>,
     {
         let erased = move |connection: C, link: &Arc<Link<P>>, call: &Incoming, payload: &Bytes| {
-            let payload = link.decode(payload)?;
+            let payload = link.decode(payload).map_err(undecodable)?;
             let deadline = call.timeout.and_then(|millis| link.deadline(millis));
             let running = Running::new(link, &call.stamp);
             let asked = Arc::clone(&running.asked);
@@ -162,11 +174,10 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
             let protocol = link.protocol().clone();
             let stamp = call.stamp.clone();
             let reply = async move {
-                let result = future.await?;
-                let head = Head::Reply { stamp, receipt: asked.wants_receipt() };
-                Ok(pack::message(&protocol, &head, &result)?)
+                let result = future.await.map_err(Box::new)?;
+                reply(&protocol, stamp, asked.wants_receipt(), &result)
             };
-            Ok(Answering { reply: Box::pin(reply), running: Some(running) })
+            Ok(Answering { reply: Box::pin(reply), running: Some(Box::new(running)) })
         };
         self.insert_procedure(name, Arc::new(erased));
     }
@@ -182,7 +193,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
     {
         let erased = move |connection: C, message: Unhandled| {
             let future = handler(connection, message);
-            Box::pin(async move { future.await.into_result() }) as Handling<()>
+            Box::pin(async move { future.await.into_result().map_err(Box::new) }) as Handling<()>
         };
         let erased: Arc<UnhandledHandler<C>> = Arc::new(erased);
         self.change(|handlers| handlers.unhandled = Some(Arc::clone(&erased)));
@@ -232,8 +243,8 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
             return;
         };
         drop(handlers);
-        let fail = |report: &R, name, fault: Fault| {
-            report.failed(Failed { code: fault.code.clone(), name, fault });
+        let fail = |report: &R, name, fault: Box<Fault>| {
+            report.failed(Failed { code: fault.code.clone(), name, fault: *fault });
         };
         match started {
             Ok(future) => match running::poll(future, cx) {
@@ -249,7 +260,7 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                 }
             },
             // Also when the peer's application meant another type, its connection is none the worse for it.
-            Err((code, fault)) => report.failed(Failed { code, name, fault: *fault }),
+            Err(why) => report.failed(Failed { code: why.code, name, fault: why.fault }),
         }
     }
 
@@ -281,9 +292,23 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
                     });
                 }
             },
-            Err((_, fault)) => answer(link, report, name, stamp, None, Err(*fault)),
+            Err(why) => answer(link, report, name, stamp, None, Err(Box::new(why.fault))),
         }
     }
+}
+
+/// Packs a reply.
+fn reply<P: Protocol, R>(
+    protocol: &P,
+    stamp: Stamp,
+    receipt: bool,
+    result: &R,
+) -> Ended<ws::Message>
+where
+    P::Format: Encode<R>,
+{
+    let head = Head::Reply { stamp, receipt };
+    pack::message(protocol, &head, result).map_err(|error| Box::new(error.into()))
 }
 
 /// Sends what came of a call. An answer to a connection that has ended goes nowhere.
@@ -292,8 +317,8 @@ fn answer<P: Protocol, R: Report>(
     report: &R,
     name: Text,
     stamp: Stamp,
-    running: Option<Running<P>>,
-    outcome: Result<ws::Message, Fault>,
+    running: Option<Box<Running<P>>>,
+    outcome: Ended<ws::Message>,
 ) {
     let mut receipt = false;
     if let Some(running) = running {
@@ -308,7 +333,7 @@ fn answer<P: Protocol, R: Report>(
         Ok(reply) => drop(link.push(Class::Answer, reply)),
         Err(fault) => {
             link.fault(stamp, &fault, receipt);
-            report.failed(Failed { code: ErrorCode::Failed, name, fault });
+            report.failed(Failed { code: ErrorCode::Failed, name, fault: *fault });
         }
     }
 }
@@ -323,24 +348,23 @@ impl<P: Protocol, C> fmt::Debug for Router<P, C> {
     }
 }
 
-/// Decodes the payload and calls the handler; without a future there is a code and a fault instead.
-/// Either may panic, like the future that comes of it: the task of the connection must not end with it.
-fn start<S>(handler: impl FnOnce() -> Result<S, CodecError>) -> Result<S, (ErrorCode, Box<Fault>)> {
-    match catch_unwind(AssertUnwindSafe(handler)) {
-        Ok(started) => {
-            started.map_err(|error| (ErrorCode::MessageProcessing, Box::new(undecodable(&error))))
-        }
-        Err(_) => Err((ErrorCode::Failed, Box::new(running::panicked()))),
-    }
+/// Decodes the payload and calls the handler. Either may panic, like the future that comes of it: the task of the
+/// connection must not end with it.
+fn start<S>(handler: impl FnOnce() -> Started<S>) -> Started<S> {
+    catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|_| {
+        Err(Box::new(NotStarted { code: ErrorCode::Failed, fault: *running::panicked() }))
+    })
 }
 
-fn undecodable(error: &CodecError) -> Fault {
+#[cold]
+fn undecodable(error: CodecError) -> Box<NotStarted> {
     let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = std::error::Error::source(&error);
     while let Some(error) = source {
         message.push_str(": ");
         message.push_str(&error.to_string());
         source = error.source();
     }
-    Fault::new(ErrorCode::InvalidPayload).message(message)
+    let fault = Fault::new(ErrorCode::InvalidPayload).message(message);
+    Box::new(NotStarted { code: ErrorCode::MessageProcessing, fault })
 }

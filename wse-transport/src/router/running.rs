@@ -13,15 +13,15 @@ use crate::connection::{Link, Tasks};
 
 /// How far a handler came when it was polled for the first time.
 pub(super) enum Ran<R> {
-    Ended(Result<R, Fault>),
-    Waits(BoxFuture<'static, Result<R, Fault>>),
+    Ended(Ended<R>),
+    Waits(BoxFuture<'static, Ended<R>>),
 }
 
+/// What came of a handler. Faults are rare, and large.
+pub(super) type Ended<R> = Result<R, Box<Fault>>;
+
 /// Polls a handler at once, so that handlers start in the order of their messages.
-pub(super) fn poll<R>(
-    mut handler: BoxFuture<'static, Result<R, Fault>>,
-    cx: &mut Context<'_>,
-) -> Ran<R> {
+pub(super) fn poll<R>(mut handler: BoxFuture<'static, Ended<R>>, cx: &mut Context<'_>) -> Ran<R> {
     match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
         Ok(Poll::Ready(outcome)) => Ran::Ended(outcome),
         Ok(Poll::Pending) => Ran::Waits(handler),
@@ -33,8 +33,8 @@ pub(super) fn poll<R>(
 pub(super) fn spawn<P: Protocol, R: Send + 'static>(
     tasks: &Tasks,
     link: &Arc<Link<P>>,
-    handler: BoxFuture<'static, Result<R, Fault>>,
-    done: impl FnOnce(&Arc<Link<P>>, Result<R, Fault>) + Send + 'static,
+    handler: BoxFuture<'static, Ended<R>>,
+    done: impl FnOnce(&Arc<Link<P>>, Ended<R>) + Send + 'static,
 ) {
     let running = Running::new(Arc::clone(link));
     let end = link.handlers_end();
@@ -53,8 +53,8 @@ pub(super) fn spawn<P: Protocol, R: Send + 'static>(
 }
 
 /// What the peer may know of a handler that panicked.
-pub(super) fn panicked() -> Fault {
-    Fault::failed("the handler panicked")
+pub(super) fn panicked() -> Box<Fault> {
+    Box::new(Fault::failed("the handler panicked"))
 }
 
 /// A handler that waits for something; it is counted until it ends or is cancelled.

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Hi, Message, Protocol};
+use wse_proto::{CloseReason, ErrorCode, Hi, Message, Protocol, Text};
 
 use super::conn::{Conn, Parts};
 use super::events::{ServerError, ServerEvent};
@@ -159,7 +160,26 @@ impl<P: Protocol> Report for Conn<P> {
 }
 
 impl<P: Protocol> Side<P> for Host<P> {
-    fn event(&mut self, link: &Arc<Link<P>>, event: Event, cx: &mut Context<'_>) {
+    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>) {
+        if let Phase::User(conn) = &self.phase {
+            self.server.router.message(self.scope(link, conn), name, payload, cx);
+        }
+    }
+
+    fn call(
+        &mut self,
+        link: &Arc<Link<P>>,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Phase::User(conn) = &self.phase {
+            self.server.router.call(self.scope(link, conn), name, call, payload, cx);
+        }
+    }
+
+    fn event(&mut self, link: &Arc<Link<P>>, event: Event) {
         match event {
             Event::Greeted { hi } => self.greeted(link, hi),
             Event::Answered { answer } => {
@@ -168,17 +188,6 @@ impl<P: Protocol> Side<P> for Host<P> {
                         decision.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
                 {
                     let _ = waiting.send(answer);
-                }
-            }
-            Event::Message { name, payload } => {
-                if let Phase::User(conn) = &self.phase {
-                    self.server.router.message(self.scope(link, conn), name, payload, cx);
-                }
-            }
-            Event::Call { name, stamp, timeout, payload } => {
-                if let Phase::User(conn) = &self.phase {
-                    let call = Incoming { stamp, timeout };
-                    self.server.router.call(self.scope(link, conn), name, call, payload, cx);
                 }
             }
             Event::Liveness(state) => {
