@@ -111,12 +111,20 @@ impl From<ws::PreparedMessage> for Queued {
     }
 }
 
+/// With the message where it was in what came: moved by a word, it would have to wait for itself.
+#[derive(Debug)]
+#[repr(C)]
+struct Waiting {
+    message: Queued,
+    class: Class,
+}
+
 /// Messages in their order. Most often there is one, which needs no room elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Empty only when `rest` is.
-    first: Option<(Class, Queued)>,
-    rest: VecDeque<(Class, Queued)>,
+    first: Option<Waiting>,
+    rest: VecDeque<Waiting>,
 }
 
 /// How many answers wait, and their bytes: what reading has caused.
@@ -134,7 +142,7 @@ impl Answers {
 }
 
 impl Queue {
-    fn push(&mut self, message: (Class, Queued)) {
+    fn push(&mut self, message: Waiting) {
         if self.first.is_none() {
             self.first = Some(message);
         } else {
@@ -148,7 +156,7 @@ impl Queue {
             // An idle connection gives its memory back.
             self.rest = VecDeque::new();
         }
-        next.map(|(_, message)| message)
+        next.map(|it| it.message)
     }
 
     fn len(&self) -> usize {
@@ -162,7 +170,7 @@ impl Queue {
     /// Counted anew whenever the socket does not take all: most often there is nothing to count.
     fn answers(&self) -> Answers {
         let mut answers = Answers::default();
-        for (class, message) in self.first.iter().chain(&self.rest) {
+        for Waiting { message, class } in self.first.iter().chain(&self.rest) {
             if *class == Class::Answer {
                 answers.add(size(message));
             }
@@ -222,7 +230,7 @@ impl Outbox {
         if class == Class::Answer {
             self.answers.add(len);
         }
-        self.queue.push((class, message));
+        self.queue.push(Waiting { message, class });
         if self.is_full() {
             // Nobody need try to send more.
             self.full_since.get_or_insert_with(&now);
@@ -294,11 +302,11 @@ impl Outbox {
 
     fn drop_messages(&mut self) {
         let Queue { first, mut rest } = std::mem::take(&mut self.queue);
-        for (class, message) in first.into_iter().chain(rest.drain(..)) {
-            if class == Class::Message {
-                self.bytes -= size(&message);
+        for waiting in first.into_iter().chain(rest.drain(..)) {
+            if waiting.class == Class::Message {
+                self.bytes -= size(&waiting.message);
             } else {
-                self.queue.push((class, message));
+                self.queue.push(waiting);
             }
         }
         self.full_since = None;
