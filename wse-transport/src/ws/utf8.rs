@@ -57,16 +57,16 @@ impl Utf8Validator {
                 Err(_) => return Err(InvalidUtf8),
             }
         }
-        match simdutf8::compat::from_utf8(chunk) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error_len().is_none() => {
-                let tail = &chunk[error.valid_up_to()..];
-                self.len = tail.len();
-                self.pending[..tail.len()].copy_from_slice(tail);
-                Ok(())
-            }
-            Err(_) => Err(InvalidUtf8),
+        // The faster check does not say where: what may be the beginning of a character is kept out of it.
+        let (whole, tail) = chunk.split_at(chunk.len() - begun(chunk));
+        if simdutf8::basic::from_utf8(whole).is_err()
+            || std::str::from_utf8(tail).is_err_and(|error| error.error_len().is_some())
+        {
+            return Err(InvalidUtf8);
         }
+        self.len = tail.len();
+        self.pending[..tail.len()].copy_from_slice(tail);
+        Ok(())
     }
 
     /// Checks that the text does not end within a character. Feeding may go on after it.
@@ -76,5 +76,17 @@ impl Utf8Validator {
     /// [`InvalidUtf8`] when the last character is incomplete.
     pub const fn finish(&self) -> Result<(), InvalidUtf8> {
         if self.len == 0 { Ok(()) } else { Err(InvalidUtf8) }
+    }
+}
+
+/// How many bytes at the end begin a character that takes more: 0 to 3.
+fn begun(chunk: &[u8]) -> usize {
+    let lead = |back: usize| chunk.len().checked_sub(back).and_then(|at| chunk.get(at)).copied();
+    // A leading byte says how long its character is.
+    match (lead(1), lead(2), lead(3)) {
+        (Some(0xC0..), _, _) => 1,
+        (_, Some(0xE0..), _) => 2,
+        (_, _, Some(0xF0..)) => 3,
+        _ => 0,
     }
 }
