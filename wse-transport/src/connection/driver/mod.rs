@@ -1,65 +1,30 @@
 //! The task of one connection: the only place where its socket, its session and its side meet.
 
+mod reading;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Sink, Stream};
+use futures::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
-use wse_proto::session::{Close, Duplicates, Event, Passed};
-use wse_proto::{CodecError, Envelope, Head, Message, Protocol, Text, open_bundle, open_envelope};
+use wse_proto::Protocol;
+use wse_proto::session::{Close, Event};
 
+use self::reading::Read;
 use super::link::Link;
 use super::outbox::{self, Queue, Queued};
+use super::side::Side;
 use super::state::Outlook;
 use crate::router::Incoming;
 use crate::ws::{self, CloseCode, CloseFrame, WebSocket};
 
 /// Messages handled, or rounds gone without one, before other tasks get their turn.
 const BUDGET: usize = 64;
-
-/// What differs between the server's and the client's end of a connection.
-pub(crate) trait Side<P: Protocol>: Send {
-    /// A message for the application. Called in order with the other two, never while the link is locked.
-    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>);
-    /// A call for the application.
-    fn call(
-        &mut self,
-        link: &Arc<Link<P>>,
-        name: Text,
-        call: Incoming,
-        payload: Bytes,
-        cx: &mut Context<'_>,
-    );
-    /// Something else happened.
-    fn event(&mut self, link: &Arc<Link<P>>, event: Event);
-    /// Goes on with what takes time before the welcome, such as a decision; what the session held meanwhile, to be handled now.
-    fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message>;
-    /// How many handlers may wait for something before no further message is read.
-    fn max_handlers(&self) -> usize;
-    /// How the connection is driven. Asked for where it is kept: a connection has no room for its own.
-    fn config(&self) -> DriverConfig;
-    /// What the peer's messages that may come again are known by, once it is known who it is.
-    fn duplicates(&self) -> Option<Duplicates>;
-    /// The WebSocket failed: the peer broke RFC 6455, or the network did.
-    fn failed(&mut self, link: &Arc<Link<P>>, error: ws::Error);
-    /// The connection has ended, or the closing handshake has begun. Called once.
-    fn departed(&mut self, link: &Arc<Link<P>>, close: &Close);
-}
-
-/// How a connection is driven.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DriverConfig {
-    /// Limits from the moment the session is ready.
-    pub(crate) limits: ws::Limits,
-    /// How long the closing handshake may take, what is queued before it included.
-    pub(crate) close_timeout: Duration,
-}
 
 /// Drives a connection to its end. No `async fn`, whose future would have room for its arguments twice.
 pub(crate) fn drive<P, T, S>(
@@ -124,15 +89,6 @@ enum Closing {
     Flushing,
     /// A close frame was sent or received; the WebSocket does the rest.
     Handshake,
-}
-
-/// What one look at the socket gave.
-enum Read {
-    Message,
-    Nothing,
-    /// It was not looked at: too much is under way, or waits to be written.
-    HeldBack,
-    End,
 }
 
 impl<P, T, S> Driver<P, T, S>
@@ -214,135 +170,6 @@ where
             }
             event => self.side.event(&self.link, event),
         }
-    }
-
-    /// Goes on with what comes before the welcome; without a greeting there is somebody to decide about before
-    /// anything was said. A stranger's messages must be small; from the welcome on the full limits hold.
-    fn greet(&mut self, cx: &mut Context<'_>) {
-        let held = self.side.poll(&self.link, cx);
-        self.events(cx);
-        for message in held {
-            self.opened(Ok(message), cx);
-        }
-        if self.link.is_ready() {
-            self.ready = true;
-            self.socket.set_limits(self.side.config().limits);
-        }
-    }
-
-    /// Whether the peer has to wait. Not when the end has begun: it must be seen.
-    fn holds_back(&self) -> bool {
-        let open = self.closing == Closing::No && !self.broken && self.socket.closing().is_open();
-        let busy = self.link.handlers.load(Ordering::Acquire) >= self.side.max_handlers();
-        open && (busy || self.link.holds_reading() || self.is_undecided())
-    }
-
-    /// Whether somebody without a greeting waits to be let in. They cannot know that they must wait, and may say as
-    /// much as they like; while they are strangers, nothing of it is read.
-    fn is_undecided(&self) -> bool {
-        !self.ready && !self.link.protocol().has_greeting()
-    }
-
-    /// Takes one message. When the peer has to wait, one is still read, and kept: what ends the connection is seen
-    /// then, and that the peer is there, unless there is more behind it.
-    fn read(&mut self, cx: &mut Context<'_>) -> Read {
-        let waits = self.holds_back();
-        if waits && (self.kept.is_some() || self.is_undecided()) {
-            self.held_since.get_or_insert(self.now);
-            return Read::HeldBack;
-        }
-        if (self.kept.is_some() || self.held_since.is_some()) && self.resume(cx) {
-            return Read::Message;
-        }
-        match Pin::new(&mut self.socket).poll_next(cx) {
-            Poll::Pending if self.broken => return Read::End,
-            Poll::Pending => return Read::Nothing,
-            Poll::Ready(None) => return Read::End,
-            Poll::Ready(Some(Ok(message))) => match message {
-                ws::Message::Text(text) => self.data(text.into_bytes(), waits, cx),
-                ws::Message::Binary(bytes) => self.data(bytes, waits, cx),
-                ws::Message::Ping(_) => {}
-                ws::Message::Pong(payload) => self.link.pong(self.now, &payload),
-                ws::Message::Close(frame) => {
-                    self.closing = Closing::Handshake;
-                    self.depart(&closed_by(frame));
-                }
-            },
-            Poll::Ready(Some(Err(error))) => {
-                self.closing = Closing::Handshake;
-                self.side.failed(&self.link, error);
-                self.depart(&Close::VANISHED);
-            }
-        }
-        Read::Message
-    }
-
-    /// After the peer had to wait: whether there was a message that had to wait with it.
-    #[cold]
-    fn resume(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Some(kept) = self.kept.take() {
-            self.message(*kept, cx);
-            return true;
-        }
-        if let Some(since) = self.held_since.take() {
-            self.socket.waited(self.now.saturating_sub(since));
-            self.link.session(|session, _| session.handle_unread());
-        }
-        false
-    }
-
-    fn data(&mut self, bytes: Bytes, waits: bool, cx: &mut Context<'_>) {
-        if waits {
-            self.kept = Some(Box::new(bytes));
-        } else {
-            self.message(bytes, cx);
-        }
-    }
-
-    fn message(&mut self, bytes: Bytes, cx: &mut Context<'_>) {
-        if self.broken {
-            // It could not be answered.
-            return;
-        }
-        match open_bundle(self.link.protocol(), &bytes) {
-            None => match self.link.protocol().unpack(bytes) {
-                Ok(envelope) => self.unpacked(envelope, cx),
-                Err(error) => self.opened(Err(error), cx),
-            },
-            Some(messages) => {
-                for message in messages {
-                    self.opened(message, cx);
-                }
-            }
-        }
-    }
-
-    /// Most messages go straight to the application, from where they were unpacked to.
-    fn unpacked(&mut self, mut envelope: Envelope, cx: &mut Context<'_>) {
-        match self.link.pass(&envelope.head, &mut envelope.payload) {
-            Some(Passed::Application) => match envelope.head {
-                Head::Message { name, .. } => {
-                    self.side.message(&self.link, name, envelope.payload, cx);
-                }
-                Head::Call { name, stamp, timeout, .. } => {
-                    let call = Incoming { stamp, timeout };
-                    self.side.call(&self.link, name, call, envelope.payload, cx);
-                }
-                _ => {}
-            },
-            Some(_) => {}
-            None => self.opened(open_envelope(self.link.protocol(), envelope), cx),
-        }
-    }
-
-    fn opened(&mut self, message: Result<Message, CodecError>, cx: &mut Context<'_>) {
-        if let Ok(Message { head: Head::Message { reliable: true, .. }, .. }) = &message
-            && let Some(duplicates) = self.side.duplicates()
-        {
-            self.link.session(|session, _| session.share_duplicates(duplicates));
-        }
-        self.link.deliver(self.now, message);
-        self.events(cx);
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {
@@ -467,11 +294,4 @@ fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     Ok(())
-}
-
-fn closed_by(frame: Option<CloseFrame>) -> Close {
-    match frame {
-        Some(frame) => Close::new(frame.code.into(), frame.reason.as_str()),
-        None => Close::new(1005, ""),
-    }
 }
