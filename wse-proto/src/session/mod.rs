@@ -185,6 +185,7 @@ impl Session {
     /// `None` when it is not that simple: [`open_envelope`](crate::open_envelope) the message and handle it. So it is
     /// before the session is ready, for messages of the session's own, where receipts are asked for or waited for,
     /// and while events wait to be polled.
+    #[must_use = "what passes is for the application"]
     pub fn pass(&mut self, head: &Head) -> Option<Passed> {
         if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
             return None;

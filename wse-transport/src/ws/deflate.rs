@@ -1,7 +1,7 @@
 //! Messages compressed and inflated again (RFC 7692 §7.2).
 
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -50,17 +50,26 @@ pub(super) struct PerMessage {
     ends: usize,
 }
 
-/// What a message for many connections was compressed to.
+/// What a message for many connections is compressed to, with each level and window: at most 70.
 #[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<Vec<Once>>);
+pub(super) struct Shared(Mutex<Vec<(Alike, Arc<Once>)>>);
 
-/// With one level and window.
-#[derive(Debug)]
-struct Once {
-    level: Compression,
-    bits: u8,
-    /// `None` if that made it no shorter.
-    out: Option<Bytes>,
+/// Level and window of those that compress alike.
+type Alike = (Compression, u8);
+
+/// `None` if compressing makes it no shorter.
+type Once = OnceLock<Option<Bytes>>;
+
+impl Shared {
+    fn once(&self, alike: Alike) -> Arc<Once> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, once)) = known.iter().find(|(it, _)| *it == alike) {
+            return Arc::clone(once);
+        }
+        let once = Arc::default();
+        known.push((alike, Arc::clone(&once)));
+        once
+    }
 }
 
 #[derive(Debug)]
@@ -125,14 +134,14 @@ impl PerMessage {
         if self.ours.takeover || !self.compresses(payload) {
             return self.compress(payload).map(Bytes::from);
         }
-        let (level, bits) = (self.level, self.ours.bits);
-        let mut known = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.iter().find(|it| it.level == level && it.bits == bits) {
-            return known.out.clone();
-        }
-        let out = self.compress(payload).map(Bytes::from);
-        known.push(Once { level, bits, out: out.clone() });
-        out
+        let once = shared.once((self.level, self.ours.bits));
+        // It may be kept for long.
+        let compress = || {
+            let mut out = self.compress(payload)?;
+            out.shrink_to_fit();
+            Some(Bytes::from(out))
+        };
+        once.get_or_init(compress).clone()
     }
 
     fn compresses(&self, payload: &[u8]) -> bool {
@@ -313,6 +322,17 @@ mod tests {
         let agreed = DeflateAgreement { server_max_window_bits: 8, ..Default::default() };
         let mut narrow = PerMessage::new(Role::Server, usual, agreed);
         assert!(narrow.compress_shared(&text, &shared).is_none());
+    }
+
+    #[test]
+    fn nobody_waits_for_those_who_compress_otherwise() {
+        let text = b"all work and no play ".repeat(1000);
+        let shared = Shared::default();
+        let usual = Deflate::default();
+        let slow = shared.once((Compression::new(9), 15));
+        slow.get_or_init(|| connection(usual).compress_shared(&text, &shared));
+        let all = shared.0.lock().unwrap();
+        assert_eq!(all.len(), 2);
     }
 
     #[test]
