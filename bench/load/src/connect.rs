@@ -123,7 +123,7 @@ impl Conn {
 
     fn answer(&mut self, headers: &str) {
         let mut part = [0; 1024];
-        while !self.head.ends_with(b"\r\n\r\n") {
+        while !self.head.windows(4).any(|it| it == b"\r\n\r\n") {
             let n = match &mut self.tls {
                 None => self.io.read(&mut part).unwrap_or_else(|e| die(e)),
                 Some(tls) => match tls.reader().read(&mut part) {

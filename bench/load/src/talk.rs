@@ -123,8 +123,20 @@ pub fn say(fd: i32, text: &str) {
     net::send_all(fd, &frame);
 }
 
-/// A message of less than 64 KiB: its first byte, and its payload.
+/// A message of less than 64 KiB: its first byte, and its payload. Pings may come before it.
 pub fn receive(fd: i32) -> (u8, Vec<u8>) {
+    loop {
+        let (first, payload) = frame(fd);
+        if first != PING {
+            return (first, payload);
+        }
+    }
+}
+
+/// FIN and the opcode of a ping.
+const PING: u8 = 0x89;
+
+fn frame(fd: i32) -> (u8, Vec<u8>) {
     let mut head = [0; 2];
     net::recv_exact(fd, &mut head);
     let [first, mut len] = head.map(usize::from);
