@@ -1,5 +1,5 @@
-//! One message to many connections: a broadcast, which encodes and compresses once and shares the bytes, beside a loop
-//! that sends to each. Both are measured until every client has handled it.
+//! One message to many connections: a broadcast, which encodes and compresses once and shares the bytes,
+//! beside a loop that sends to each. Both are measured until every client has handled it.
 //!
 //! `cargo bench --bench broadcast`
 

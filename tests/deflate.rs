@@ -12,7 +12,7 @@ use wse_transport::{
     handshake::ClientRequest,
     ws::{
         self, Assembler, CloseCode, Codec, Config, Deflate, DeflateAgreement, Error, Frame, Limits,
-        Message, Opcode, ProtocolError, Role, WebSocket,
+        Message, Opcode, PreparedMessage, ProtocolError, Role, WebSocket,
     },
 };
 
@@ -596,4 +596,46 @@ fn compression_turned_off_before_it_is_agreed_upon_is_off() {
     wire.clear();
     server.encode(Frame::new(Opcode::Text, "public ".repeat(100)), &mut wire).unwrap();
     assert_eq!(wire[0], 0xC1);
+}
+
+/// To several connections each, of both sides and all sorts, one message after the other.
+#[tokio::test]
+async fn what_is_prepared_arrives_as_what_is_sent() {
+    let long = "all work and no play ".repeat(1000);
+    let messages = [
+        Message::text(""),
+        Message::text("κόσμε"),
+        Message::binary(vec![7; 4096]),
+        Message::binary(vec![7; 4097]),
+        Message::text(long),
+        Message::Ping("p".into()),
+        Message::Close(Some(CloseCode::NORMAL.into())),
+    ];
+    let prepared = messages.clone().map(PreparedMessage::new);
+    let alone = Deflate::default().threshold(0);
+    for role in [Role::Server, Role::Client] {
+        for deflate in [
+            None,
+            Some((alone, no_takeover())),
+            Some((alone, no_takeover())),
+            Some((eager(), windows(15))),
+        ] {
+            let (one, other) = duplex(1 << 20);
+            let mut here = WebSocket::new(one, role, Config::default());
+            let mut there = WebSocket::new(other, support::ws::other(role), Config::default());
+            if let Some((deflate, agreed)) = deflate {
+                here.set_deflate(deflate, agreed);
+                there.set_deflate(deflate, agreed);
+            }
+            for prepared in &prepared {
+                here.feed_prepared(prepared).await.unwrap();
+            }
+            assert!(here.feed_prepared(&prepared[0]).await.is_err(), "closed");
+            here.flush().await.unwrap();
+            for message in &messages {
+                assert_eq!(there.next().await.unwrap().unwrap(), *message);
+            }
+        }
+    }
+    assert_eq!(prepared.map(|it| it.message().clone()), messages, "never masked in place");
 }

@@ -2,9 +2,10 @@
 
 mod support;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use support::ws::*;
-use wse_transport::ws::{Frame, Limits, Opcode, ProtocolError, Role, Text, Utf8Validator};
+use tokio_util::codec::Decoder;
+use wse_transport::ws::{Error, Frame, Limits, Opcode, ProtocolError, Role, Text, Utf8Validator};
 
 const VALID: &[&str] = &[
     "",
@@ -164,4 +165,17 @@ fn a_text_is_checked_when_it_is_made() {
     assert_eq!(text.as_str(), "grüß");
     assert_eq!(text.len(), 6);
     assert_eq!(Text::from(String::from("a")), Text::from("a"));
+}
+
+/// Also when it came at once, with its frame and more behind it.
+#[test]
+fn nothing_is_read_behind_a_text_that_is_none() {
+    let wire =
+        [&b"na\xef"[..], b"fine"].map(|it| bytes(Role::Client, Frame::new(Opcode::Text, it)));
+    let mut codec = codec(Role::Server, Limits::default());
+    let mut wire = BytesMut::from(&wire.concat()[..]);
+    for _ in 0..3 {
+        let error = codec.decode(&mut wire).unwrap_err();
+        assert!(matches!(error, Error::Protocol(ProtocolError::InvalidText)), "{error:?}");
+    }
 }

@@ -291,25 +291,21 @@ impl Head {
             && (flags & (FLAG_NOTE | FLAG_RECEIPT) != FLAG_NOTE
                 || kind.is_empty()
                 || [types.reply, types.fault, types.receipt, types.cancel].into_iter().any(is));
-        let Some(stamp) = stamp.filter(|_| given) else {
-            if kind.is_empty() {
+        Ok(match stamp.filter(|_| given) {
+            None if kind.is_empty() => {
                 return Err(CodecError::shape("the type", "neither type nor stamp"));
             }
-            return Ok(match flags {
-                _ if is(types.hi) => Self::Hi,
-                _ if is(types.challenge) => Self::Challenge,
-                _ if is(types.welcome) => Self::Welcome,
-                _ if is(types.ping) => Self::Ping,
-                _ if is(types.pong) => Self::Pong,
-                _ if is(types.complaint) => Self::Complaint,
-                _ => Self::Message { name: kind, receipt: None, reliable: false },
-            });
-        };
-        Ok(match flags {
-            _ if is(types.reply) => Self::Reply { stamp, receipt },
-            _ if is(types.fault) => Self::Fault { stamp, receipt },
-            _ if is(types.cancel) => Self::Cancel { stamp },
-            _ if is(types.receipt) => {
+            None if is(types.hi) => Self::Hi,
+            None if is(types.challenge) => Self::Challenge,
+            None if is(types.welcome) => Self::Welcome,
+            None if is(types.ping) => Self::Ping,
+            None if is(types.pong) => Self::Pong,
+            None if is(types.complaint) => Self::Complaint,
+            None => Self::Message { name: kind, receipt: None, reliable: false },
+            Some(stamp) if is(types.reply) => Self::Reply { stamp, receipt },
+            Some(stamp) if is(types.fault) => Self::Fault { stamp, receipt },
+            Some(stamp) if is(types.cancel) => Self::Cancel { stamp },
+            Some(stamp) if is(types.receipt) => {
                 let of = match flags {
                     _ if flags & FLAG_ANSWER != 0 => ReceiptOf::Answer,
                     _ if flags & FLAG_NOTE != 0 => ReceiptOf::Message,
@@ -317,12 +313,14 @@ impl Head {
                 };
                 Self::Receipt { stamp, of }
             }
-            _ if flags & FLAG_NOTE == 0 => Self::Call { name: kind, stamp, receipt, timeout: None },
-            _ if kind.is_empty() => return Err(CodecError::shape("the type", "missing")),
-            _ => {
+            Some(_) if flags & FLAG_NOTE != 0 && kind.is_empty() => {
+                return Err(CodecError::shape("the type", "missing"));
+            }
+            Some(stamp) if flags & FLAG_NOTE != 0 => {
                 let reliable = flags & FLAG_RELIABLE != 0;
                 Self::Message { name: kind, receipt: Some(stamp), reliable }
             }
+            Some(stamp) => Self::Call { name: kind, stamp, receipt, timeout: None },
         })
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! - **handle**: [`handle_message`](Session::handle_message),
 //!   [`handle_undecodable`](Session::handle_undecodable), [`handle_pong`](Session::handle_pong),
-//!   [`handle_life`](Session::handle_life), [`handle_unread`](Session::handle_unread), [`handle_timeout`](Session::handle_timeout),
+//!   [`handle_life`](Session::handle_life), [`handle_unread`](Session::handle_unread),
+//!   [`handle_timeout`](Session::handle_timeout),
 //!   [`handle_closed`](Session::handle_closed): what the outside world did;
 //! - **decide**: [`challenge`](Session::challenge), [`accept`](Session::accept),
 //!   [`refuse`](Session::refuse), [`answer`](Session::answer), [`call`](Session::call),

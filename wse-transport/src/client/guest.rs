@@ -9,14 +9,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Fault, Message, Protocol, Text};
+use wse_proto::{CloseReason, ErrorCode, Fault, Message, Protocol};
 
 use super::Client;
 use super::error::ConnectError;
 use super::shared::Shared;
 use super::status::ClientEvent;
 use crate::connection::{DriverConfig, Link, Side, count};
-use crate::router::{Failed, Incoming, Report, Scope};
+use crate::router::{Failed, Report, Scope};
 use crate::ws;
 
 pub(super) struct Guest<P: Protocol> {
@@ -49,14 +49,6 @@ impl<P: Protocol> Guest<P> {
             let _ = welcomed.send(Err(error));
         }
     }
-
-    fn scope<'a>(
-        &'a self,
-        link: &'a Arc<Link<P>>,
-        connection: Client<P>,
-    ) -> Scope<'a, P, Client<P>, Arc<Shared<P>>> {
-        Scope { link, connection, tasks: &self.shared.tasks, report: &self.shared }
-    }
 }
 
 impl<P: Protocol> Report for Arc<Shared<P>> {
@@ -66,23 +58,16 @@ impl<P: Protocol> Report for Arc<Shared<P>> {
 }
 
 impl<P: Protocol> Side<P> for Guest<P> {
-    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>) {
-        if let Some(client) = Client::of(&self.shared) {
-            self.shared.router.message(self.scope(link, client), name, payload, cx);
-        }
-    }
+    type Conn = Client<P>;
+    type Report = Arc<Shared<P>>;
 
-    fn call(
-        &mut self,
-        link: &Arc<Link<P>>,
-        name: Text,
-        call: Incoming,
-        payload: Bytes,
-        cx: &mut Context<'_>,
-    ) {
-        if let Some(client) = Client::of(&self.shared) {
-            self.shared.router.call(self.scope(link, client), name, call, payload, cx);
-        }
+    fn scope<'a>(
+        &'a self,
+        link: &'a Arc<Link<P>>,
+    ) -> Option<Scope<'a, P, Client<P>, Arc<Shared<P>>>> {
+        let connection = Client::of(&self.shared)?;
+        let Shared { router, tasks, .. } = &*self.shared;
+        Some(Scope { router, link, connection, tasks, report: &self.shared })
     }
 
     fn event(&mut self, link: &Arc<Link<P>>, event: Event) {

@@ -8,8 +8,8 @@ use wse_proto::{Decode, Encode, Head, Protocol, Text, UsageError};
 
 use super::error::CallError;
 use super::link::Link;
-use super::outbox::Class;
 use super::pack;
+use super::queue::Class;
 use super::receipt::millis;
 use super::state::Outcome;
 

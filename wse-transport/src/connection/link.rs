@@ -18,8 +18,9 @@ use wse_proto::{
 use super::clock::Clock;
 use super::error::SendError;
 use super::metrics::Counts;
-use super::outbox::{self, Class, Queue, Queued, SendQueue};
+use super::outbox::SendQueue;
 use super::pack;
+use super::queue::{Class, Queue, Queued, size};
 use super::state::{Outlook, State, Wanted};
 use crate::ws;
 
@@ -115,7 +116,7 @@ impl<P: Protocol> Link<P> {
     /// Queues a message that is already packed by this connection's protocol.
     pub(crate) fn push(&self, class: Class, message: impl Into<Queued>) -> Result<(), SendError> {
         let message = message.into();
-        if outbox::size(&message) == 0 {
+        if size(&message) == 0 {
             // The protocol cannot say it, or says it later.
             return Ok(());
         }
@@ -388,7 +389,7 @@ impl<P: Protocol> Link<P> {
                 }
             };
             if let Ok(message) = message.map(Queued::from)
-                && outbox::size(&message) > 0
+                && size(&message) > 0
             {
                 // An `Answer` is never refused.
                 let _ = outbox.push(|| self.clock.now(), Class::Answer, message);

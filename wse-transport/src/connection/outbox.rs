@@ -1,9 +1,8 @@
 //! What waits to be written, and what happens when the peer reads too slowly.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::ws;
+use super::queue::{Answers, Class, Queue, Queued, Waiting, size};
 
 /// Bounds of a connection's send queue.
 ///
@@ -69,113 +68,6 @@ impl SendQueue {
     pub const fn slow_peer(mut self, policy: SlowPeer) -> Self {
         self.slow_peer = policy;
         self
-    }
-}
-
-/// How dearly a message is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The session's own, and answers: always queued. Bounded by the handlers that may run at once.
-    Answer,
-    /// A call: queued or refused.
-    Call,
-    /// A message: queued, refused or dropped, as the policy says.
-    Message,
-}
-
-/// A message that waits, or its share in one that goes to many.
-#[derive(Clone, Debug)]
-pub(crate) enum Queued {
-    Own(ws::Message),
-    Shared(ws::PreparedMessage),
-}
-
-impl Queued {
-    fn message(&self) -> &ws::Message {
-        match self {
-            Self::Own(message) => message,
-            Self::Shared(prepared) => prepared.message(),
-        }
-    }
-}
-
-impl From<ws::Message> for Queued {
-    fn from(message: ws::Message) -> Self {
-        Self::Own(message)
-    }
-}
-
-impl From<ws::PreparedMessage> for Queued {
-    fn from(prepared: ws::PreparedMessage) -> Self {
-        Self::Shared(prepared)
-    }
-}
-
-/// With the message where it was in what came: moved by a word, it would have to wait for itself.
-#[derive(Debug)]
-#[repr(C)]
-struct Waiting {
-    message: Queued,
-    class: Class,
-}
-
-/// Messages in their order. Most often there is one, which needs no room elsewhere.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    /// Empty only when `rest` is.
-    first: Option<Waiting>,
-    rest: VecDeque<Waiting>,
-}
-
-/// How many answers wait, and their bytes: what reading has caused.
-#[derive(Clone, Copy, Debug, Default)]
-struct Answers {
-    messages: usize,
-    bytes: usize,
-}
-
-impl Answers {
-    fn add(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes;
-    }
-}
-
-impl Queue {
-    fn push(&mut self, message: Waiting) {
-        if self.first.is_none() {
-            self.first = Some(message);
-        } else {
-            self.rest.push_back(message);
-        }
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Queued> {
-        let next = std::mem::replace(&mut self.first, self.rest.pop_front());
-        if self.rest.is_empty() && self.rest.capacity() > 0 {
-            // An idle connection gives its memory back.
-            self.rest = VecDeque::new();
-        }
-        next.map(|it| it.message)
-    }
-
-    fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    /// Counted anew whenever the socket does not take all: most often there is nothing to count.
-    fn answers(&self) -> Answers {
-        let mut answers = Answers::default();
-        for Waiting { message, class } in self.first.iter().chain(&self.rest) {
-            if *class == Class::Answer {
-                answers.add(size(message));
-            }
-        }
-        answers
     }
 }
 
@@ -249,10 +141,7 @@ impl Outbox {
         let wrote = rest.len() < self.lent;
         self.lent = 0;
         self.bytes -= bytes;
-        while let Some(message) = self.queue.first.take() {
-            rest.push(message);
-            self.queue.first = self.queue.rest.pop_front();
-        }
+        rest.append(std::mem::take(&mut self.queue));
         self.queue = rest;
         self.answers = self.queue.answers();
         if wrote && !self.is_full() {
@@ -301,31 +190,22 @@ impl Outbox {
     }
 
     fn drop_messages(&mut self) {
-        let Queue { first, mut rest } = std::mem::take(&mut self.queue);
-        for waiting in first.into_iter().chain(rest.drain(..)) {
-            if waiting.class == Class::Message {
-                self.bytes -= size(&waiting.message);
-            } else {
-                self.queue.push(waiting);
+        let bytes = &mut self.bytes;
+        self.queue.retain(|waiting| {
+            let keep = waiting.class != Class::Message;
+            if !keep {
+                *bytes -= size(&waiting.message);
             }
-        }
+            keep
+        });
         self.full_since = None;
-    }
-}
-
-pub(super) fn size(queued: &Queued) -> usize {
-    match queued.message() {
-        ws::Message::Text(text) => text.len(),
-        ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
-            bytes.len()
-        }
-        ws::Message::Close(_) => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ws;
 
     const NOW: Duration = Duration::ZERO;
 

@@ -15,9 +15,9 @@ use wse_proto::{CodecError, Decode, Encode, Head, Protocol, ReceiptOf, Stamp, Te
 
 use super::error::{CallError, SendError};
 use super::link::Link;
-use super::outbox::{Class, Queued};
 use super::pack;
 use super::promises::ReceiptOutcome;
+use super::queue::{Class, Queued};
 use super::state::Outcome;
 
 /// For how long a receipt of a message or an answer is waited for by default.

@@ -4,30 +4,30 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use bytes::Bytes;
 use wse_proto::session::{Close, Duplicates, Event};
-use wse_proto::{Message, Protocol, Text};
+use wse_proto::{Message, Protocol};
 
 use super::link::Link;
-use crate::router::Incoming;
+use crate::router::{Report, Scope};
 use crate::ws;
 
 /// What differs between the server's and the client's end of a connection.
 pub(crate) trait Side<P: Protocol>: Send {
-    /// A message for the application. Called in order with the other two, never while the link is locked.
-    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>);
-    /// A call for the application.
-    fn call(
-        &mut self,
-        link: &Arc<Link<P>>,
-        name: Text,
-        call: Incoming,
-        payload: Bytes,
-        cx: &mut Context<'_>,
-    );
-    /// Something else happened.
+    /// What handlers get as their connection.
+    type Conn: Send + 'static;
+    /// Who is told when one fails.
+    type Report: Report;
+
+    /// The handlers, and what they run with; `None` while nobody is let in.
+    fn scope<'a>(
+        &'a self,
+        link: &'a Arc<Link<P>>,
+    ) -> Option<Scope<'a, P, Self::Conn, Self::Report>>;
+    /// Something happened that is no message and no call for a handler. Called in their order, never while the link
+    /// is locked.
     fn event(&mut self, link: &Arc<Link<P>>, event: Event);
-    /// Goes on with what takes time before the welcome, such as a decision; what the session held meanwhile, to be handled now.
+    /// Goes on with what takes time before the welcome, such as a decision; what the session held meanwhile, to be
+    /// handled now.
     fn poll(&mut self, link: &Arc<Link<P>>, cx: &mut Context<'_>) -> Vec<Message>;
     /// How many handlers may wait for something before no further message is read.
     fn max_handlers(&self) -> usize;

@@ -92,8 +92,9 @@ pub(crate) trait Report: Clone + Send + 'static {
     fn failed(&self, failed: Failed);
 }
 
-/// What a handler runs with.
+/// The handlers of an endpoint, and what one runs with.
 pub(crate) struct Scope<'a, P: Protocol, C, R> {
+    pub(crate) router: &'a Router<P, C>,
     pub(crate) link: &'a Arc<Link<P>>,
     pub(crate) connection: C,
     pub(crate) tasks: &'a Tasks,
@@ -222,17 +223,13 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
         });
         result.expect("changed at least once")
     }
+}
 
+impl<P: Protocol, C: Send + 'static, R: Report> Scope<'_, P, C, R> {
     /// Hands a message to its handler.
-    pub(crate) fn message<R: Report>(
-        &self,
-        scope: Scope<'_, P, C, R>,
-        name: Text,
-        payload: Bytes,
-        cx: &mut Context<'_>,
-    ) {
-        let Scope { link, connection, tasks, report } = scope;
-        let handlers = self.0.load();
+    pub(crate) fn message(self, name: Text, payload: Bytes, cx: &mut Context<'_>) {
+        let Self { router, link, connection, tasks, report } = self;
+        let handlers = router.0.load();
         let started = if let Some(handler) = handlers.messages.get(&name) {
             start(|| handler(connection, link, &payload))
         } else if let Some(handler) = &handlers.unhandled {
@@ -265,16 +262,9 @@ impl<P: Protocol, C: Send + 'static> Router<P, C> {
     }
 
     /// Hands a call to its procedure; every call is answered, unless its caller does not wait any more.
-    pub(crate) fn call<R: Report>(
-        &self,
-        scope: Scope<'_, P, C, R>,
-        name: Text,
-        call: Incoming,
-        payload: Bytes,
-        cx: &mut Context<'_>,
-    ) {
-        let Scope { link, connection, tasks, report } = scope;
-        let handlers = self.0.load();
+    pub(crate) fn call(self, name: Text, call: Incoming, payload: Bytes, cx: &mut Context<'_>) {
+        let Self { router, link, connection, tasks, report } = self;
+        let handlers = router.0.load();
         let Some(handler) = handlers.procedures.get(&name) else {
             link.fault(call.stamp, &Fault::new(ErrorCode::NotRegistered), false);
             return;

@@ -5,11 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Hi, Message, Protocol, Text};
+use wse_proto::{CloseReason, ErrorCode, Hi, Message, Protocol};
 
 use super::conn::{Conn, Parts};
 use super::events::{ServerError, ServerEvent};
@@ -17,7 +16,7 @@ use super::identify::{Accepted, AnswerSlot, Deciding, Refuse, Stranger};
 use super::inner::Inner;
 use super::request::Kept;
 use crate::connection::{DriverConfig, Link, Side, count};
-use crate::router::{Failed, Incoming, Report, Scope};
+use crate::router::{Failed, Report, Scope};
 use crate::ws;
 
 pub(super) struct Host<P: Protocol> {
@@ -142,14 +141,6 @@ impl<P: Protocol> Host<P> {
         }
         Vec::new()
     }
-
-    fn scope<'a>(
-        &'a self,
-        link: &'a Arc<Link<P>>,
-        conn: &'a Conn<P>,
-    ) -> Scope<'a, P, Conn<P>, Conn<P>> {
-        Scope { link, connection: conn.clone(), tasks: &self.server.tasks, report: conn }
-    }
 }
 
 impl<P: Protocol> Report for Conn<P> {
@@ -160,23 +151,13 @@ impl<P: Protocol> Report for Conn<P> {
 }
 
 impl<P: Protocol> Side<P> for Host<P> {
-    fn message(&mut self, link: &Arc<Link<P>>, name: Text, payload: Bytes, cx: &mut Context<'_>) {
-        if let Phase::User(conn) = &self.phase {
-            self.server.router.message(self.scope(link, conn), name, payload, cx);
-        }
-    }
+    type Conn = Conn<P>;
+    type Report = Conn<P>;
 
-    fn call(
-        &mut self,
-        link: &Arc<Link<P>>,
-        name: Text,
-        call: Incoming,
-        payload: Bytes,
-        cx: &mut Context<'_>,
-    ) {
-        if let Phase::User(conn) = &self.phase {
-            self.server.router.call(self.scope(link, conn), name, call, payload, cx);
-        }
+    fn scope<'a>(&'a self, link: &'a Arc<Link<P>>) -> Option<Scope<'a, P, Conn<P>, Conn<P>>> {
+        let Phase::User(conn) = &self.phase else { return None };
+        let Inner { router, tasks, .. } = &*self.server;
+        Some(Scope { router, link, connection: conn.clone(), tasks, report: conn })
     }
 
     fn event(&mut self, link: &Arc<Link<P>>, event: Event) {

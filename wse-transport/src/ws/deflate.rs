@@ -50,7 +50,8 @@ pub(super) struct PerMessage {
     ends: usize,
 }
 
-/// What a message for many connections is compressed to, with each level and window: at most 70.
+/// What a message for many connections is compressed to, with each level and window: at most 63, and
+/// 7 where all have the level of one server.
 #[derive(Debug, Default)]
 pub(super) struct Shared(Mutex<Vec<(Alike, Arc<Once>)>>);
 

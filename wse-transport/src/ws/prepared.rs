@@ -7,8 +7,9 @@ use super::{deflate::Shared, message::Message};
 /// A message that goes to many connections: what one of them compresses, all that compress alike send.
 ///
 /// They compress alike with the same level and window, and without takeover, as is the default: there a
-/// message for ten thousand connections is compressed once. Other connections compress it for themselves, or
-/// send it as it is. Cloning is cheap.
+/// message for ten thousand connections is compressed once, by the first that queues it, while others that come at
+/// the same time wait for it. Other connections compress it for themselves, or send it as it is. What was compressed
+/// is kept as long as the message. Cloning is cheap.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -264,14 +264,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if self.send_short(prepared.message()) {
             return Ok(());
         }
-        match self.engine.send(prepared.message().clone())? {
-            Some(frame) => {
-                let (header, payload) = self.codec.prepare_shared(frame, prepared.compressed())?;
-                self.out.push(header, payload);
-                Ok(())
-            }
-            None => self.queue(None),
-        }
+        let Some(frame) = self.engine.send(prepared.message().clone())? else {
+            return self.queue(None);
+        };
+        let (header, payload) = self.codec.prepare_shared(frame, prepared.compressed())?;
+        self.out.push(header, payload);
+        Ok(())
     }
 
     pub(super) fn start_send_frame(&mut self, frame: Frame) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use wse_proto::session::{Close, Event};
 
 use self::reading::Read;
 use super::link::Link;
-use super::outbox::{self, Queue, Queued};
+use super::queue::{Queue, Queued, size};
 use super::side::Side;
 use super::state::Outlook;
 use crate::router::Incoming;
@@ -164,9 +164,9 @@ where
     fn event(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Cancelled { stamp } => self.link.cancelled(&stamp),
-            Event::Message { name, payload } => self.side.message(&self.link, name, payload, cx),
+            Event::Message { name, payload } => self.handle_message(name, payload, cx),
             Event::Call { name, stamp, timeout, payload } => {
-                self.side.call(&self.link, name, Incoming { stamp, timeout }, payload, cx);
+                self.handle_call(name, Incoming { stamp, timeout }, payload, cx);
             }
             event => self.side.event(&self.link, event),
         }
@@ -287,7 +287,7 @@ fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), ws::Error> {
     while !queue.is_empty() && socket.as_mut().poll_ready(cx)?.is_ready() {
         let Some(message) = queue.pop() else { break };
-        *bytes += outbox::size(&message);
+        *bytes += size(&message);
         match message {
             Queued::Own(message) => socket.as_mut().start_send(message)?,
             Queued::Shared(prepared) => socket.start_send_prepared(&prepared)?,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wse_proto::session::{Close, Passed};
-use wse_proto::{CodecError, Envelope, Head, Message, Protocol, open_bundle, open_envelope};
+use wse_proto::{CodecError, Envelope, Head, Message, Protocol, Text, open_bundle, open_envelope};
 
 use super::{Closing, Driver};
 use crate::connection::Side;
@@ -135,12 +135,9 @@ where
     fn unpacked(&mut self, mut envelope: Envelope, cx: &mut Context<'_>) {
         match self.link.pass(&envelope.head, &mut envelope.payload) {
             Some(Passed::Application) => match envelope.head {
-                Head::Message { name, .. } => {
-                    self.side.message(&self.link, name, envelope.payload, cx);
-                }
+                Head::Message { name, .. } => self.handle_message(name, envelope.payload, cx),
                 Head::Call { name, stamp, timeout, .. } => {
-                    let call = Incoming { stamp, timeout };
-                    self.side.call(&self.link, name, call, envelope.payload, cx);
+                    self.handle_call(name, Incoming { stamp, timeout }, envelope.payload, cx);
                 }
                 _ => {}
             },
@@ -157,6 +154,24 @@ where
         }
         self.link.deliver(self.now, message);
         self.events(cx);
+    }
+
+    pub(super) fn handle_message(&mut self, name: Text, payload: Bytes, cx: &mut Context<'_>) {
+        if let Some(scope) = self.side.scope(&self.link) {
+            scope.message(name, payload, cx);
+        }
+    }
+
+    pub(super) fn handle_call(
+        &mut self,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(scope) = self.side.scope(&self.link) {
+            scope.call(name, call, payload, cx);
+        }
     }
 }
 
