@@ -1,5 +1,5 @@
 //! One message to many connections: a broadcast, which encodes and compresses once and shares the bytes,
-//! beside a loop that sends to each. Both are measured until every client has handled it.
+//! beside a loop that sends to each. Both are timed until every client has handled the message.
 //!
 //! `cargo bench --bench broadcast`
 
@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use wse_codecs::JsonArray;
-use wse_transport::ws::Deflate;
-use wse_transport::{Accept, Client, Conn, Hello, Server, memory};
+use wse::{Accept, Client, Conn, Hello, JsonArray, Server, memory, ws::Deflate};
 
 /// A server with so many connections in memory, and what counts the messages that arrived.
 struct Room {
@@ -25,7 +23,7 @@ struct Room {
 impl Room {
     async fn open(size: usize, deflate: Option<Deflate>) -> Self {
         let mut builder = Server::builder(JsonArray)
-            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) });
+            .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) });
         if let Some(deflate) = deflate {
             builder = builder.deflate(deflate);
         }
@@ -52,7 +50,7 @@ impl Room {
         Self { server, conns, _clients: clients, arrived }
     }
 
-    /// How long `send` takes until everybody has got it, so many times.
+    /// How long it takes, this many times, until every client has what `send` sent.
     async fn time(&self, times: u64, send: impl Fn(&Self)) -> Duration {
         let start = Instant::now();
         for _ in 0..times {

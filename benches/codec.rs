@@ -13,8 +13,7 @@ use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use wse_codecs::{Cbor, JsonArray, Protobuf};
-use wse_proto::{Decode, Encode, Head, Protocol, Stamp};
+use wse::{Cbor, Decode, Encode, Head, JsonArray, Protobuf, Protocol, Stamp};
 
 /// What a chat or a tracker sends: texts, numbers, and a list that makes it large.
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
@@ -96,7 +95,7 @@ where
         protocol.pack_with(&head, &mut out, |out| format.encode(&value, out)).unwrap();
         let message = out.split().freeze();
 
-        let mut group = c.benchmark_group(format!("{}/{size}", protocol.name()));
+        let mut group = c.benchmark_group(format!("{}/{size}", protocol.info().name()));
         group.throughput(Throughput::Bytes(bare.len() as u64));
         for (name, encode) in [("pack/bare", alone.encode), ("pack/hand", alone.encode_message)] {
             group.bench_function(name, |b| {
@@ -122,13 +121,13 @@ where
             .bench_function("unpack/hand", |b| b.iter(|| (alone.decode_message)(black_box(&hand))));
         group.bench_function("unpack/wse", |b| {
             b.iter(|| {
-                let envelope = protocol.unpack(black_box(&message).clone()).unwrap();
+                let envelope = protocol.unpack(black_box(&message).into()).unwrap();
                 let value: Report = format.decode(&envelope.payload).unwrap();
                 (envelope, value)
             });
         });
         group.bench_function("unpack/envelope", |b| {
-            b.iter(|| protocol.unpack(black_box(&message).clone()).unwrap());
+            b.iter(|| protocol.unpack(black_box(&message).into()).unwrap());
         });
         group.finish();
     }

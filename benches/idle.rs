@@ -16,9 +16,8 @@ use std::{
 
 use futures::{SinkExt, StreamExt};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
-use wse_codecs::JsonArray;
-use wse_transport::ws::{self, Config, Deflate};
-use wse_transport::{Accept, Server};
+use wse::ws::{Config, Deflate};
+use wse::{Accept, JsonArray, Server};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -71,12 +70,12 @@ async fn serve(kind: &str) -> Result<SocketAddr> {
     };
     if kind == "wse" {
         let server = Server::builder(JsonArray)
-            .identify(|_, hello: wse_transport::Hello<String>| async move {
-                Ok(Accept::user(hello.identity))
-            })
+            .identify(
+                |hello: wse::Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) },
+            )
             .on("echo", |conn, text: String| async move {
                 conn.send("echo", &text)?;
-                Ok::<_, wse_transport::SendError>(())
+                Ok::<_, wse::SendError>(())
             })
             .bind("127.0.0.1:0")
             .await?;
@@ -102,7 +101,7 @@ async fn serve(kind: &str) -> Result<SocketAddr> {
                     }
                     return Ok::<_, Box<dyn Error + Send + Sync>>(());
                 }
-                let (mut socket, _) = ws::accept(io, config).await?;
+                let (mut socket, _) = wse_transport::accept(io, config).await?;
                 while let Some(message) = socket.next().await {
                     socket.send(message?).await?;
                 }

@@ -13,11 +13,12 @@ use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::{Decoder, Encoder};
-use wse_codecs::{Cbor, JsonArray, Protobuf};
-use wse_proto::session::{Session, SessionLimits};
-use wse_proto::{Decode, Encode, Head, Protocol, Stamp};
-use wse_transport::ws::{self, Codec, Config, Frame, Limits, Message, Opcode};
-use wse_transport::{Accept, Hello, Server};
+use wse::session::{Session, SessionLimits};
+use wse::ws::{Codec, Config, Frame, Limits, Message, Opcode};
+use wse::{
+    Accept, Cbor, Decode, Encode, Format, Head, Hello, Hi, JsonArray, MessageKind, Protobuf,
+    Protocol, Server, SessionMessage, Stamp, seal,
+};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// The most times that a path can be run.
@@ -99,7 +100,7 @@ fn encode(times: usize, size: usize) {
 fn pending(times: usize, others: usize, cancel: bool) {
     let mut limits = SessionLimits::default();
     limits.calls = others + 1;
-    let mut session = Session::client(None, limits);
+    let mut session = Session::client(JsonArray.info(), None, limits);
     let timeout =
         |n: usize| Some(Duration::from_micros(1_000_000 + (n as u64 * 7919) % 20_000_000));
     for n in 0..others {
@@ -112,7 +113,7 @@ fn pending(times: usize, others: usize, cancel: bool) {
             session.cancel(call);
             black_box(session.poll_output());
         } else {
-            black_box(session.pass(&Head::reply(call.stamp())).expect("simple"));
+            black_box(session.handle_message_fast(&Head::reply(call.stamp())).expect("simple"));
         }
     }
 }
@@ -172,7 +173,8 @@ fn block_on(main: impl Future<Output = ()>) {
 fn echo(times: usize, opcode: Opcode, size: usize) {
     let tape = Tape::new("", &frames(times, opcode, &vec![b'x'; size]));
     block_on(async {
-        let (mut socket, _) = ws::accept(tape, Config::default()).await.expect("a handshake");
+        let (mut socket, _) =
+            wse_transport::accept(tape, Config::default()).await.expect("a handshake");
         let mut left = times;
         std::future::poll_fn(|cx| {
             while left > 0 {
@@ -234,7 +236,7 @@ where
     packed(protocol, &mut out, 12);
     let message = out.freeze();
     for _ in 0..times {
-        let envelope = protocol.unpack(black_box(message.clone())).expect("sound");
+        let envelope = protocol.unpack((&black_box(message.clone())).into()).expect("sound");
         let add: Add = protocol.format().decode(&envelope.payload).expect("an Add");
         black_box((envelope, add));
     }
@@ -246,32 +248,32 @@ where
     P::Format: Encode<Add> + Decode<Add> + Encode<Sum> + Encode<String> + Decode<String>,
     P::Format: Encode<()> + Decode<()>,
 {
-    let opcode = match protocol.opcode() {
-        wse_proto::Opcode::Text => Opcode::Text,
-        wse_proto::Opcode::Binary => Opcode::Binary,
+    let opcode = match protocol.info().kind() {
+        MessageKind::Text => Opcode::Text,
+        MessageKind::Binary => Opcode::Binary,
     };
     let mut hello = BytesMut::new();
     let format = protocol.format();
-    let mut hi = wse_proto::Hi::default();
+    let mut hi = Hi::default();
     let mut identity = BytesMut::new();
     format.encode(&"me".to_owned(), &mut identity).expect("encoded");
     hi.identity = identity.freeze();
-    hi.meta = wse_proto::Format::empty_map(&format);
-    wse_proto::seal(&protocol, &wse_proto::Message::hi(hi), &mut hello);
+    hi.meta = format.empty_map();
+    seal(&protocol, &SessionMessage::hi(hi), &mut hello);
     let mut wire = frames(1, opcode, &hello);
     let mut request = BytesMut::new();
     packed(&protocol, &mut request, 12);
     wire.extend_from_slice(&frames(times, opcode, &request));
-    let name = protocol.name();
+    let name = protocol.info().name();
     let tape = Tape::new(&format!("Sec-WebSocket-Protocol: {name}\r\n"), &wire);
     let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = std::sync::Arc::clone(&answered);
     block_on(async move {
         let server = Server::builder(protocol)
-            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+            .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
             .procedure("add", move |_, Add { a, b }| {
                 count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                async move { Ok(Sum { sum: a + b }) }
+                async move { wse::Ok(Sum { sum: a + b }) }
             })
             .build();
         server.accept(tape, None).await;

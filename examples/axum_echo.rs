@@ -1,8 +1,12 @@
-//! A bare WebSocket on a route of an axum application, the same route for HTTP/1.1 and for HTTP/2.
+//! Shows a bare WebSocket on a route of an axum application, the same route for HTTP/1.1 and for HTTP/2.
+//! It needs no crate of this project but wse-transport.
 //!
 //! ```text
-//! cargo run --example axum_echo -- 127.0.0.1:4200
+//! $ cargo run --example axum_echo -- 127.0.0.1:4200
+//! listening on ws://127.0.0.1:4200/echo
 //! ```
+//!
+//! A client first gets the text `over HTTP/1.1`, then each of its messages back.
 
 use axum::Router;
 use axum::response::Response;

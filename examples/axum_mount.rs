@@ -1,8 +1,11 @@
-//! Inside an axum application: HTTP routes as usual, and a WebSocket route that a server takes over.
+//! Shows a server inside an axum application: HTTP routes as usual, and a WebSocket route that the server takes over.
 //!
 //! ```text
-//! cargo run --example axum_mount -- 127.0.0.1:4200
-//! curl http://127.0.0.1:4200/
+//! $ cargo run --example axum_mount -- 127.0.0.1:4200
+//! listening on ws://127.0.0.1:4200/chat
+//!
+//! $ curl http://127.0.0.1:4200/
+//! 0 users are connected to /chat
 //! ```
 
 use axum::Router;
@@ -13,9 +16,7 @@ use axum::routing::{any, get};
 use axum::serve::{Listener, ListenerExt};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-use wse_codecs::{Cbor, JsonArray};
-use wse_proto::Negotiated;
-use wse_transport::{Accept, Hello, Server};
+use wse::{Accept, Cbor, Hello, JsonArray, Negotiated, Server};
 
 type Chat = Server<Negotiated<(JsonArray, Cbor)>>;
 
@@ -23,8 +24,8 @@ type Chat = Server<Negotiated<(JsonArray, Cbor)>>;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let chat: Chat = Server::builder(Negotiated::new((JsonArray, Cbor)))
-        .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
-        .procedure("shout", |_, text: String| async move { Ok(text.to_uppercase()) })
+        .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+        .procedure("shout", |_, text: String| async move { wse::Ok(text.to_uppercase()) })
         .build();
 
     let app = Router::new()

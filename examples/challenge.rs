@@ -1,12 +1,18 @@
-//! Challenge-response: the client proves that it knows a secret without sending it. Once with the
-//! HMAC helper, once with a quest and an answer of our own.
+//! Shows challenge-response: the client proves that it knows a secret, and does not send it. Once with the HMAC
+//! helper, once with a question and an answer of the application's.
 //!
-//! `cargo run --example challenge`
+//! `cargo run --example challenge` prints:
+//!
+//! ```text
+//! hmac: the right secret is accepted
+//! hmac: a guess is not: the server closed before the welcome: 1000 wse.not-authorized
+//! own:  asked "6 * 7"
+//! own:  accepted, Ready
+//! own:  without a solver: the server sent a challenge, and the client has no solver
+//! ```
 
 use serde::{Deserialize, Serialize};
-use wse_codecs::JsonArray;
-use wse_transport::auth::hmac_answer;
-use wse_transport::{Accept, Client, ConnectError, Hello, Refuse, Server};
+use wse::{Accept, Client, ConnectError, Hello, JsonArray, Refuse, Server, auth::hmac_answer};
 
 const SECRET: &[u8] = b"what only ann and the server know";
 
@@ -18,38 +24,38 @@ struct Quest {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     hmac().await?;
-    of_our_own().await
+    own_question().await
 }
 
-/// A nonce that is used once, for this connection and identity, compared in constant time.
+/// The server sends a nonce that is used once, for this connection and identity. It compares the answers in constant time.
 async fn hmac() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder(JsonArray)
-        .identify(|stranger, hello: Hello<String>| async move {
-            stranger.challenge_hmac(&hello.identity, SECRET).await?;
-            Ok(Accept::user(hello.identity))
+        .identify_with(|conn, hello: Hello<String>| async move {
+            conn.challenge_hmac(&hello.identity, SECRET).await?;
+            wse::Ok(Accept::user(hello.identity))
         })
         .bind("127.0.0.1:0")
         .await?;
     let url = server.url().ok_or("not listening")?;
 
     for secret in [SECRET, b"a guess"] {
-        let client = Client::builder(JsonArray, &url)
-            .identity("ann".to_owned())
-            .solver(move |quest: String| async move { Ok(hmac_answer(secret, "ann", &quest)) });
+        let client = Client::builder(JsonArray, &url).identity("ann".to_owned()).solver(
+            move |quest: String| async move { wse::Ok(hmac_answer(secret, "ann", &quest)) },
+        );
         match client.connect().await {
-            Ok(_) => println!("hmac: the right secret is let in"),
+            Ok(_) => println!("hmac: the right secret is accepted"),
             Err(error) => println!("hmac: a guess is not: {error}"),
         }
     }
     Ok(())
 }
 
-/// Any quest and any answer: `identify` asks, and waits for the answer where it stands.
-async fn of_our_own() -> Result<(), Box<dyn std::error::Error>> {
+/// Any question and any answer: the handler asks, and waits for the answer with `.await`.
+async fn own_question() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder(JsonArray)
-        .identify(|stranger, hello: Hello<String>| async move {
+        .identify_with(|conn, hello: Hello<String>| async move {
             let quest = Quest { question: "6 * 7".to_owned() };
-            let answer: i64 = stranger.challenge(&quest).await?;
+            let answer: i64 = conn.challenge(&quest).await?;
             if answer == 42 {
                 Ok(Accept::user(hello.identity))
             } else {
@@ -64,13 +70,13 @@ async fn of_our_own() -> Result<(), Box<dyn std::error::Error>> {
         .identity("ann".to_owned())
         .solver(|Quest { question }| async move {
             println!("own:  asked {question:?}");
-            Ok(42)
+            wse::Ok(42)
         })
         .connect()
         .await?;
-    println!("own:  let in, {:?}", client.status());
+    println!("own:  accepted, {:?}", client.status());
 
-    // A client that cannot solve challenges fails at once, instead of waiting for ever.
+    // A client that cannot solve challenges fails at once, and does not wait for the time limit.
     let without = Client::builder(JsonArray, &url).identity("bob".to_owned()).connect().await;
     assert!(matches!(without, Err(ConnectError::NoSolver)));
     println!("own:  without a solver: {}", ConnectError::NoSolver);

@@ -1,8 +1,13 @@
-//! A chat on the command line: a server, and clients that reconnect.
+//! Shows a chat on the command line: a server, and clients that reconnect and queue what is typed meanwhile.
 //!
 //! ```text
-//! cargo run --example chat -- serve 127.0.0.1:4200
-//! cargo run --example chat -- join ws://127.0.0.1:4200 ann
+//! $ cargo run --example chat -- serve 127.0.0.1:4200
+//! listening on ws://127.0.0.1:4200
+//!
+//! $ cargo run --example chat -- join ws://127.0.0.1:4200 ann
+//! here: ann
+//! bob: *joined*
+//! bob: good morning
 //! ```
 
 use std::io::{self, BufRead};
@@ -10,8 +15,7 @@ use std::io::{self, BufRead};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use wse_codecs::JsonArray;
-use wse_transport::{Accept, Backoff, Client, Close, Hello, Refuse, Server, ServerEvent};
+use wse::{Accept, Backoff, Client, Close, Hello, JsonArray, Refuse, Server, ServerEvent};
 
 #[derive(Serialize, Deserialize)]
 struct Said {
@@ -34,14 +38,14 @@ async fn main() -> Result<(), Failure> {
 async fn serve(addr: &str) -> Result<(), Failure> {
     let server = Server::builder(JsonArray)
         .connections_per_user(3)
-        .identify(|_, hello: Hello<String>| async move {
+        .identify(|hello: Hello<String>| async move {
             if hello.identity.trim().is_empty() {
                 return Err(Refuse::with(Close::new(4022, "say who you are")));
             }
             Ok(Accept::user(hello.identity))
         })
         .on("say", |conn, text: String| async move {
-            // To everybody, the speaker's other devices included.
+            // To all users; the speaker's other devices get it too.
             let said = Said { by: conn.user_id().to_owned(), text };
             conn.server().broadcast("said", &said).map(drop)
         })
@@ -49,7 +53,7 @@ async fn serve(addr: &str) -> Result<(), Failure> {
             let users = conn.server().users();
             let mut names: Vec<_> = users.iter().map(|user| user.id().to_owned()).collect();
             names.sort();
-            Ok(names)
+            wse::Ok(names)
         })
         .build();
 
@@ -81,7 +85,7 @@ async fn join(url: &str, name: &str) -> Result<(), Failure> {
     while let Some(line) = lines.recv().await {
         client.send("say", &line)?;
     }
-    // Answers come behind what was sent before: when this one is here, all was said.
+    // Messages are handled in order: with this answer, the server has all that was sent before.
     let _: Vec<String> = client.call("who", &()).await?;
     client.close();
     client.closed().await;

@@ -1,12 +1,21 @@
-//! Server-sent events and the page that shows them, on one port: a tick every half second, which goes on
-//! where it was when the browser comes back.
+//! Shows server-sent events and the page that displays them, on one port. A tick is sent each half second. When the
+//! browser comes back, the ticks continue where it left off. It needs no crate of this project but wse-transport.
 //!
 //! ```text
-//! cargo run --example event_source -- 127.0.0.1:4200        # and open http://127.0.0.1:4200/
-//! curl -N -H 'Accept: text/event-stream' -H 'Last-Event-ID: 41' http://127.0.0.1:4200/
+//! $ cargo run --example event_source -- 127.0.0.1:4200
+//! listening on http://127.0.0.1:4200/
+//!
+//! $ curl -N -H 'Accept: text/event-stream' -H 'Last-Event-ID: 41' http://127.0.0.1:4200/
+//! retry: 500
+//!
+//! event: tick
+//! id: 42
+//! data: tick
+//! data: 42
 //! ```
 //!
-//! With a number behind the address, each stream ends after as many ticks, and the browser comes back.
+//! Or open the page in a browser. With a number after the address, each stream ends after that many ticks, and the
+//! browser comes back.
 
 use std::error::Error;
 use std::time::Duration;
@@ -54,7 +63,7 @@ async fn serve(mut io: TcpStream, ticks: u64) -> Result<(), Box<dyn Error>> {
     let (request, leftover) = reading.await??;
     match Wanted::of(&request) {
         Wanted::EventSource => tick(io, leftover, &request, ticks).await,
-        // A WebSocket would be welcome here too: see handshake::Upgrade.
+        // A WebSocket could be accepted here too: see handshake::Upgrade.
         Wanted::WebSocket | Wanted::Other => page(io).await,
     }
 }

@@ -1,11 +1,17 @@
-//! A WebSocket server as a loop of one's own over raw frames: the parts without the whole.
+//! Shows a WebSocket server as a loop over raw frames. It needs no crate of this project but wse-transport.
 //!
-//! The handshake, each frame and the close are all here to be changed; what a WebSocket checks for
-//! you (UTF-8, fragments, limits of messages, deadlines) is not done unless you do it.
+//! The handshake, each frame and the close are in this file, to be changed. It does not check what a
+//! `WebSocket` checks: UTF-8, fragments, limits of messages, deadlines.
 //!
 //! ```text
-//! cargo run --example low_level -- [HOST:PORT]
+//! $ cargo run --example low_level -- 127.0.0.1:4200
+//! listening on ws://127.0.0.1:4200
+//! text "hi", bits [0, 0, 0]
+//! 0 bytes with opcode 10
+//! closed
 //! ```
+//!
+//! The last three lines are printed for a client that sends `hi` and closes: its text, its pong, its close.
 
 use std::error::Error;
 
@@ -46,7 +52,7 @@ async fn serve(mut io: TcpStream) -> Result<(), Box<dyn Error>> {
     headers.insert("x-powered-by", HeaderValue::from_static("frames"));
     write_response(&mut io, &upgrade.response(None, &headers)?).await?;
 
-    // What came behind the request are the first frames.
+    // The bytes after the request are the first frames.
     let mut parts = FramedParts::new::<RawFrame>(io, RawCodec::default());
     parts.read_buf = leftover;
     let mut frames = Framed::from_parts(parts);

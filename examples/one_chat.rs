@@ -1,10 +1,23 @@
-//! One server, one port, one set of handlers, and clients of five wire formats in one chat: a browser, scripts, and
-//! whatever speaks JSON-RPC. Each hears the others in its own format.
+//! Shows one server with one port and one set of handlers, and clients of five wire formats in one chat: a browser,
+//! scripts, and the JSON-RPC client of another crate. Each receives what the others say in its own format.
 //!
 //! ```text
-//! cargo run --example one_chat                              # plays it with three clients, and ends
-//! cargo run --example one_chat -- --addr 127.0.0.1:4200     # and open http://127.0.0.1:4200/?name=ann
+//! $ cargo run --example one_chat
+//! here: browser, jsonrpsee, script
+//!
+//! script says: MessagePack, in binary
+//!     browser    hears script: MessagePack, in binary
+//!     jsonrpsee  hears script: MessagePack, in binary
+//!     script     hears script: MessagePack, in binary
+//!
+//! ... two more lines, by the browser and by jsonrpsee
+//! 3 clients, 3 formats, 3 lines: all heard all
+//!
+//! $ cargo run --example one_chat -- --addr 127.0.0.1:4200
+//! listening on http://127.0.0.1:4200
 //! ```
+//!
+//! With `--addr` it serves until it is stopped: open `http://127.0.0.1:4200/?name=ann` in a browser.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,9 +36,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use wse_codecs::{Cbor, JsonArray, JsonRpc, MessagePack, Protobuf};
-use wse_proto::{Negotiated, Protocol, Speaks};
-use wse_transport::{Accept, Client, Close, Hello, IdentityFrom, Refuse, Server};
+use wse::{Accept, Client, Close, Hello, IdentityFrom, Refuse, Server};
+use wse::{Cbor, JsonArray, JsonRpc, MessagePack, Negotiated, Protobuf, Speaks};
 
 /// What a client says. It derives for every format: serde for four of them, prost for protobuf.
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
@@ -34,7 +46,7 @@ struct Say {
     text: String,
 }
 
-/// What everybody hears.
+/// What all clients receive.
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
 struct Said {
     #[prost(string, tag = "1")]
@@ -50,9 +62,9 @@ struct Names {
     names: Vec<String>,
 }
 
-/// A client gets the first of these that it offers in `Sec-WebSocket-Protocol`. JSON-RPC has no subprotocol: it takes
-/// every offer, and who offers nothing. So it comes last, and there can be no second one like it (`WsProcessor` has
-/// no name either), which would never be chosen.
+/// A client gets the first of these that it offers in `Sec-WebSocket-Protocol`. JSON-RPC has no subprotocol: it fits
+/// every offer, and clients that offer nothing. So it stands last. A second protocol without a subprotocol
+/// (`WsProcessor` is one) would never be selected.
 type Formats = Negotiated<(JsonArray, Cbor, MessagePack, Protobuf, JsonRpc)>;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -97,14 +109,14 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
-/// All that there is of the chat. No line of it knows of formats.
+/// The whole chat. No line of it depends on the format.
 fn chat() -> Server<Formats> {
     let formats = (JsonArray, Cbor, MessagePack, Protobuf, JsonRpc::new());
     Server::builder(Negotiated::new(formats))
         .connections_per_user(3)
-        // JSON-RPC has no greeting that would say who it is: its HTTP request does.
+        // JSON-RPC has no greeting. The identity of such a client comes from its HTTP request.
         .identity_from([IdentityFrom::bearer(), IdentityFrom::query("name")])
-        .identify(|_, hello: Hello<String>| async move {
+        .identify(|hello: Hello<String>| async move {
             match hello.identity.trim() {
                 "" => Err(Refuse::with(Close::new(4022, "say who you are"))),
                 name => Ok(Accept::user(name)),
@@ -118,7 +130,7 @@ fn chat() -> Server<Formats> {
             let users = conn.server().users();
             let mut names: Vec<_> = users.iter().map(|user| user.id().to_owned()).collect();
             names.sort();
-            Ok(Names { names })
+            wse::Ok(Names { names })
         })
         .build()
 }
@@ -145,10 +157,10 @@ async fn upgrade(
     chat.upgrade(request, Some(peer))
 }
 
-/// Who heard it, and what.
+/// The client that received it, and what it received.
 type Heard = (&'static str, Said);
 
-/// Three clients talk, one after the other; everybody must hear everything.
+/// Three clients speak, one after the other. All of them must receive every line.
 async fn demo() -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("ws://{}/chat", listener.local_addr()?);
@@ -174,7 +186,7 @@ async fn demo() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A client of ours, in any format that can carry the chat.
+/// A client of this crate, in any format that can carry the chat.
 async fn join<P>(
     protocol: P,
     url: &str,
@@ -182,7 +194,7 @@ async fn join<P>(
     ears: mpsc::UnboundedSender<Heard>,
 ) -> Result<Client<P>, Failure>
 where
-    P: Protocol + Speaks<Say> + Speaks<Said> + Speaks<Names> + Speaks<String> + Speaks<()>,
+    P: Speaks<Say> + Speaks<Said> + Speaks<Names> + Speaks<String> + Speaks<()>,
 {
     let client = Client::builder(protocol, url)
         .identity(name.to_owned())
@@ -195,7 +207,7 @@ where
     Ok(client)
 }
 
-/// A client that knows nothing of us: only JSON-RPC.
+/// A client of another crate, which only knows JSON-RPC.
 async fn join_rpc(
     url: &str,
     name: &'static str,
@@ -210,7 +222,7 @@ async fn join_rpc(
             let _ = ears.send((name, said));
         }
     });
-    // There is no welcome: when this is answered, it is let in.
+    // There is no welcome: an answer to this shows that the server accepted the connection.
     let _: Names = client.request("who", rpc_params![]).await?;
     Ok(client)
 }
@@ -225,7 +237,8 @@ async fn all_hear(
     let mut names = Vec::new();
     for _ in 0..3 {
         let next = timeout(Duration::from_secs(10), heard.recv()).await;
-        let (name, said) = next.map_err(|_| "not all have heard it")?.ok_or("nobody listens")?;
+        let (name, said) =
+            next.map_err(|_| "not all have heard it")?.ok_or("the clients have ended")?;
         if said != (Said { by: by.to_owned(), text: text.to_owned() }) {
             return Err(format!("{name} heard {said:?}").into());
         }

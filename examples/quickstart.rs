@@ -1,15 +1,39 @@
-//! The whole of it in one process: a server and its clients over real sockets on 127.0.0.1, once for
-//! each codec. Read it from the top; run it to see what happens, line by line.
+//! Shows a server and its clients in one process, over real sockets on 127.0.0.1: authentication, messages, calls both
+//! ways, several devices of one user, broadcasts and events. It runs once for each of three codecs.
 //!
-//! `cargo run --example quickstart`
+//! `cargo run --example quickstart` prints, for each codec:
+//!
+//! ```text
+//! == wse-default-json ==
+//! mallory refused: 1000 wse.not-authorized
+//! server  ann joined
+//! server  ann connected with phone
+//! phone   welcome: hi, ann
+//! server  ann says: good morning
+//! phone   welcome: hello back
+//! phone   5 + 3 = 8
+//! phone   asked to be asked: you said "fine"
+//! server  ann connected with desktop
+//! server  sent to 2 devices
+//! desktop sync: for all your devices
+//! desktop announcement: for everybody
+//! phone   sync: for all your devices
+//! phone   announcement: for everybody
+//! server  ann disconnected: 1000 wse.clients-concurrency
+//! server  ann connected with tablet
+//! phone   closed: 1000 wse.clients-concurrency
+//! server  ann disconnected: 1000 wse.by-client
+//! server  ann disconnected: 1001 wse.by-server
+//! server  ann left: 1001 wse.by-server
+//! tablet  closed: 1001 wse.by-server
+//! ```
 
 use std::time::Duration;
 
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use wse_codecs::{Cbor, JsonArray, Protobuf};
-use wse_proto::{Protocol, Speaks};
-use wse_transport::{Accept, Client, ConnectError, Hello, Refuse, Server, ServerEvent};
+use wse::{Accept, Client, ConnectError, Hello, Refuse, Server, ServerEvent};
+use wse::{Cbor, CodecError, JsonArray, Protobuf, Protocol, Speaks};
 
 /// What is sent, by any codec: serde serves JSON and CBOR, prost serves protobuf.
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
@@ -47,12 +71,12 @@ async fn demo<P>(protocol: P) -> Result<(), Failure>
 where
     P: Protocol + Speaks<Add> + Speaks<Note> + Speaks<Device> + Speaks<String> + Speaks<i64>,
 {
-    println!("== {} ==", protocol.name());
+    println!("== {} ==", protocol.info().name());
 
-    // A server: who may come in, and what it does with what they say.
+    // A server: which users it accepts, and what it does with their messages.
     let server = Server::builder(protocol.clone())
         .connections_per_user(2)
-        .identify(|_, hello: Hello<String, Device>| async move {
+        .identify(|hello: Hello<String, Device>| async move {
             match hello.identity.strip_prefix("secret of ") {
                 Some(user) => Ok(Accept::user(user).welcome(note(&format!("hi, {user}")))),
                 None => Err(Refuse::not_authorized()),
@@ -62,11 +86,11 @@ where
             println!("server  {} says: {}", conn.user_id(), hello.text);
             conn.send("welcome", &note("hello back"))
         })
-        .procedure("add", |_, Add { a, b }: Add| async move { Ok(a + b) })
+        .procedure("add", |_, Add { a, b }: Add| async move { wse::Ok(a + b) })
         .procedure("ask me", |conn, question: Note| async move {
             // Calls go both ways, also while a call is being answered.
             let answer: String = conn.call("answer", &question).await?;
-            Ok(format!("you said {answer:?}"))
+            wse::Ok(format!("you said {answer:?}"))
         })
         .on_event(|event| match event {
             ServerEvent::Joined(conn) => println!("server  {} joined", conn.user_id()),
@@ -84,7 +108,7 @@ where
         .await?;
     let url = server.url().ok_or("not listening")?;
 
-    // Somebody whom the server does not know.
+    // A client that the server does not know.
     let refused = Client::builder(protocol.clone(), &url).identity("guess".to_owned()).connect();
     match refused.await {
         Err(ConnectError::Refused(close)) => println!("mallory refused: {close}"),
@@ -108,7 +132,7 @@ where
     settle(&desktop).await?;
     settle(&phone).await?;
 
-    // A third device: one too many, the oldest has to go.
+    // A third device is one too many: the server closes the oldest connection.
     let tablet = device(&protocol, &url, "tablet").await?;
     if let Some(close) = phone.closed().await {
         println!("phone   closed: {close}");
@@ -128,26 +152,24 @@ where
 /// One of Ann's devices, which prints what it gets.
 async fn device<P>(protocol: &P, url: &str, name: &'static str) -> Result<Client<P>, Failure>
 where
-    P: Protocol + Speaks<Note> + Speaks<Device> + Speaks<String>,
+    P: Speaks<Note> + Speaks<Device> + Speaks<String>,
 {
     let client = Client::builder(protocol.clone(), url)
         .identity("secret of ann".to_owned())
         .meta(Device { device: name.to_owned() })
-        .procedure("answer", |_, _question: Note| async move { Ok("fine".to_owned()) })
+        .procedure("answer", |_, _question: Note| async move { wse::Ok("fine".to_owned()) })
         .unhandled(move |client, message| async move {
             let Note { text } = client.decode(&message.payload)?;
             println!("{name:7} {}: {text}", message.name);
-            Ok::<_, wse_proto::CodecError>(())
+            Ok::<_, CodecError>(())
         })
         .connect()
         .await?;
     Ok(client)
 }
 
-/// Waits until all that was sent to this client is handled: answers come behind it.
-async fn settle<P: Protocol + Speaks<Add> + Speaks<i64>>(
-    client: &Client<P>,
-) -> Result<(), Failure> {
+/// Waits until this client has handled all that was sent to it: the answer arrives after all of that.
+async fn settle<P: Speaks<Add> + Speaks<i64>>(client: &Client<P>) -> Result<(), Failure> {
     let _: i64 = client.call("add", &Add { a: 0, b: 0 }).await?;
     Ok(())
 }

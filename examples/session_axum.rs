@@ -1,6 +1,19 @@
-//! A session driven over axum's own WebSocket by `session/mod.rs`, and our own client at its other end.
+//! Shows a session over the WebSocket of axum, driven by `session/mod.rs`. At the other end is a client of this crate.
 //!
-//! `cargo run --example session_axum`
+//! `cargo run --example session_axum` prints:
+//!
+//! ```text
+//! server greeted by ann
+//! client welcome: hi, ann
+//! server note: good morning
+//! server called: Europe/Lisbon
+//! client has the receipt
+//! client called: QUIET
+//! client called in vain: the peer answered with a fault: wse.server.rp.not-registered
+//! client news: it is late in Europe/Lisbon
+//! client pings were answered: true
+//! server closed: 1000 wse.by-client; pings were answered: true
+//! ```
 
 #[allow(dead_code)] // the other example uses the rest
 mod session;
@@ -18,10 +31,9 @@ use futures::{SinkExt, StreamExt};
 use session::{App, Failure, Frame, Handle, drive};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use wse_codecs::{Json, JsonArray};
-use wse_proto::session::{Close, Event, Session, SessionLimits};
-use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Hi, Protocol};
-use wse_transport::{Client, Heartbeat, Liveness};
+use wse::session::{Close, Event, Session, SessionLimits};
+use wse::{Client, CodecError, Decode, Encode, ErrorCode, Fault, Heartbeat, Hi, JsonArray};
+use wse::{JsonFormat, Liveness, Protocol};
 
 /// So that a short program sees some pings.
 const OFTEN: Heartbeat = Heartbeat::fixed(Duration::from_millis(20), Duration::from_secs(5));
@@ -40,7 +52,7 @@ async fn main() -> Result<(), Failure> {
     let client = Client::builder(JsonArray, url)
         .identity("ann".to_owned())
         .heartbeat(OFTEN)
-        .procedure("time zone", |_, (): ()| async move { Ok("Europe/Lisbon".to_owned()) })
+        .procedure("time zone", |_, (): ()| async move { wse::Ok("Europe/Lisbon".to_owned()) })
         .on("news", move |_, text: String| {
             let told = told.clone();
             async move { told.send(text).await }
@@ -68,7 +80,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn chat(State(tell): State<mpsc::Sender<End>>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.protocols([JsonArray.name()]).max_message_size(1 << 20).on_upgrade(
+    upgrade.protocols(JsonArray.info().subprotocol()).max_message_size(1 << 20).on_upgrade(
         async move |socket| {
             let _ = tell.send(serve(socket).await).await;
         },
@@ -82,13 +94,12 @@ async fn serve(socket: WebSocket) -> End {
     let outgoing = outgoing.with(|frame| ready(to_axum(frame)));
 
     let deadline = Some(Duration::from_secs(10));
-    let session = Session::server(JsonArray.has_greeting(), deadline, SessionLimits::default())
-        .with_abilities(JsonArray.abilities())
+    let session = Session::server(JsonArray.info(), deadline, SessionLimits::default())
         .with_heartbeat(OFTEN, None, Duration::ZERO, 0.5);
     let (commands, does) = mpsc::channel(16);
     let driven = drive(JsonArray, session, Chat, does, incoming, outgoing);
     let talk = async {
-        let client = Handle { format: Json, commands };
+        let client = Handle { format: JsonFormat, commands };
         let zone: String = client.call("time zone", &()).await?;
         println!("server called: {zone}");
         client.send("news", &format!("it is late in {zone}")).await
@@ -100,7 +111,7 @@ async fn serve(socket: WebSocket) -> End {
     end
 }
 
-/// What becomes of it; axum answers pings by itself.
+/// What the driver gets of a message. axum answers pings by itself.
 fn from_axum(message: Message) -> Option<Frame> {
     Some(match message {
         Message::Text(text) => Frame::Text(text.into()),
@@ -125,26 +136,28 @@ fn to_axum(frame: Frame) -> Result<Message, axum::Error> {
     })
 }
 
-/// What the server makes of what it hears.
+/// How the server handles messages.
 struct Chat;
 
 impl App for Chat {
     fn greeted(&mut self, hi: &Hi) -> Option<Bytes> {
-        let identity: String = Json.decode(&hi.identity).ok()?;
+        let identity: String = JsonFormat.decode(&hi.identity).ok()?;
         println!("server greeted by {identity}");
         encoded(&format!("hi, {identity}")).ok()
     }
 
     fn message(&mut self, name: &str, payload: Bytes) {
-        let text: Result<String, _> = Json.decode(&payload);
+        let text: Result<String, _> = JsonFormat.decode(&payload);
         println!("server {name}: {}", text.unwrap_or_else(|error| error.to_string()));
     }
 
     fn call(&mut self, name: &str, payload: Bytes) -> Result<Bytes, Fault> {
-        let text: Result<String, _> = Json.decode(&payload);
+        let text: Result<String, _> = JsonFormat.decode(&payload);
         let text = text.map_err(|_| Fault::new(ErrorCode::InvalidPayload))?;
         match name {
-            "shout" => Ok(encoded(&text.to_uppercase())?),
+            "shout" => {
+                encoded(&text.to_uppercase()).map_err(|error| Fault::failed(error.to_string()))
+            }
             _ => Err(Fault::new(ErrorCode::NotRegistered)),
         }
     }
@@ -156,6 +169,6 @@ impl App for Chat {
 
 fn encoded(text: &str) -> Result<Bytes, CodecError> {
     let mut out = BytesMut::new();
-    Json.encode(text, &mut out)?;
+    JsonFormat.encode(text, &mut out)?;
     Ok(out.freeze())
 }

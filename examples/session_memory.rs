@@ -1,7 +1,24 @@
-//! Sessions without endpoints and without sockets: both sides are driven by `session/mod.rs`, the same code for
-//! each, over channels. The server calls its client back, and a peer that falls silent is noticed.
+//! Shows sessions without endpoints and without sockets. `session/mod.rs` drives both sides with the same code, over
+//! channels. The server calls its client, and a heartbeat notices a peer that falls silent.
 //!
-//! `cargo run --example session_memory`
+//! `cargo run --example session_memory` prints, and the same again for CBOR:
+//!
+//! ```text
+//! == wse-default-json ==
+//! server greeted by ann
+//! client welcome: hi, ann
+//! server note: good morning
+//! client has the receipt
+//! client called: QUIET
+//! server called: AND BACK
+//! server called in vain: the peer answered with a fault: wse.server.rp.not-registered
+//! client closed: 1000 wse.by-client; pings were answered: true
+//! server closed: 1000 wse.by-client; pings were answered: true
+//!
+//! == silence ==
+//! client Liveness(Late)
+//! client closed: 1006 wse.heartbeat-timeout
+//! ```
 
 mod session;
 
@@ -12,9 +29,10 @@ use futures::channel::mpsc as channels;
 use session::{App, Command, Failure, Frame, Handle, drive};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use wse_codecs::{Cbor, JsonArray};
-use wse_proto::session::{Close, Event, Heartbeat, Session, SessionLimits};
-use wse_proto::{CloseReason, CodecError, Decode, Encode, ErrorCode, Fault, Hi, Speaks};
+use wse::session::{Close, Event, Heartbeat, Session, SessionLimits};
+use wse::{
+    Cbor, CloseReason, CodecError, Decode, Encode, ErrorCode, Fault, Hi, JsonArray, Protocol,
+};
 
 /// Often and for a short time, as suits a short program.
 const HEARTBEAT: Heartbeat =
@@ -27,13 +45,17 @@ async fn main() -> Result<(), Failure> {
     silence().await
 }
 
-/// One side, who prints what it gets: what it is called, and how it writes.
+/// A protocol that carries texts.
+trait Text: Protocol<Format: Encode<String> + Decode<String>> {}
+impl<P: Protocol<Format: Encode<String> + Decode<String>>> Text for P {}
+
+/// One side, which prints what it gets: what it is called, and how it writes.
 struct Side<P> {
     name: &'static str,
     protocol: P,
 }
 
-impl<P: Speaks<String>> App for Side<P> {
+impl<P: Text> App for Side<P> {
     fn greeted(&mut self, hi: &Hi) -> Option<Bytes> {
         let identity: String = self.protocol.format().decode(&hi.identity).ok()?;
         println!("{} greeted by {identity}", self.name);
@@ -51,7 +73,8 @@ impl<P: Speaks<String>> App for Side<P> {
         let text = self.protocol.format().decode(&payload);
         let text: String = text.map_err(|_| Fault::new(ErrorCode::InvalidPayload))?;
         match name {
-            "shout" => Ok(encoded(&self.protocol, &text.to_uppercase())?),
+            "shout" => encoded(&self.protocol, &text.to_uppercase())
+                .map_err(|error| Fault::failed(error.to_string())),
             _ => Err(Fault::new(ErrorCode::NotRegistered)),
         }
     }
@@ -64,44 +87,44 @@ impl<P: Speaks<String>> App for Side<P> {
     }
 }
 
-fn encoded<P: Speaks<String>>(protocol: &P, text: &String) -> Result<Bytes, CodecError> {
+fn encoded<P: Text>(protocol: &P, text: &String) -> Result<Bytes, CodecError> {
     let mut out = BytesMut::new();
     protocol.format().encode(text, &mut out)?;
     Ok(out.freeze())
 }
 
-fn sessions<P: Speaks<String>>(protocol: &P) -> Result<[Session; 2], Failure> {
+fn sessions<P: Text>(protocol: &P) -> Result<[Session; 2], Failure> {
     let hi = Hi { identity: encoded(protocol, &"ann".to_owned())?, meta: Bytes::new() };
-    let hi = protocol.has_greeting().then_some(hi);
+    let info = protocol.info();
+    let hi = info.has_greeting().then_some(hi);
     let deadline = Some(Duration::from_secs(10));
-    let client = Session::client(hi, SessionLimits::default());
-    let server = Session::server(protocol.has_greeting(), deadline, SessionLimits::default());
+    let client = Session::client(info, hi, SessionLimits::default());
+    let server = Session::server(info, deadline, SessionLimits::default());
     // A server of many clients gives each a jitter of its own.
-    Ok([client, server].map(|side| {
-        let side = side.with_abilities(protocol.abilities());
-        side.with_heartbeat(HEARTBEAT, None, Duration::ZERO, 0.5)
-    }))
+    Ok([client, server].map(|side| side.with_heartbeat(HEARTBEAT, None, Duration::ZERO, 0.5)))
 }
 
-async fn conversation<P: Speaks<String>>(protocol: P) -> Result<(), Failure> {
-    println!("== {} ==", protocol.name());
+async fn conversation<P: Text>(protocol: P) -> Result<(), Failure> {
+    println!("== {} ==", protocol.info().name());
     let [client, server] = sessions(&protocol)?;
     let (to_server, from_client) = channels::channel(16);
     let (to_client, from_server) = channels::channel(16);
     let side = |name| Side { name, protocol: protocol.clone() };
-    let ((ann, ann_does), (host, host_does)) = (mpsc::channel(16), mpsc::channel(16));
-    let [ann, host] = [ann, host].map(|commands| Handle { format: protocol.format(), commands });
+    let ((ann, ann_does), (remote, remote_does)) = (mpsc::channel(16), mpsc::channel(16));
+    let [ann, remote] =
+        [ann, remote].map(|commands| Handle { format: protocol.format().clone(), commands });
 
     let client = drive(protocol.clone(), client, side("client"), ann_does, from_server, to_server);
-    let server = drive(protocol.clone(), server, side("server"), host_does, from_client, to_client);
+    let server =
+        drive(protocol.clone(), server, side("server"), remote_does, from_client, to_client);
     let talk = async {
         ann.send("note", &"good morning".to_owned()).await?;
         println!("client has the receipt");
         let loud: String = ann.call("shout", &"quiet".to_owned()).await?;
         println!("client called: {loud}");
-        let loud: String = host.call("shout", &"and back".to_owned()).await?;
+        let loud: String = remote.call("shout", &"and back".to_owned()).await?;
         println!("server called: {loud}");
-        if let Err(fault) = host.call::<_, String>("whisper", &String::new()).await {
+        if let Err(fault) = remote.call::<_, String>("whisper", &String::new()).await {
             println!("server called in vain: {fault}");
         }
         sleep(Duration::from_millis(200)).await;
@@ -118,7 +141,7 @@ async fn conversation<P: Speaks<String>>(protocol: P) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A server that welcomes nobody, nor says anything else: its end of the channels is held, and that is all.
+/// A server that accepts no client and sends nothing: its ends of the channels are kept open, and that is all.
 async fn silence() -> Result<(), Failure> {
     println!("== silence ==");
     let [client, _] = sessions(&JsonArray)?;

@@ -1,11 +1,18 @@
-//! One application, three codecs. `app` is all the code there is; the three runs differ in one type.
+//! Shows one application with three codecs. `app` is all the code there is; the three runs differ in one type. Then one
+//! server takes clients of all three on one port.
 //!
-//! `cargo run --example swap_codec`
+//! `cargo run --example swap_codec` prints:
+//!
+//! ```text
+//! wse-default-json: 3 teas are 6
+//! wse-cbor: 3 teas are 6
+//! wse-protobuf: 3 teas are 6
+//! one port, JSON and CBOR clients: 5 teas are (10, 10)
+//! ```
 
 use serde::{Deserialize, Serialize};
-use wse_codecs::{Cbor, JsonArray, Protobuf};
-use wse_proto::{Negotiated, Protocol, Speaks};
-use wse_transport::{Accept, Client, Fault, Hello, Server};
+use wse::{Accept, Client, Fault, Hello, Server};
+use wse::{Cbor, JsonArray, Negotiated, Protobuf, Protocol, Speaks};
 
 /// Derives for every codec that is to carry it: serde for JSON and CBOR, prost for protobuf.
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
@@ -17,8 +24,8 @@ struct Order {
 }
 
 /// What the application needs of a protocol: that it carries these.
-trait Shop: Protocol + Speaks<Order> + Speaks<String> + Speaks<u32> + Speaks<()> {}
-impl<P: Protocol + Speaks<Order> + Speaks<String> + Speaks<u32> + Speaks<()>> Shop for P {}
+trait Shop: Speaks<Order> + Speaks<String> + Speaks<u32> + Speaks<()> {}
+impl<P: Speaks<Order> + Speaks<String> + Speaks<u32> + Speaks<()>> Shop for P {}
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -30,19 +37,19 @@ async fn main() -> Result<()> {
     mixed().await
 }
 
-/// Server and client of any protocol that will do.
-async fn app<P: Shop>(p: P) -> Result<String> {
+/// A server and a client of any protocol that can carry the messages of the shop.
+async fn app<P: Shop + Protocol>(p: P) -> Result<String> {
     let server = serve(p.clone()).await?;
     let url = server.url().ok_or("not listening")?;
     let client = Client::builder(p.clone(), url).identity("ann".to_owned()).connect().await?;
     let price: u32 = client.call("price", &Order { item: "tea".to_owned(), count: 3 }).await?;
-    Ok(format!("{}: 3 teas are {price}", p.name()))
+    Ok(format!("{}: 3 teas are {price}", p.info().name()))
 }
 
 async fn serve<P: Shop>(protocol: P) -> std::io::Result<Server<P>> {
     Server::builder(protocol)
         .connections_per_user(3)
-        .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
+        .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
         .procedure("price", |_, order: Order| async move {
             match order.item.as_str() {
                 "tea" => Ok(order.count * 2),

@@ -1,6 +1,7 @@
-//! Drives a [`Session`] over any WebSocket: the same code for client and server, without `wse_transport`. To be
-//! copied. What it leaves to you: handlers that take time (here they answer at once), a bound on the size of
-//! messages (your WebSocket's), challenges, and reconnecting.
+//! Drives a [`Session`] over any WebSocket: the same code for client and server. It is made to be copied.
+//!
+//! It does not cover handlers that take time (here they answer at once), a bound on the size of messages (that is up
+//! to your WebSocket), challenges, and reconnecting.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,9 +12,9 @@ use futures::stream::iter;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
-use wse_proto::session::{Close, Event, Liveness, Output, Session};
-use wse_proto::{Decode, Encode, Fault, Format, Head, Hi, Message, Opcode, Protocol};
-use wse_proto::{ReceiptOf, Stamp, UsageError, open_each, seal};
+use wse::session::{Close, Event, Liveness, Output, Session};
+use wse::{Decode, Encode, Fault, Format, Head, Hi, MessageKind, Protocol, ReceiptOf};
+use wse::{SessionMessage, Stamp, UsageError, open_each, seal};
 
 pub type Failure = Box<dyn Error + Send + Sync>;
 
@@ -32,7 +33,7 @@ pub enum Frame {
 
 /// What the application makes of what happens. Payloads are encoded in the protocol's format.
 pub trait App {
-    /// Server: who is it? The welcome, for those who may come in.
+    /// Server: decides whether to accept a client. Returns its welcome, or `None` to refuse.
     fn greeted(&mut self, hi: &Hi) -> Option<Bytes>;
     fn message(&mut self, name: &str, payload: Bytes);
     fn call(&mut self, name: &str, payload: Bytes) -> Result<Bytes, Fault>;
@@ -97,7 +98,7 @@ pub async fn drive<P: Protocol>(
         driver.settle(start.elapsed());
         let frames = std::mem::take(&mut driver.outbox).into_iter().map(Ok);
         let sent = timeout(PATIENCE, outgoing.send_all(&mut iter(frames))).await;
-        // A peer that does not read must not hold us up for ever.
+        // A peer that does not read must not block this side without a limit.
         if !matches!(sent, Ok(Ok(()))) {
             driver.ended(Close::VANISHED, false);
             driver.settle(start.elapsed());
@@ -133,7 +134,7 @@ struct Driver<P, A> {
     protocol: P,
     session: Session,
     app: A,
-    /// Who waits for what was sent under these stamps.
+    /// What waits for an answer, by the stamp it was sent with.
     waiting: HashMap<Stamp, Done>,
     outbox: Vec<Frame>,
     /// How it ended, and whether the closing handshake is under way.
@@ -144,8 +145,9 @@ impl<P: Protocol, A: App> Driver<P, A> {
     fn received(&mut self, now: Duration, frame: Option<Frame>) {
         self.session.handle_life(now);
         match frame {
+            // A text protocol checks that the bytes are UTF-8.
             Some(Frame::Text(bytes) | Frame::Binary(bytes)) => {
-                open_each(&self.protocol, bytes, |message| match message {
+                open_each(&self.protocol, (&bytes).into(), |message| match message {
                     Ok(message) => self.session.handle_message(now, message),
                     Err(error) => self.session.handle_undecodable(error),
                 });
@@ -171,7 +173,7 @@ impl<P: Protocol, A: App> Driver<P, A> {
             Command::Ask(of, name, payload, done) => match self.ask(now, of, name) {
                 Ok((head, stamp)) => {
                     self.waiting.insert(stamp, done);
-                    self.send(&Message::raw(head, payload));
+                    self.send(&SessionMessage::raw(head, payload));
                 }
                 Err(error) => drop(done.send(Err(error.into()))),
             },
@@ -195,7 +197,7 @@ impl<P: Protocol, A: App> Driver<P, A> {
         Ok((Head::Message { name: name.into(), receipt, reliable: false }, stamp))
     }
 
-    /// Does what the session wants and tells what happened, until there is no more of either.
+    /// Processes the outputs and events of the session until there are no more.
     fn settle(&mut self, now: Duration) {
         loop {
             while let Some(output) = self.session.poll_output() {
@@ -222,15 +224,15 @@ impl<P: Protocol, A: App> Driver<P, A> {
     fn event(&mut self, now: Duration, event: Event) {
         match event {
             Event::Greeted { hi } => match self.app.greeted(&hi) {
-                // An error if the stranger has gone meanwhile.
+                // An error if the client has gone meanwhile.
                 Some(welcome) => drop(self.session.accept(now, welcome)),
                 None => self.session.refuse(),
             },
             Event::Message { name, payload } => self.app.message(&name, payload),
             Event::Call { name, stamp, payload, .. } => {
                 let answer = match self.app.call(&name, payload) {
-                    Ok(result) => Message::raw(Head::reply(stamp), result),
-                    Err(fault) => Message::fault(stamp, fault),
+                    Ok(result) => SessionMessage::raw(Head::reply(stamp), result),
+                    Err(fault) => SessionMessage::fault(stamp, fault),
                 };
                 if self.session.check_ready().is_ok() {
                     self.send(&answer);
@@ -248,18 +250,18 @@ impl<P: Protocol, A: App> Driver<P, A> {
 
     fn done(&mut self, stamp: &Stamp, outcome: Result<Bytes, Failure>) {
         if let Some(done) = self.waiting.remove(stamp) {
-            let _ = done.send(outcome); // unless nobody waits any more
+            let _ = done.send(outcome); // fails when the caller has given up
         }
     }
 
-    /// What the protocol cannot say writes nothing, and is not sent.
-    fn send(&mut self, message: &Message) {
+    /// A message that the protocol cannot write is not sent.
+    fn send(&mut self, message: &SessionMessage) {
         let mut out = BytesMut::new();
         seal(&self.protocol, message, &mut out);
         if !out.is_empty() {
-            self.outbox.push(match self.protocol.opcode() {
-                Opcode::Text => Frame::Text(out.freeze()),
-                Opcode::Binary => Frame::Binary(out.freeze()),
+            self.outbox.push(match self.protocol.info().kind() {
+                MessageKind::Text => Frame::Text(out.freeze()),
+                MessageKind::Binary => Frame::Binary(out.freeze()),
             });
         }
     }

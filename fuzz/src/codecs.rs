@@ -1,13 +1,13 @@
-//! Messages that a stranger sends, in every codec.
+//! Messages of an untrusted peer, in every codec.
 
 use bytes::{Bytes, BytesMut};
 use wse_codecs::{
-    Cbor, CborFormat, Json, JsonArray, JsonRpc, MessagePack, MsgPack, Protobuf, RpcJson,
-    WsProcessor,
+    Cbor, CborFormat, JsonArray, JsonFormat, JsonRpc, JsonRpcFormat, MessagePack,
+    MessagePackFormat, Protobuf, WsProcessor,
 };
 use wse_proto::{
-    CodecError, Decode, Envelope, ErrorCode, Fault, Format, Head, Message, Protocol, Stamp,
-    open_bundle, seal,
+    CodecError, Decode, Envelope, ErrorCode, Fault, Format, Head, Protocol, SessionMessage, Stamp,
+    open_batch, seal,
 };
 
 /// `codec, the message`
@@ -30,7 +30,7 @@ fn json(message: &Bytes) {
         let known = serde_json::from_slice::<serde::de::IgnoredAny>(message);
         known.expect("what is taken is JSON");
     }
-    let _ = Decode::<serde_json::Value>::decode(&Json, message);
+    let _ = Decode::<serde_json::Value>::decode(&JsonFormat, message);
 }
 
 fn cbor(message: &Bytes) {
@@ -41,8 +41,8 @@ fn cbor(message: &Bytes) {
 
 fn msgpack(message: &Bytes) {
     read(&MessagePack, message);
-    let _ = Decode::<serde_json::Value>::decode(&MsgPack, message);
-    let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MsgPack, message);
+    let _ = Decode::<serde_json::Value>::decode(&MessagePackFormat, message);
+    let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MessagePackFormat, message);
 }
 
 fn json_rpc(message: &Bytes) {
@@ -50,23 +50,26 @@ fn json_rpc(message: &Bytes) {
         let known = serde_json::from_slice::<serde::de::IgnoredAny>(message);
         known.expect("what is taken is JSON");
     }
-    let _ = Decode::<serde_json::Value>::decode(&RpcJson, message);
+    let _ = Decode::<serde_json::Value>::decode(&JsonRpcFormat, message);
     let rpc = JsonRpc::new();
-    if let Some(members) = open_bundle(&rpc, message) {
+    if let Some(members) = open_batch(&rpc, message.into()) {
         batch(&rpc, members);
     }
 }
 
 /// Each member of a batch is answered, all of them by one array.
-fn batch(rpc: &JsonRpc, members: Vec<Result<Message, CodecError>>) {
+fn batch(rpc: &JsonRpc, members: Vec<Result<SessionMessage, CodecError>>) {
     let alone = members.len() == 1;
     let answers = members.into_iter().filter_map(|member| match member.map(|it| it.head) {
-        Ok(Head::Call { stamp, .. }) => Some(Message::raw(Head::reply(stamp), Bytes::from("1"))),
+        Ok(Head::Call { stamp, .. }) => {
+            Some(SessionMessage::raw(Head::reply(stamp), Bytes::from("1")))
+        }
         Ok(_) => None,
         Err(_) => {
-            let mut complaint = Message::fault(Stamp::Int(0), Fault::new(ErrorCode::Complaint));
-            complaint.head = Head::Complaint;
-            Some(complaint)
+            let mut report =
+                SessionMessage::fault(Stamp::Int(0), Fault::new(ErrorCode::ErrorReport));
+            report.head = Head::ErrorReport;
+            Some(report)
         }
     });
     let answers: Vec<_> = answers.collect();
@@ -112,7 +115,7 @@ fn protobuf(message: &Bytes) {
         let known = <Known as prost::Message>::decode(message.clone());
         let known = known.expect("what is taken is protobuf");
         assert_eq!(known.payload, payload);
-        assert_eq!(known.kind, head.kind(Protobuf.internal_types()));
+        assert_eq!(known.kind, head.kind(Protobuf.info().types()));
         let stamp = head.stamp().map(Stamp::to_text);
         assert!(stamp.is_none_or(|stamp| known.stamp == stamp.as_str()));
         assert_eq!(known.flags & head.flags(), head.flags());
@@ -135,15 +138,15 @@ where
     };
     let repack = |envelope: &Envelope| {
         let pack = |it: &Envelope, out: &mut _| protocol.pack(&it.head, &it.payload, out);
-        rewrite(envelope, pack, |message| protocol.unpack(message.clone()))
+        rewrite(envelope, pack, |message| protocol.unpack(message.into()))
     };
     let fault = format.decode_fault(message).ok();
-    let envelope = protocol.unpack(message.clone()).ok();
-    if protocol.has_greeting() {
+    let envelope = protocol.unpack(message.into()).ok();
+    if protocol.info().has_greeting() {
         assert_eq!(fault.as_ref().map(refault), fault);
         assert_eq!(envelope.as_ref().map(repack), envelope);
     } else {
-        // Those of others have no place for all that we know, or want more than we need: once is enough.
+        // The formats of other projects cannot write everything, or need more: the second round must be the same.
         let fault = fault.as_ref().map(refault);
         assert_eq!(fault.as_ref().map(refault), fault);
         let again = envelope.as_ref().map(repack);

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use wse_transport::ws::{
-    Config, ControlRate, Deflate, Driver, DriverEvent, DriverOptions, DriverState, Limits, Message,
-    TransportUse,
-};
+use wse_transport::driver::{Driver, DriverEvent, DriverOptions, DriverState, TransportUse};
+use wse_transport::ws::{Config, ControlRate, Deflate, Limits, Message};
 
 use super::input::{Input, pieces};
 

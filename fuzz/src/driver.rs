@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
+use wse_transport::driver::{Driver, DriverEvent, DriverOptions, DriverState, TransportUse};
 use wse_transport::handshake::Rejection;
-use wse_transport::ws::{
-    CloseCode, CloseFrame, Config, Deflate, Driver, DriverEvent, DriverOptions, DriverState,
-    Message, Role, TransportUse,
-};
+use wse_transport::ws::{CloseCode, CloseFrame, Config, Deflate, Message, Role};
 
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
 enum Side {

@@ -40,8 +40,8 @@ pub fn run(data: &[u8]) {
         assert_eq!(found.addr, client, "the proxy's word counts, and not the client's");
         assert!(found.host.is_none_or(|host| !host.is_empty()));
     }
-    // Nobody else is believed.
-    let stranger = Some("192.0.2.9:1".parse().expect("an address"));
-    assert_eq!(nets().forwarded(stranger, &headers).addr, stranger);
+    // No other address is trusted.
+    let untrusted = Some("192.0.2.9:1".parse().expect("an address"));
+    assert_eq!(nets().forwarded(untrusted, &headers).addr, untrusted);
     assert_eq!(nets().forwarded(None, &headers).addr, None);
 }

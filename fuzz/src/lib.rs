@@ -1,6 +1,7 @@
-//! What is fuzzed: each module has a `run` that takes any bytes, and panics if a promise is broken.
+//! The fuzz targets: each module has a `run` that takes any bytes, and panics if the code breaks its documented
+//! behaviour.
 //!
-//! `fuzz_targets/` runs them under libFuzzer, `tests/fuzz_seeds.rs` on the committed seeds.
+//! `fuzz_targets/` runs them under libFuzzer, `tests/project/fuzz_seeds.rs` on the committed seeds.
 
 pub mod codecs;
 pub mod drafts;

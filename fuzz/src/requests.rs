@@ -1,4 +1,4 @@
-//! What a stranger asks a server.
+//! What an untrusted client asks a server.
 
 use http::{HeaderMap, Request, Response, StatusCode};
 use wse_transport::handshake::{
@@ -75,13 +75,13 @@ fn written_again(request: &Request<()>) {
     assert_eq!(uri(&again), (if path.is_empty() { "/".to_owned() } else { path }, query));
 }
 
-/// What we answer can be read.
+/// The answer can be read.
 fn said(response: &Response<()>, body: &[u8]) {
     let limits = HeadLimits::default();
     let wire = encode_response(response, body);
     let len = scan([&wire[..]], &limits).expect("a head").expect("a whole head");
     assert_eq!(&wire[len..], body);
-    let again = parse_response(&wire[..len], &limits).expect("what we say can be parsed");
+    let again = parse_response(&wire[..len], &limits).expect("the answer can be parsed");
     assert_eq!(again.status(), response.status());
     assert_eq!(again.headers(), response.headers());
 }

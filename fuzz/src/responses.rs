@@ -36,7 +36,7 @@ fn verify(flags: u8, response: &Response<()>) {
         .deflate((flags & 0x80 == 0).then_some(deflate))
         .require_subprotocol(flags & 0x20 == 0);
     let verified = request.verify(KEY, response);
-    let agreed = request.agreed(response);
+    let agreed = request.negotiated(response).map(|it| it.deflate);
     let Ok(selected) = verified else { return };
     assert!(flags & 0x20 != 0 || selected.is_some());
     assert!(selected.is_none_or(|name| SUBPROTOCOLS.contains(&&*name)));

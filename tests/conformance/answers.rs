@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use wse_proto::{Fault, Head, Message, ReceiptOf};
-use wse_transport::{Call, CallError, CallOptions, Close, ReceiptError};
+use wse::{Call, CallError, CallOptions, Close, ReceiptError};
+use wse_proto::{Fault, Head, ReceiptOf, SessionMessage};
 
 use crate::Cell;
 use crate::net::*;
@@ -69,7 +69,7 @@ async fn both_ways<P: Talk>(protocol: P, cell: Cell, payloads: [i64; 2]) {
         lines.sort();
         assert_eq!(lines, ["client", "server", "server"].map(|who| format!("{who} {outcome}")));
     }
-    for metrics in [server.metrics(), ann.metrics()] {
+    for metrics in [server.counts(), ann.counts()] {
         assert_eq!((metrics.unknown_receipts, metrics.unknown_answers), (0, 0));
     }
 }
@@ -85,7 +85,7 @@ pub async fn receipt_of_a_reply<P: Talk>(protocol: P, cell: Cell) {
         .build();
     let mut peer = Peer::user(&protocol, &server, "ann").await;
     let payload = peer.encode(&1_i64);
-    peer.say(Message::raw(Head::call("do", "s1".into()), payload.clone())).await;
+    peer.say(SessionMessage::raw(Head::call("do", "s1".into()), payload.clone())).await;
     let reply = peer.hear_message().await;
     assert_eq!(reply.head, Head::Reply { stamp: "s1".into(), receipt: cell == Cell::Yes });
     let _ = tokio::time::timeout(secs(6), peer.hear()).await;
@@ -95,10 +95,10 @@ pub async fn receipt_of_a_reply<P: Talk>(protocol: P, cell: Cell) {
     }
     assert_eq!(log.take(), ["server TimedOut"]);
     let receipt = Head::Receipt { stamp: "s1".into(), of: ReceiptOf::Answer };
-    peer.say(Message::raw(receipt, Default::default())).await;
-    peer.say(Message::raw(Head::call("do", "s2".into()), payload)).await;
+    peer.say(SessionMessage::raw(receipt, Default::default())).await;
+    peer.say(SessionMessage::raw(Head::call("do", "s2".into()), payload)).await;
     peer.hear_message().await;
-    assert_eq!(server.metrics().unknown_receipts, 1);
+    assert_eq!(server.counts().unknown_receipts, 1);
     server.close_user("ann", Close::new(4001, "maintenance"));
     settle().await;
     assert_eq!(log.take().len(), 1, "it ends with the connection");

@@ -1,8 +1,8 @@
 //! Calls, and all that may become of them.
 
 use futures::future::join_all;
+use wse::{CallError, Close, CloseReason};
 use wse_proto::{ErrorCode, Fault};
-use wse_transport::{CallError, Close, CloseReason};
 
 use crate::Cell;
 use crate::net::*;
@@ -20,7 +20,7 @@ pub async fn calls_both_ways_at_once<P: Talk>(protocol: P, cell: Cell) {
     // The longer they take the earlier they were made.
     let wait = |n: i64| async move {
         tokio::time::sleep(ms(100 - n.unsigned_abs())).await;
-        Ok(n)
+        wse::Ok(n)
     };
     let (_server, ann, conn) = pair(
         &protocol,
@@ -39,7 +39,7 @@ pub async fn calls_both_ways_at_once<P: Talk>(protocol: P, cell: Cell) {
     }
     assert!(took < ms(110), "{took:?}");
     // Absent both ways.
-    ann.procedure("nothing", |_, ()| async { Ok(()) });
+    ann.procedure("nothing", |_, ()| async { wse::Ok(()) });
     conn.call::<_, ()>("nothing", &()).await.unwrap();
 }
 
@@ -50,13 +50,13 @@ pub async fn a_handler_calls_back<P: Talk>(protocol: P, cell: Cell) {
         |server| {
             server.procedure("ask me", |conn, question: Note| async move {
                 let answer: Note = conn.call("answer", &question).await?;
-                Ok(note(format!("you said {}", answer.text)))
+                wse::Ok(note(format!("you said {}", answer.text)))
             })
         },
         |client| {
             client.procedure("answer", |ann, Note { text }: Note| async move {
                 let sum: i64 = ann.call("add", &Add { a: 20, b: 22 }).await?;
-                Ok(note(format!("{text} {sum}")))
+                wse::Ok(note(format!("{text} {sum}")))
             })
         },
     )
@@ -71,14 +71,14 @@ pub async fn fault_with_details<P: Talk>(protocol: P, cell: Cell) {
         |server| {
             server
                 .procedure("whole", |conn, ()| async move {
-                    let details = conn.encode(&Add { a: 1, b: 2 })?;
+                    let details = conn.encode(&Add { a: 1, b: 2 }).unwrap();
                     Err::<(), _>(Fault::new("shop.sold-out").message("no more").details(details))
                 })
                 .procedure("bare", |_, ()| async { Err::<(), _>(Fault::new("shop.closed")) })
         },
         |client| {
             client.procedure("whole", |ann, ()| async move {
-                let details = ann.encode(&Add { a: 1, b: 2 })?;
+                let details = ann.encode(&Add { a: 1, b: 2 }).unwrap();
                 Err::<(), _>(Fault::new("shop.sold-out").message("no more").details(details))
             })
         },
@@ -120,7 +120,7 @@ pub async fn payload_of_a_wrong_type<P: Talk>(protocol: P, cell: Cell) {
     let (_server, ann, conn) = pair(
         &protocol,
         |server| log.events(server.on("count", |_, _: i64| async {})),
-        |client| client.procedure("add", |_, Add { a, b }: Add| async move { Ok(a + b) }),
+        |client| client.procedure("add", |_, Add { a, b }: Add| async move { wse::Ok(a + b) }),
     )
     .await;
     log.take();
@@ -142,7 +142,7 @@ pub async fn call_timeout_and_late_answer<P: Talk>(protocol: P, cell: Cell) {
     assert_eq!(cell, Cell::Yes);
     let slow = |seconds: i64| async move {
         tokio::time::sleep(secs(seconds.unsigned_abs())).await;
-        Ok(seconds)
+        wse::Ok(seconds)
     };
     let (server, ann, conn) = pair(
         &protocol,
@@ -161,8 +161,8 @@ pub async fn call_timeout_and_late_answer<P: Talk>(protocol: P, cell: Cell) {
     assert_eq!(took.as_millis() / 10, 30);
     // The answers come, mean nothing any more, and harm nobody.
     tokio::time::sleep(secs(3)).await;
-    assert_eq!(ann.metrics().unknown_answers, 2);
-    assert_eq!(server.metrics().unknown_answers, 1);
+    assert_eq!(ann.counts().unknown_answers, 2);
+    assert_eq!(server.counts().unknown_answers, 1);
     assert_eq!(ann.call_within::<_, i64>(None, "slow", &60).await.unwrap(), 60);
 }
 

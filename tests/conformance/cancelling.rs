@@ -1,7 +1,7 @@
 //! What a handler knows of whether somebody still waits.
 
+use wse::{Call, CallOptions, Close, Outcome};
 use wse_proto::Fault;
-use wse_transport::{Call, CallOptions, Close, Outcome};
 
 use crate::Cell;
 use crate::net::*;
@@ -97,8 +97,8 @@ pub async fn dropped_call_cancels_its_handler<P: Talk>(protocol: P, cell: Cell) 
     tokio::time::sleep(secs(4)).await;
     assert_eq!(log.take(), cancelled);
     // Who is cancelled does not answer; answers that nobody waits for are dropped.
-    assert_eq!(ann.metrics().unknown_answers, 2 * answers);
-    assert_eq!(server.metrics().unknown_answers, answers);
+    assert_eq!(ann.counts().unknown_answers, 2 * answers);
+    assert_eq!(server.counts().unknown_answers, answers);
     // Who is not, is not.
     assert_eq!(ann.call::<_, i64>("wait", &1).await.unwrap(), 1);
     assert_eq!(log.take(), ["server ended"]);

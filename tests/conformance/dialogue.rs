@@ -1,8 +1,8 @@
 //! Messages, to one and to all, and those that nobody can read.
 
 use bytes::Bytes;
-use wse_proto::{Body, Head, Message};
-use wse_transport::{ClientEvent, Close, CloseReason};
+use wse::{ClientEvent, Close, CloseReason};
+use wse_proto::{Body, Head, SessionMessage};
 
 use crate::Cell;
 use crate::net::*;
@@ -81,22 +81,22 @@ pub async fn unreadable_is_complained_about<P: Talk>(protocol: P, cell: Cell) {
     match cell {
         Cell::Yes => {
             let complaint = ann.hear_message().await;
-            assert_eq!(complaint.head, Head::Complaint);
+            assert_eq!(complaint.head, Head::ErrorReport);
             assert!(matches!(complaint.body, Body::Fault(_)), "{complaint:?}");
-            assert_eq!(server.metrics().unreadable, 1);
+            assert_eq!(server.counts().unreadable, 1);
             assert_eq!(log.take(), ["error ann - wse.server.msg-processing-error"]);
-            // It goes on, also when the complaint is answered by one.
+            // The connection stays open, also when an error report answers the error report.
             ann.say(complaint).await;
             let payload = ann.encode(&Add { a: 1, b: 2 });
-            ann.say(Message::raw(Head::call("add", "s1".into()), payload)).await;
+            ann.say(SessionMessage::raw(Head::call("add", "s1".into()), payload)).await;
             assert_eq!(ann.hear_message().await.head, Head::reply("s1".into()));
-            assert_eq!(server.metrics().complaints, 1);
+            assert_eq!(server.counts().error_reports, 1);
             assert_eq!(log.take().len(), 1);
         }
         _ => {
             assert_eq!(cell, Cell::No);
             assert_eq!(ann.hear_close().await, "1000 wse.protocol-error");
-            assert_eq!(server.metrics().unreadable, 0);
+            assert_eq!(server.counts().unreadable, 0);
             let lines = log.take();
             assert_eq!(
                 lines[lines.len() - 2..],
@@ -119,8 +119,8 @@ pub async fn unreadable_is_complained_about<P: Talk>(protocol: P, cell: Cell) {
     assert!(matches!(event, ClientEvent::Error { .. }), "{event:?}");
     match cell {
         Cell::Yes => {
-            assert_eq!(peer.hear_message().await.head, Head::Complaint);
-            assert_eq!(cyd.metrics().unreadable, 1);
+            assert_eq!(peer.hear_message().await.head, Head::ErrorReport);
+            assert_eq!(cyd.counts().unreadable, 1);
         }
         _ => {
             assert_eq!(peer.hear_close().await, "1000 wse.protocol-error");
@@ -132,7 +132,8 @@ pub async fn unreadable_is_complained_about<P: Talk>(protocol: P, cell: Cell) {
 pub async fn pings_of_its_own<P: Talk>(protocol: P, cell: Cell) {
     let server = hosting(&protocol).heartbeat(None).build();
     let mut ann = Peer::user(&protocol, &server, "ann").await;
-    let [ping, pong] = [Head::Ping, Head::Pong].map(|head| Message { head, body: Body::Serial(7) });
+    let [ping, pong] =
+        [Head::Ping, Head::Pong].map(|head| SessionMessage { head, body: Body::Serial(7) });
     if cell == Cell::No {
         assert_eq!(
             [&ping, &pong].map(|message| ann.written(message)),
@@ -146,5 +147,5 @@ pub async fn pings_of_its_own<P: Talk>(protocol: P, cell: Cell) {
     // One that nobody asked for is not answered.
     ann.say(pong).await;
     assert_eq!(ann.hear_all().await, []);
-    assert_eq!(server.metrics().unknown_pongs, 1);
+    assert_eq!(server.counts().unknown_pongs, 1);
 }

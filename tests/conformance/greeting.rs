@@ -1,10 +1,10 @@
-//! Who a client is, and whether it is let in.
+//! The identity of a client, and whether the server accepts it.
 
-use wse_proto::{CloseReason, Fault, Head, Message};
-use wse_transport::{
+use wse::{
     Accept, CallError, Close, ConnectError, Heartbeat, Hello, IdentityFrom, Refuse, Server,
     ServerBuilder, Status,
 };
+use wse_proto::{CloseReason, Fault, Head, SessionMessage};
 
 use crate::Cell;
 use crate::net::*;
@@ -14,11 +14,11 @@ use crate::support::endpoints::*;
 fn trusting<P: Talk>(protocol: &P, log: &Log) -> ServerBuilder<P> {
     let log = log.clone();
     Server::builder(protocol.clone())
-        .identify(move |_, hello: Hello<String, Meta>| {
+        .identify(move |hello: Hello<String, Meta>| {
             log.add(format!("{} on {:?}", hello.identity, hello.meta.device));
-            async { Ok(Accept::user("ann").welcome(note("hi"))) }
+            async { wse::Ok(Accept::user("ann").welcome(note("hi"))) }
         })
-        .procedure("add", |_, Add { a, b }: Add| async move { Ok(a + b) })
+        .procedure("add", |_, Add { a, b }: Add| async move { wse::Ok(a + b) })
 }
 
 pub async fn identity_and_meta<P: Talk>(protocol: P, cell: Cell) {
@@ -34,8 +34,8 @@ pub async fn identity_and_meta<P: Talk>(protocol: P, cell: Cell) {
         // What is in the request is not looked at.
         assert_eq!(log.take(), [r#"secret of ann on "phone""#]);
         assert_eq!(conn.meta::<Meta>().unwrap(), meta());
-        let nobody = wse_transport::Client::builder(protocol, wse_transport::memory::URL)
-            .connector(wse_transport::memory::connector(&server))
+        let nobody = wse::Client::builder(protocol, wse::memory::URL)
+            .connector(wse::memory::connector(&server))
             .connect()
             .await;
         assert!(matches!(nobody, Err(ConnectError::NoIdentity)), "{nobody:?}");
@@ -45,8 +45,8 @@ pub async fn identity_and_meta<P: Talk>(protocol: P, cell: Cell) {
     assert_eq!(log.take(), [r#"secret of ann on """#]);
     assert_eq!(conn.meta::<Meta>().unwrap(), Meta::default());
     // What the client would greet with is not even asked for.
-    let client = wse_transport::Client::builder(protocol.clone(), "ws://memory/?token=a%20token")
-        .connector(wse_transport::memory::connector(&server));
+    let client = wse::Client::builder(protocol.clone(), "ws://memory/?token=a%20token")
+        .connector(wse::memory::connector(&server));
     meet(client, &server).await;
     assert_eq!(log.take(), [r#"a token on """#]);
     // A server that looks nowhere has no text to give: everybody is refused, and it learns why.
@@ -61,7 +61,7 @@ pub async fn challenge<P: Talk>(protocol: P, cell: Cell) {
     let (asked, passed) = (log.clone(), log.clone());
     let server = Server::builder(protocol.clone())
         .identity_from([IdentityFrom::bearer()])
-        .identify(move |stranger, hello: Hello<String, Meta>| {
+        .identify_with(move |stranger, hello: Hello<String, Meta>| {
             let passed = passed.clone();
             async move {
                 let answer: String = stranger.challenge(&"the quest".to_owned()).await?;
@@ -77,7 +77,7 @@ pub async fn challenge<P: Talk>(protocol: P, cell: Cell) {
         let asked = asked.clone();
         visiting(&protocol, &server, "ann").solver(move |quest: String| {
             asked.add(quest);
-            async move { Ok(answer.to_owned()) }
+            async move { wse::Ok(answer.to_owned()) }
         })
     };
     let right = solving("right").connect().await;
@@ -152,9 +152,9 @@ pub async fn strangers_may_say_much<P: Talk>(protocol: P, cell: Cell) {
     let log = Log::default();
     let noted = log.clone();
     let server = hosting(&protocol)
-        .identify(|_, _: Hello<String, Meta>| async {
+        .identify(|_: Hello<String, Meta>| async {
             tokio::time::sleep(secs(3)).await;
-            Ok(Accept::user("ann"))
+            wse::Ok(Accept::user("ann"))
         })
         .heartbeat(Heartbeat::fixed(ms(200), secs(2)))
         .on("note", move |_, note: Note| {
@@ -164,7 +164,7 @@ pub async fn strangers_may_say_much<P: Talk>(protocol: P, cell: Cell) {
         .build();
     let mut peer = Peer::stranger(&protocol, &server, "ann").await;
     let payload = peer.encode(&note("x"));
-    let written = peer.written(&Message::raw(Head::message("note"), payload));
+    let written = peer.written(&SessionMessage::raw(Head::message("note"), payload));
     if cell == Cell::No {
         // Who greets waits for the welcome, or nearly so.
         for _ in 0..9 {
@@ -184,5 +184,5 @@ pub async fn strangers_may_say_much<P: Talk>(protocol: P, cell: Cell) {
     tokio::time::sleep(secs(4)).await;
     assert_eq!(log.lines().len(), NOTES);
     assert!(server.user("ann").is_connected());
-    assert_eq!(server.metrics().dead_peers, 0);
+    assert_eq!(server.counts().dead_peers, 0);
 }

@@ -4,8 +4,8 @@ use std::future::pending;
 
 use bytes::Bytes;
 use futures::{FutureExt, poll};
-use wse_proto::{Body, Fault, Head, Message, ReceiptOf, Stamp};
-use wse_transport::{CallOptions, Conn, Heartbeat};
+use wse::{CallOptions, Conn, Heartbeat};
+use wse_proto::{Body, Fault, Head, ReceiptOf, SessionMessage, Stamp};
 
 use crate::Cell;
 use crate::net::*;
@@ -13,8 +13,8 @@ use crate::support::endpoints::*;
 
 const OF_ALL: [ReceiptOf; 3] = [ReceiptOf::Message, ReceiptOf::Call, ReceiptOf::Answer];
 
-fn receipt(stamp: &Stamp, of: ReceiptOf) -> Message {
-    Message::raw(Head::Receipt { stamp: stamp.clone(), of }, Bytes::new())
+fn receipt(stamp: &Stamp, of: ReceiptOf) -> SessionMessage {
+    SessionMessage::raw(Head::Receipt { stamp: stamp.clone(), of }, Bytes::new())
 }
 
 fn nonsense() -> Vec<Stamp> {
@@ -58,7 +58,7 @@ pub async fn receipts_for_nothing<P: Talk>(protocol: P, cell: Cell) {
             said += 1;
         }
         settle().await;
-        assert_eq!(server.metrics().unknown_receipts, said, "{stamp:?}");
+        assert_eq!(server.counts().unknown_receipts, said, "{stamp:?}");
     }
     assert_eq!(adds(&bob).await.unwrap(), 3);
     assert!(server.user("mallory").is_connected());
@@ -80,12 +80,12 @@ pub async fn receipts_for_nothing<P: Talk>(protocol: P, cell: Cell) {
         said += 1;
     }
     settle().await;
-    assert_eq!(server.metrics().unknown_receipts, said);
+    assert_eq!(server.counts().unknown_receipts, said);
     mallory.say(receipt(&call, ReceiptOf::Call)).await;
     mallory.say(receipt(&message, ReceiptOf::Message)).await;
     settle().await;
     said += 2;
-    assert_eq!(server.metrics().unknown_receipts, said);
+    assert_eq!(server.counts().unknown_receipts, said);
     assert!(poll!(&mut mallory_received).is_pending());
     assert!(poll!(&mut received).is_pending(), "what mallory has says nothing of ann");
     assert!(calling.receipt().now_or_never().is_none());
@@ -96,7 +96,7 @@ pub async fn receipts_for_nothing<P: Talk>(protocol: P, cell: Cell) {
         ann.say(receipt(&call, ReceiptOf::Call)).await;
         settle().await;
         said += again;
-        assert_eq!(server.metrics().unknown_receipts, said);
+        assert_eq!(server.counts().unknown_receipts, said);
     }
     assert!(received.await);
     calling.receipt().await.unwrap();
@@ -110,24 +110,24 @@ pub async fn pongs_for_nothing<P: Talk>(protocol: P, cell: Cell) {
     let conn = server.user("mallory").connections().remove(0);
     let before = conn.liveness().unwrap();
     // Old ones, future ones, and what is no number; over WebSocket all protocols can say them.
-    let mut said = server.metrics().unknown_pongs;
+    let mut said = server.counts().unknown_pongs;
     for payload in
         ["", "0", "-1", "99", "4294967297", "18446744073709551616", "1e0", "one", "\u{1F980}"]
     {
         mallory.pong(payload).await;
         said += 1;
         settle().await;
-        assert_eq!(server.metrics().unknown_pongs, said, "{payload}");
+        assert_eq!(server.counts().unknown_pongs, said, "{payload}");
     }
     if cell == Cell::Yes {
         for serial in [0, 99, u64::from(u32::MAX) + 2, u64::MAX] {
-            mallory.say(Message { head: Head::Pong, body: Body::Serial(serial) }).await;
+            mallory.say(SessionMessage { head: Head::Pong, body: Body::Serial(serial) }).await;
             said += 1;
             settle().await;
-            assert_eq!(server.metrics().unknown_pongs, said, "{serial}");
+            assert_eq!(server.counts().unknown_pongs, said, "{serial}");
         }
     } else {
-        let pong = Message { head: Head::Pong, body: Body::Serial(99) };
+        let pong = SessionMessage { head: Head::Pong, body: Body::Serial(99) };
         assert_eq!((cell, mallory.written(&pong)), (Cell::No, Bytes::new()));
     }
     let after = conn.liveness().unwrap();
@@ -177,9 +177,9 @@ pub async fn bombs<P: Talk>(protocol: P, cell: Cell) {
             continue;
         }
         settle().await;
-        // A complaint, or the end.
+        // An error report, or the end.
         match mallory.hear().await {
-            Heard::Said(message) => assert_eq!(message.head, Head::Complaint, "{start}"),
+            Heard::Said(message) => assert_eq!(message.head, Head::ErrorReport, "{start}"),
             Heard::Closed(close) => assert_eq!(close, "1000 wse.protocol-error", "{start}"),
         }
         assert_eq!(adds(&bob).await.unwrap(), 3, "{start}");

@@ -1,8 +1,8 @@
 //! Whether the other side is there.
 
 use futures::StreamExt;
+use wse::{ClientEvent, Close, Heartbeat, LivenessState, PingVia, ServerEvent, Status};
 use wse_proto::Fault;
-use wse_transport::{ClientEvent, Close, Heartbeat, LivenessState, PingVia, ServerEvent, Status};
 
 use crate::Cell;
 use crate::net::*;
@@ -28,7 +28,7 @@ pub async fn heartbeat_by_its_own_pings<P: Talk>(protocol: P, cell: Cell) {
         assert!(liveness.pongs + 1 >= liveness.pings, "{liveness:?}");
         assert!(liveness.rtt.unwrap() < ms(10), "{liveness:?}");
     }
-    for metrics in [server.metrics(), ann.metrics()] {
+    for metrics in [server.counts(), ann.counts()] {
         assert_eq!((metrics.unknown_pongs, metrics.dead_peers), (0, 0));
     }
     assert_eq!(adds(&ann).await.unwrap(), 3);
@@ -69,7 +69,7 @@ pub async fn silent_client_is_dropped<P: Talk>(protocol: P, cell: Cell) {
         lines[lines.len() - 2..],
         ["disconnected ann 1006 wse.heartbeat-timeout", "left ann 1006 wse.heartbeat-timeout"]
     );
-    assert_eq!(server.metrics().dead_peers, 1);
+    assert_eq!(server.counts().dead_peers, 1);
     assert!(!conn.is_ready());
     assert_eq!(adds(&bob).await.unwrap(), 3);
 }
@@ -89,7 +89,7 @@ pub async fn silent_server_is_dropped<P: Talk>(protocol: P, cell: Cell) {
     assert!((secs(4)..ms(6500)).contains(&took), "{took:?}");
     assert_eq!(ann.closed().await, Some(Close::DEAD));
     assert_eq!(ann.status(), Status::Offline);
-    assert_eq!(ann.metrics().dead_peers, 1);
+    assert_eq!(ann.counts().dead_peers, 1);
 }
 
 pub async fn late_and_live<P: Talk>(protocol: P, cell: Cell) {
@@ -158,6 +158,6 @@ pub async fn peer_that_must_wait_is_not_dead<P: Talk>(protocol: P, cell: Cell) {
     let outcomes = tokio::join!(conn.call("slow", &1_i64), conn.call("slow", &2_i64));
     let outcomes: [i64; 2] = [outcomes.0.unwrap(), outcomes.1.unwrap()];
     assert_eq!(outcomes, [1, 2]);
-    assert_eq!((server.metrics().dead_peers, ann.metrics().dead_peers), (0, 0));
+    assert_eq!((server.counts().dead_peers, ann.counts().dead_peers), (0, 0));
     assert!(conn.is_ready());
 }

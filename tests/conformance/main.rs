@@ -17,7 +17,7 @@ mod reliable;
 mod several;
 
 use wse_codecs::{Cbor, JsonArray, JsonRpc, MessagePack, Protobuf, WsProcessor};
-use wse_proto::{Abilities, Negotiated, Pings, Protocol};
+use wse_proto::{Negotiate, Negotiated, Pings, Protocol};
 
 use prefixed::Prefixed;
 
@@ -163,11 +163,13 @@ table! {
 /// The cells that follow from what a protocol says about itself are as it says.
 #[test]
 fn the_table_says_what_the_protocols_say() {
-    fn says<P: Protocol>(column: usize, protocol: P) {
+    fn says<P: Negotiate>(column: usize, protocol: P) {
         // As a connection would: after its negotiation.
         let protocol = protocol.select(&protocol.subprotocols()).unwrap();
-        let Abilities { receipts, pings, complaints } = protocol.abilities();
-        let greets = protocol.has_greeting();
+        let can = protocol.info().can();
+        let (receipts, pings, complaints) =
+            (can.has_receipts(), can.has_pings(), can.has_error_reports());
+        let greets = protocol.info().has_greeting();
         for (row, cells) in TABLE {
             let expected = match *row {
                 "identity_and_meta" | "challenge" | "welcome" => greets,
@@ -185,7 +187,12 @@ fn the_table_says_what_the_protocols_say() {
                 // Whatever the protocol.
                 _ => true,
             };
-            assert_eq!(cells[column] != Cell::No, expected, "{row} of {:?}", protocol.name());
+            assert_eq!(
+                cells[column] != Cell::No,
+                expected,
+                "{row} of {:?}",
+                protocol.info().name()
+            );
         }
     }
     says(0, protocols::json_array());

@@ -9,13 +9,15 @@ use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, split};
 use tokio_util::sync::CancellationToken;
-use wse_proto::{Body, Encode, Head, Hi, Message, Opcode, Protocol, open, seal};
-use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
-use wse_transport::ws::{self, Role, WebSocket};
-use wse_transport::{
+use wse::{
     Backoff, Client, ClientBuilder, Conn, Connector, IdentityFrom, Server, ServerBuilder,
     Transport, memory,
 };
+use wse_proto::{
+    Body, Encode, Head, Hi, MessageKind, Negotiate, Protocol, SessionMessage, open, seal,
+};
+use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
+use wse_transport::ws::{self, Role, WebSocket};
 
 use crate::support::endpoints::*;
 
@@ -131,15 +133,15 @@ impl<C: Connector> Connector for Plugged<C> {
 }
 
 /// A peer that says and hears the messages of any protocol, and nothing by itself but pongs.
-pub struct Peer<P> {
+pub struct Peer<P: Negotiate> {
     socket: WebSocket<Box<dyn Transport>>,
-    protocol: P,
+    protocol: P::Protocol,
 }
 
 /// What a [`Peer`] hears.
 #[derive(Debug)]
 pub enum Heard {
-    Said(Message),
+    Said(SessionMessage),
     Closed(String),
 }
 
@@ -147,7 +149,7 @@ impl<P: Talk> Peer<P> {
     /// A client that the server has let in.
     pub async fn user(protocol: &P, server: &Server<P>, user: &str) -> Self {
         let mut peer = Self::stranger(protocol, server, user).await;
-        if peer.protocol.has_greeting() {
+        if peer.protocol.info().has_greeting() {
             let welcome = peer.hear_message().await;
             assert_eq!(welcome.head, Head::Welcome);
         }
@@ -174,21 +176,21 @@ impl<P: Talk> Peer<P> {
             socket: WebSocket::with_leftover(io, rest, Role::Client, config),
             protocol: choose(protocol, selected),
         };
-        if peer.protocol.has_greeting() {
+        if peer.protocol.info().has_greeting() {
             let identity = peer.encode(&format!("secret of {user}"));
-            peer.say(Message::hi(Hi { identity, meta: Bytes::new() })).await;
+            peer.say(SessionMessage::hi(Hi { identity, meta: Bytes::new() })).await;
         }
         peer
     }
 
-    /// A server, whose next client is let in.
+    /// A server that accepts its next client.
     pub async fn welcoming(protocol: &P, arrivals: &mut Arrivals) -> Self {
         let socket = arrivals.accept().await.0;
         let selected = protocol.subprotocols().first().map(|name| (*name).to_owned());
         let mut peer = Self { socket, protocol: choose(protocol, selected) };
-        if peer.protocol.has_greeting() {
+        if peer.protocol.info().has_greeting() {
             assert_eq!(peer.hear_message().await.head, Head::Hi);
-            peer.say(Message::raw(Head::Welcome, Bytes::new())).await;
+            peer.say(SessionMessage::raw(Head::Welcome, Bytes::new())).await;
         }
         peer
     }
@@ -203,29 +205,30 @@ impl<P: Talk> Peer<P> {
     }
 
     /// How the protocol writes it; nothing if it cannot.
-    pub fn written(&self, message: &Message) -> Bytes {
+    pub fn written(&self, message: &SessionMessage) -> Bytes {
         let mut out = BytesMut::new();
         seal(&self.protocol, message, &mut out);
         out.freeze()
     }
 
-    pub async fn say(&mut self, message: Message) {
+    pub async fn say(&mut self, message: SessionMessage) {
         let bytes = self.written(&message);
         assert!(!bytes.is_empty(), "{message:?} cannot be said");
         self.say_bytes(bytes).await;
     }
 
     pub async fn say_bytes(&mut self, bytes: Bytes) {
-        let message = match self.protocol.opcode() {
-            Opcode::Text => ws::Message::text(String::from_utf8(bytes.to_vec()).unwrap()),
-            Opcode::Binary => ws::Message::binary(bytes),
+        let message = match self.protocol.info().kind() {
+            MessageKind::Text => ws::Message::text(String::from_utf8(bytes.to_vec()).unwrap()),
+            MessageKind::Binary => ws::Message::binary(bytes),
         };
         self.socket.send(message).await.unwrap();
     }
 
     /// Whether the protocol's kind of message can hold it at all.
     pub async fn try_say_bytes(&mut self, bytes: Bytes) -> bool {
-        let can = self.protocol.opcode() == Opcode::Binary || std::str::from_utf8(&bytes).is_ok();
+        let can = self.protocol.info().kind() == MessageKind::Binary
+            || std::str::from_utf8(&bytes).is_ok();
         if can {
             self.say_bytes(bytes).await;
         }
@@ -245,9 +248,9 @@ impl<P: Talk> Peer<P> {
 
     /// What no protocol here can read.
     pub async fn say_garbage(&mut self) {
-        let garbage: &[u8] = match self.protocol.opcode() {
-            Opcode::Text => b"{",
-            Opcode::Binary => b"\xff",
+        let garbage: &[u8] = match self.protocol.info().kind() {
+            MessageKind::Text => b"{",
+            MessageKind::Binary => b"\xff",
         };
         self.say_bytes(Bytes::from_static(garbage)).await;
     }
@@ -265,16 +268,16 @@ impl<P: Talk> Peer<P> {
                 Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_))) => continue,
                 other => return Heard::Closed(format!("{other:?}")),
             };
-            match open(&self.protocol, bytes).unwrap() {
-                Message { head: Head::Ping, body: Body::Raw(payload) } => {
-                    self.say(Message::raw(Head::Pong, payload)).await;
+            match open(&self.protocol, (&bytes).into()).unwrap() {
+                SessionMessage { head: Head::Ping, body: Body::Raw(payload) } => {
+                    self.say(SessionMessage::raw(Head::Pong, payload)).await;
                 }
                 message => return Heard::Said(message),
             }
         }
     }
 
-    pub async fn hear_message(&mut self) -> Message {
+    pub async fn hear_message(&mut self) -> SessionMessage {
         match self.hear().await {
             Heard::Said(message) => message,
             closed => panic!("{closed:?}"),
@@ -289,7 +292,7 @@ impl<P: Talk> Peer<P> {
     }
 
     /// What comes until nothing more does; hardly any time passes.
-    pub async fn hear_all(&mut self) -> Vec<Message> {
+    pub async fn hear_all(&mut self) -> Vec<SessionMessage> {
         let mut heard = Vec::new();
         while let Ok(message) = tokio::time::timeout(ms(2), self.hear_message()).await {
             heard.push(message);
@@ -298,7 +301,13 @@ impl<P: Talk> Peer<P> {
     }
 }
 
-fn choose<P: Protocol>(protocol: &P, selected: Option<String>) -> P {
+fn choose<P: Negotiate>(protocol: &P, selected: Option<String>) -> P::Protocol {
     let selected: Vec<&str> = selected.as_deref().into_iter().collect();
     protocol.select(&selected).unwrap()
+}
+
+/// The receipts of a message to a user, and the devices that it was sent to.
+pub fn counts(delivered: Result<wse::Delivered, wse::CodecError>) -> (usize, usize) {
+    let delivered = delivered.unwrap();
+    (delivered.received, delivered.devices)
 }

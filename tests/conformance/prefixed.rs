@@ -1,8 +1,10 @@
 //! A format of the user's own, as in `examples/custom_protocol.rs`: JSON behind type and stamp.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use wse_codecs::Json;
-use wse_proto::{Abilities, CodecError, Envelope, Head, Opcode, Protocol, Text};
+use bytes::{BufMut, BytesMut};
+use wse_codecs::JsonFormat;
+use wse_proto::{Capabilities, CodecError, Envelope, Head, Packed, Pings, Protocol, ProtocolInfo};
+
+const INFO: ProtocolInfo = ProtocolInfo::text("conformance-prefixed");
 
 /// `type|stamp|payload`: no room for flags, and so for receipts.
 #[derive(Clone, Copy, Debug)]
@@ -15,29 +17,22 @@ impl Prefixed {
         Self { careless: false }
     }
 
-    /// Whose author did not think of abilities.
+    /// One that claims receipts, which it cannot carry.
     pub fn careless() -> Self {
         Self { careless: true }
     }
 }
 
 impl Protocol for Prefixed {
-    type Format = Json;
+    type Format = JsonFormat;
 
-    fn name(&self) -> &'static str {
-        "conformance-prefixed"
+    fn info(&self) -> ProtocolInfo {
+        let can = Capabilities::NONE.cancel().pings(Pings::Possible);
+        INFO.capabilities(if self.careless { can.receipts() } else { can })
     }
 
-    fn opcode(&self) -> Opcode {
-        Opcode::Text
-    }
-
-    fn format(&self) -> Json {
-        Json
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities { receipts: self.careless, ..Abilities::ALL }
+    fn format(&self) -> &JsonFormat {
+        &JsonFormat
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
@@ -47,20 +42,19 @@ impl Protocol for Prefixed {
             head => head.stamp(),
         };
         let stamp = stamp.map(|stamp| stamp.to_text()).unwrap_or_default();
-        out.put_slice(format!("{}|{stamp}|", head.kind(self.internal_types())).as_bytes());
+        out.put_slice(format!("{}|{stamp}|", head.kind(INFO.types())).as_bytes());
         out.put_slice(payload);
     }
 
-    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
-        let text = std::str::from_utf8(&message)
-            .map_err(|e| CodecError::malformed("the message", "not UTF-8").with_source(e))?;
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        let text = message.text()?;
         let mut parts = text.splitn(3, '|');
         let (Some(kind), Some(stamp), Some(payload)) = (parts.next(), parts.next(), parts.next())
         else {
             return Err(CodecError::malformed("the message", "not type|stamp|payload"));
         };
-        let [kind, stamp] = [kind, stamp].map(|part| Text::slice_of(&message, part));
-        let head = Head::from_parts(self.internal_types(), kind, Some(stamp.into()), 0)?;
-        Ok(Envelope { head, payload: message.slice_ref(payload.as_bytes()) })
+        let stamp = Some(text.part(stamp).into());
+        let head = Head::from_parts(INFO.types(), text.part(kind), stamp, 0)?;
+        Ok(Envelope { head, payload: text.slice(payload) })
     }
 }

@@ -1,7 +1,7 @@
 //! Receipts of messages and of calls.
 
-use wse_proto::{Fault, Head, Message, ReceiptOf, Stamp};
-use wse_transport::{CallError, CallOptions, Close, ReceiptError};
+use wse::{CallError, CallOptions, Close, ReceiptError};
+use wse_proto::{Fault, Head, ReceiptOf, SessionMessage, Stamp};
 
 use crate::Cell;
 use crate::net::*;
@@ -21,7 +21,7 @@ pub async fn receipt_of_a_message<P: Talk>(protocol: P, cell: Cell) {
                 "note",
                 move |_, Note { text }: Note| {
                     mistaken.add(format!("server is asked {text}"));
-                    async { Ok(()) }
+                    async { wse::Ok(()) }
                 },
             )
         },
@@ -64,7 +64,7 @@ pub async fn receipt_of_a_message<P: Talk>(protocol: P, cell: Cell) {
 }
 
 /// The stamp of a message that a peer got, and that asks for a receipt.
-fn asking(message: &Message, cell: Cell) -> Stamp {
+fn asking(message: &SessionMessage, cell: Cell) -> Stamp {
     match (&message.head, cell) {
         (Head::Message { receipt: Some(stamp), .. }, Cell::Yes) => stamp.clone(),
         // It has lost its flags.
@@ -85,7 +85,7 @@ pub async fn receipt_that_does_not_come<P: Talk>(protocol: P, cell: Cell) {
                 let stamp = asking(&peer.hear_message().await, cell);
                 // Its socket answers pings meanwhile, so that it counts as there.
                 assert!(tokio::time::timeout(secs(6), peer.hear()).await.is_err());
-                peer.say(Message::raw(
+                peer.say(SessionMessage::raw(
                     Head::Receipt { stamp, of: ReceiptOf::Message },
                     Default::default(),
                 ))
@@ -104,7 +104,7 @@ pub async fn receipt_that_does_not_come<P: Talk>(protocol: P, cell: Cell) {
         assert_eq!(error.status_code(), Some("2"));
         assert_eq!(took.as_secs(), 5);
         // The one that came too late is dropped.
-        assert_eq!(server.metrics().unknown_receipts, 1);
+        assert_eq!(server.counts().unknown_receipts, 1);
 
         let sending = async { timed(conn.send_acked_within(None, "note", &note("2"))).await };
         let closing = async {
@@ -189,13 +189,13 @@ pub async fn receipt_of_a_call_too_late<P: Talk>(protocol: P, cell: Cell) {
         assert!(matches!(late, ReceiptError::TimedOut), "{late:?}");
         assert_eq!(took.as_secs(), 2);
         let receipt = Head::Receipt { stamp: stamp.clone(), of: ReceiptOf::Call };
-        peer.say(Message::raw(receipt, Default::default())).await;
+        peer.say(SessionMessage::raw(receipt, Default::default())).await;
         settle().await;
-        assert_eq!(server.metrics().unknown_receipts, 1);
+        assert_eq!(server.counts().unknown_receipts, 1);
     }
     // The call is none the worse for it.
     let payload = peer.encode(&1_i64);
-    peer.say(Message::raw(Head::reply(stamp), payload)).await;
+    peer.say(SessionMessage::raw(Head::reply(stamp), payload)).await;
     assert_eq!(call.result().await.unwrap(), 1);
     assert!(call.receipt().await.is_err());
 }
@@ -225,7 +225,7 @@ pub async fn status_codes_of_a_call<P: Talk>(protocol: P, cell: Cell) {
         assert_eq!(asked, cell == Cell::Yes);
         if receipt == "in time" && cell != Cell::No {
             let receipt = Head::Receipt { stamp, of: ReceiptOf::Call };
-            peer.say(Message::raw(receipt, Default::default())).await;
+            peer.say(SessionMessage::raw(receipt, Default::default())).await;
         }
         let hearing = async {
             // Meanwhile pings are answered.

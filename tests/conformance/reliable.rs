@@ -1,7 +1,7 @@
 //! Messages to all devices of a user, and those that are sent until they have arrived.
 
-use wse_proto::{Head, Message, ReceiptOf};
-use wse_transport::{Delivered, GaveUp, ReceiptError, Reliable, Status};
+use wse::{GaveUp, ReceiptError, Reliable, Status};
+use wse_proto::{Head, ReceiptOf, SessionMessage};
 
 use crate::Cell;
 use crate::net::*;
@@ -24,7 +24,7 @@ pub async fn delivered_to_devices<P: Talk>(protocol: P, cell: Cell) {
     let (delivered, took) = timed(ann.send_acked("note", &note("1"))).await;
     assert!(took < ms(10), "{took:?}");
     let received = if cell == Cell::Yes { 2 } else { 0 };
-    assert_eq!(delivered.unwrap(), Delivered { received, devices: 2 });
+    assert_eq!(counts(delivered), (received, 2));
     let mut lines = log.take();
     lines.sort();
     let expected: &[&str] = if cell == Cell::Yes { &["desk 1", "phone 1"] } else { &[] };
@@ -42,7 +42,7 @@ pub async fn delivered_to_devices<P: Talk>(protocol: P, cell: Cell) {
             }
         })
     );
-    assert_eq!(delivered.unwrap(), Delivered { received, devices: 3 });
+    assert_eq!(counts(delivered), (received, 3));
     assert_eq!(took.as_secs(), if cell == Cell::No { 0 } else { 3 });
     drop(mute);
     settle().await;
@@ -50,7 +50,7 @@ pub async fn delivered_to_devices<P: Talk>(protocol: P, cell: Cell) {
 
     // Nobody is there: nobody has it.
     let nobody = server.user("bob").send_acked("note", &note("4")).await;
-    assert_eq!(nobody.unwrap(), Delivered { received: 0, devices: 0 });
+    assert_eq!(counts(nobody), (0, 0));
 }
 
 /// Given up at once, because there are no receipts.
@@ -98,7 +98,7 @@ pub async fn send_reliable_over_a_reconnect<P: Talk>(protocol: P, cell: Cell) {
     let (outcome, ()) = tokio::join!(sending, cutting);
     outcome.unwrap();
     assert_eq!(log.take(), ["2"]);
-    assert_eq!(server.metrics().duplicates, 1);
+    assert_eq!(server.counts().duplicates, 1);
     // It does not arrive at first.
     cable.lose_what_goes_to_the_server();
     let three = note("3");
@@ -111,7 +111,7 @@ pub async fn send_reliable_over_a_reconnect<P: Talk>(protocol: P, cell: Cell) {
     let (outcome, ()) = tokio::join!(sending, cutting);
     outcome.unwrap();
     assert_eq!(log.take(), ["3"]);
-    assert_eq!(server.metrics().duplicates, 1);
+    assert_eq!(server.counts().duplicates, 1);
     // Only the receipt is lost: it is sent again over the same connection.
     cable.lose_what_goes_to_the_client();
     let four = note("4");
@@ -124,7 +124,7 @@ pub async fn send_reliable_over_a_reconnect<P: Talk>(protocol: P, cell: Cell) {
     outcome.unwrap();
     assert_eq!(took.as_secs(), 5);
     assert_eq!(log.take(), ["4"]);
-    assert_eq!(server.metrics().duplicates, 2);
+    assert_eq!(server.counts().duplicates, 2);
     // There is nobody any more.
     ann.close();
     ann.closed().await;
@@ -178,7 +178,7 @@ pub async fn user_send_reliable_over_a_reconnect<P: Talk>(protocol: P, cell: Cel
     let (outcome, ()) = tokio::join!(sending, cutting);
     outcome.unwrap();
     assert_eq!(log.take(), ["2"]);
-    assert_eq!(ann.metrics().duplicates, 1);
+    assert_eq!(ann.counts().duplicates, 1);
     // Nobody comes.
     let patience = options.give_up_after(secs(30));
     let (outcome, took) = timed(server.user("bob").send_reliable(patience, "note", &one)).await;
@@ -203,7 +203,7 @@ pub async fn duplicates_are_counted<P: Talk>(protocol: P, cell: Cell) {
         let head =
             Head::Message { name: "note".into(), receipt: Some("r1".into()), reliable: true };
         for _ in 0..2 {
-            peer.say(Message::raw(head.clone(), payload.clone())).await;
+            peer.say(SessionMessage::raw(head.clone(), payload.clone())).await;
         }
         heard.extend(peer.hear_all().await);
     }
@@ -211,7 +211,7 @@ pub async fn duplicates_are_counted<P: Talk>(protocol: P, cell: Cell) {
     match cell {
         Cell::Yes => {
             assert_eq!(log.take(), ["once"]);
-            assert_eq!(server.metrics().duplicates, 3);
+            assert_eq!(server.counts().duplicates, 3);
             // Its sender may have missed the first.
             let receipt = Head::Receipt { stamp: "r1".into(), of: ReceiptOf::Message };
             assert_eq!(heads, vec![receipt; 4]);
@@ -219,7 +219,7 @@ pub async fn duplicates_are_counted<P: Talk>(protocol: P, cell: Cell) {
         // Nothing tells one from the other.
         Cell::No => {
             assert_eq!(log.take(), ["once"; 4]);
-            assert_eq!(server.metrics().duplicates, 0);
+            assert_eq!(server.counts().duplicates, 0);
             assert_eq!(heads, []);
         }
         // Calls, of a procedure that there is not.
@@ -268,5 +268,5 @@ pub async fn acked_by_each_device_is_handled<P: Talk>(protocol: P, cell: Cell) {
     let expected: &[&str] =
         if has { &["up", "up", "down", "down", "up again", "down again"] } else { &[] };
     assert_eq!(log.take(), expected);
-    assert_eq!(server.metrics().duplicates, 0);
+    assert_eq!(server.counts().duplicates, 0);
 }

@@ -1,8 +1,8 @@
 //! One server, and clients of which each speaks another protocol.
 
+use wse::{Client, IdentityFrom, Reliable, Server, memory};
 use wse_codecs::{Cbor, JsonArray, JsonRpc, MessagePack, Protobuf};
 use wse_proto::Protocol;
-use wse_transport::{Client, Delivered, IdentityFrom, Reliable, Server, memory};
 
 use crate::net::*;
 use crate::prefixed::Prefixed;
@@ -57,7 +57,7 @@ async fn devices_of_one_user_may_speak_different_protocols() {
     let able = ["Cbor", "JsonArray", "MessagePack", "Protobuf"];
     let ann = server.user("ann");
     let (delivered, took) = timed(ann.send_acked("note", &note("acked"))).await;
-    assert_eq!(delivered.unwrap(), Delivered { received: 4, devices: 6 });
+    assert_eq!(counts(delivered), (4, 6));
     assert!(took < ms(10), "{took:?}");
     assert_eq!(lines(), able.map(|name| format!("{name} acked")));
 
@@ -67,6 +67,6 @@ async fn devices_of_one_user_may_speak_different_protocols() {
     for conn in ann.connections() {
         let acked = conn.send_acked("note", &note("one")).await.is_ok();
         assert_eq!(lines().len(), usize::from(acked));
-        assert_eq!(acked, conn.protocol().abilities().receipts);
+        assert_eq!(acked, conn.protocol().info().can().has_receipts());
     }
 }

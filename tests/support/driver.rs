@@ -1,8 +1,9 @@
-//! What a WebSocket without I/O tells whoever drives it.
+//! The outputs of a WebSocket without I/O, as its driver sees them.
 
 use std::time::Duration;
 
-use wse_transport::ws::{Driver, DriverError, DriverEvent, Message};
+use wse_transport::driver::{Driver, DriverError, DriverEvent};
+use wse_transport::ws::Message;
 
 /// What time it is in all of these tests.
 pub const START: Duration = Duration::from_secs(1000);

@@ -16,14 +16,15 @@ use serde::{Deserialize, Serialize};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use wse_codecs::JsonArray;
-use wse_proto::{Protocol, Speaks};
-use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
-use wse_transport::ws::{self, CloseCode, CloseFrame, Role, WebSocket, accept_with};
-use wse_transport::{
+use wse::{
     Accept, CallError, Client, ClientBuilder, Close, Connector, Hello, Refuse, Server,
     ServerBuilder, ServerEvent, Transport, memory,
 };
+use wse_codecs::JsonArray;
+use wse_proto::{Negotiate, Speaks};
+use wse_transport::accept_with;
+use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
+use wse_transport::ws::{self, CloseCode, CloseFrame, Role, WebSocket};
 
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
 pub struct Add {
@@ -53,7 +54,7 @@ pub trait Talk:
 }
 
 impl<P> Talk for P where
-    P: Protocol
+    P: Negotiate
         + Speaks<Add>
         + Speaks<Note>
         + Speaks<Meta>
@@ -65,6 +66,8 @@ impl<P> Talk for P where
 }
 
 /// Runs each behaviour, written once for any protocol, over every protocol, in virtual time.
+///
+/// Modules call it as `crate::over_every_protocol!`.
 #[macro_export]
 macro_rules! over_every_protocol {
     ($($behaviour:ident)+) => {
@@ -149,7 +152,7 @@ impl Log {
 
 /// A server event as text; a connection is its user and device.
 pub fn line<P: Talk>(event: &ServerEvent<P>) -> String {
-    let who = |conn: &wse_transport::Conn<P>| {
+    let who = |conn: &wse::Conn<P>| {
         let Meta { device } = conn.meta().unwrap_or_default();
         if device.is_empty() {
             conn.user_id().to_owned()
@@ -174,13 +177,13 @@ pub fn line<P: Talk>(event: &ServerEvent<P>) -> String {
 /// A server that knows everybody who has the secret, and adds.
 pub fn server<P: Talk>(protocol: &P) -> ServerBuilder<P> {
     Server::builder(protocol.clone())
-        .identify(|_, hello: Hello<String, Meta>| async move {
+        .identify(|hello: Hello<String, Meta>| async move {
             match hello.identity.strip_prefix("secret of ") {
                 Some(user) => Ok(Accept::user(user).welcome(note(format!("hi, {user}")))),
                 None => Err(Refuse::not_authorized()),
             }
         })
-        .procedure("add", |_, Add { a, b }: Add| async move { Ok(a + b) })
+        .procedure("add", |_, Add { a, b }: Add| async move { wse::Ok(a + b) })
 }
 
 /// A client of `server`, to be connected as `user`.
@@ -220,18 +223,18 @@ pub struct Raw(pub WebSocket<Box<dyn Transport>>);
 
 impl Raw {
     /// A transport to the server, without a word said.
-    pub async fn dial<P: Protocol>(server: &Server<P>) -> Box<dyn Transport> {
+    pub async fn dial<P: Negotiate>(server: &Server<P>) -> Box<dyn Transport> {
         memory::connector(server).connect("memory", 80).await.unwrap()
     }
 
     /// A client past the upgrade that has not greeted.
-    pub async fn stranger<P: Protocol>(server: &Server<P>) -> Self {
+    pub async fn stranger<P: Negotiate>(server: &Server<P>) -> Self {
         Self::upgrade(Self::dial(server).await).await
     }
 
     pub async fn upgrade(mut io: Box<dyn Transport>) -> Self {
         let request = ClientRequest::new(memory::URL).unwrap();
-        let request = request.subprotocol(JsonArray.name()).unwrap();
+        let request = request.subprotocol("wse-default-json").unwrap();
         write_request(&mut io, &request.build([7; 16])).await.unwrap();
         let (response, rest) = read_response(&mut io, &HeadLimits::default()).await.unwrap();
         request.verify([7; 16], &response).unwrap();
@@ -239,7 +242,7 @@ impl Raw {
     }
 
     /// A client past its welcome.
-    pub async fn user<P: Protocol>(server: &Server<P>, user: &str) -> Self {
+    pub async fn user<P: Negotiate>(server: &Server<P>, user: &str) -> Self {
         let mut raw = Self::stranger(server).await;
         raw.greet(user).await;
         assert_eq!(raw.hear().await, welcome(user));
@@ -360,7 +363,7 @@ impl Arrivals {
     }
 }
 
-/// A client that speaks JSON to whoever takes its connections.
+/// A JSON client. The test takes its connections.
 pub fn json_client(dial: Dial) -> ClientBuilder<JsonArray> {
     Client::builder(JsonArray, memory::URL).connector(dial).identity("me".to_owned())
 }

@@ -1,9 +1,10 @@
-//! What the tests share. Each test program uses only a part of it.
+//! Shared helpers of the tests. Each test program uses only some of them.
 #![allow(dead_code)]
 
 pub mod driver;
 pub mod endpoints;
 pub mod event_source;
+pub mod framed;
 pub mod inflate;
 pub mod proxy;
 pub mod session;

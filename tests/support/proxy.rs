@@ -9,11 +9,12 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use wse_transport::Transport;
+use wse::Transport;
+use wse_transport::dial::{Dial, NetStream};
 use wse_transport::handshake::{ClientRequest, HandshakeError};
 use wse_transport::proxy::{Proxy, ProxyError};
 use wse_transport::tls::{ClientTls, ServerTls};
-use wse_transport::ws::{self, Config, Dial, Message, NetStream, WebSocket};
+use wse_transport::ws::{Config, Message, WebSocket};
 
 use super::endpoints::{ms, secs};
 
@@ -121,7 +122,9 @@ async fn dial(host: &str, port: u16) -> TcpStream {
 /// A WebSocket server that first says which header fields it got, and then what it gets.
 pub async fn echo_server(on: &str, tls: Option<ServerTls>) -> Listening {
     Listening::start(on, tls, |this, io| async move {
-        let Ok((mut socket, request)) = ws::accept(io, Config::default()).await else { return };
+        let Ok((mut socket, request)) = wse_transport::accept(io, Config::default()).await else {
+            return;
+        };
         this.note(request.uri().path());
         let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
         socket.send(Message::text(names.join(" "))).await.unwrap();
@@ -257,7 +260,9 @@ async fn slowly(io: &mut Box<dyn Transport>, bytes: &[u8]) -> std::io::Result<()
 
 pub async fn dialled(url: &str, dial: &Dial) -> Result<WebSocket<NetStream>, HandshakeError> {
     let request = ClientRequest::new(url).unwrap();
-    soon(ws::connect_dial(&request, dial, Config::default())).await.map(|(socket, _)| socket)
+    soon(wse_transport::connect_dial(&request, dial, Config::default()))
+        .await
+        .map(|(socket, _)| socket)
 }
 
 pub fn through(proxy: &str) -> Dial {

@@ -7,9 +7,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wse_proto::session::{CallFailure, Event, Output, ReceiptFailure, Session, SessionLimits};
-use wse_proto::{Body, ErrorCode, Fault, Head, Hi, InternalTypes, Message, ReceiptOf, Stamp};
+use wse_proto::{
+    Body, Capabilities, ErrorCode, Fault, Head, Hi, InternalTypes, ProtocolInfo, ReceiptOf,
+    SessionMessage, Stamp,
+};
 
 pub const T0: Duration = Duration::ZERO;
+
+/// A protocol with a greeting that can carry all that the convention can.
+pub const PROTOCOL: ProtocolInfo =
+    ProtocolInfo::text("tests").capabilities(Capabilities::CONVENTION);
+
+/// The same without a greeting.
+pub const SILENT: ProtocolInfo = PROTOCOL.no_greeting();
 
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -62,7 +72,7 @@ pub fn drain(session: &mut Session) -> Said {
     said
 }
 
-fn message_line(message: &Message) -> String {
+fn message_line(message: &SessionMessage) -> String {
     let mut line = message.head.kind(&InternalTypes::DEFAULT).to_owned();
     if let Some(stamp) = message.head.stamp() {
         line += &format!(" #{stamp}");
@@ -101,7 +111,7 @@ pub fn event_line(event: Event) -> String {
             format!("receipt of {of:?} #{stamp} {outcome}")
         }
         Event::Liveness(state) => format!("{state:?}"),
-        Event::Complaint { fault } => format!("complaint {fault}"),
+        Event::ErrorReport { fault } => format!("report {fault}"),
         Event::Unreadable { error } => format!("unreadable {error}"),
         Event::Dropped(what) => format!("dropped {what:?}"),
         Event::CallEnded { call, outcome } => {
@@ -126,8 +136,8 @@ fn text(bytes: &Bytes) -> &str {
 }
 
 /// One message of every kind, each with the payload `p` where it has one of its own.
-pub fn messages() -> [(&'static str, Message); 13] {
-    let raw = |head| Message::raw(head, "p".into());
+pub fn messages() -> [(&'static str, SessionMessage); 13] {
+    let raw = |head| SessionMessage::raw(head, "p".into());
     [
         ("hi", hi("me")),
         ("challenge", raw(Head::Challenge)),
@@ -135,7 +145,7 @@ pub fn messages() -> [(&'static str, Message); 13] {
         ("message", raw(Head::message("m"))),
         ("call", raw(Head::call("c", "s".into()))),
         ("reply", raw(Head::reply("s".into()))),
-        ("fault", Message::fault("s".into(), Fault::new(ErrorCode::Failed))),
+        ("fault", SessionMessage::fault("s".into(), Fault::new(ErrorCode::Failed))),
         ("receipt", raw(Head::Receipt { stamp: "s".into(), of: ReceiptOf::Call })),
         ("ping", raw(Head::Ping)),
         ("pong", raw(Head::Pong)),
@@ -145,29 +155,32 @@ pub fn messages() -> [(&'static str, Message); 13] {
             raw(Head::Message { name: "m".into(), receipt: Some("s".into()), reliable: true }),
         ),
         (
-            "complaint",
-            Message { head: Head::Complaint, body: Body::Fault(Fault::new(ErrorCode::Failed)) },
+            "report",
+            SessionMessage {
+                head: Head::ErrorReport,
+                body: Body::Fault(Fault::new(ErrorCode::Failed)),
+            },
         ),
     ]
 }
 
 /// The message of this kind from [`messages`].
-pub fn message(kind: &str) -> Message {
+pub fn message(kind: &str) -> SessionMessage {
     let (_, message) = messages().into_iter().find(|(name, _)| *name == kind).unwrap();
     message
 }
 
-pub fn hi(identity: &'static str) -> Message {
-    Message::hi(Hi { identity: identity.into(), meta: "meta".into() })
+pub fn hi(identity: &'static str) -> SessionMessage {
+    SessionMessage::hi(Hi { identity: identity.into(), meta: "meta".into() })
 }
 
-pub fn reply(stamp: impl Into<Stamp>, result: &'static str) -> Message {
-    Message::raw(Head::reply(stamp.into()), result.into())
+pub fn reply(stamp: impl Into<Stamp>, result: &'static str) -> SessionMessage {
+    SessionMessage::raw(Head::reply(stamp.into()), result.into())
 }
 
 /// A server's session that nobody has greeted.
 pub fn stranger() -> Session {
-    Session::server(true, None, SessionLimits::default())
+    Session::server(PROTOCOL, None, SessionLimits::default())
 }
 
 /// A server's session that waits for the application's decision.
@@ -187,13 +200,24 @@ pub fn answered() -> Session {
 
 /// A server's session past the welcome.
 pub fn server() -> Session {
-    quietly(validating(), |session| session.accept(T0, "welcome".into()).unwrap())
+    server_of(PROTOCOL)
+}
+
+/// The same, over this protocol.
+pub fn server_of(protocol: ProtocolInfo) -> Session {
+    let session = Session::server(protocol, None, SessionLimits::default());
+    let session = quietly(session, |session| session.handle_message(T0, hi("me")));
+    quietly(session, |session| session.accept(T0, "welcome".into()).unwrap())
 }
 
 /// A client's session that has sent its greeting.
 pub fn greeting() -> Session {
+    greeting_of(PROTOCOL)
+}
+
+fn greeting_of(protocol: ProtocolInfo) -> Session {
     let hi = Hi { identity: "me".into(), meta: "meta".into() };
-    quietly(Session::client(Some(hi), SessionLimits::default()), |_| ())
+    quietly(Session::client(protocol, Some(hi), SessionLimits::default()), |_| ())
 }
 
 /// A client's session that has a quest to solve.
@@ -203,7 +227,12 @@ pub fn solving() -> Session {
 
 /// A client's session past the welcome.
 pub fn client() -> Session {
-    quietly(greeting(), |session| session.handle_message(T0, message("welcome")))
+    client_of(PROTOCOL)
+}
+
+/// The same, over this protocol.
+pub fn client_of(protocol: ProtocolInfo) -> Session {
+    quietly(greeting_of(protocol), |session| session.handle_message(T0, message("welcome")))
 }
 
 /// Takes a step and throws away what the session says about it.

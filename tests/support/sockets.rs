@@ -48,7 +48,7 @@ impl Cable {
                         let mut piece = vec![0; 16 * 1024];
                         while let Ok(len @ 1..) = read.read(&mut piece).await {
                             if watched.load(Ordering::SeqCst) {
-                                // Held open for ever, and neither read nor written.
+                                // Held open, and neither read nor written.
                                 std::future::pending::<()>().await;
                             }
                             counted.fetch_add(len, Ordering::SeqCst);

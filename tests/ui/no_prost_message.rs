@@ -1,8 +1,7 @@
 //! A payload that serde knows and prost does not, over protobuf.
 
 use serde::Deserialize;
-use wse_codecs::Protobuf;
-use wse_transport::Server;
+use wse::{Protobuf, Server};
 
 #[derive(Deserialize)]
 struct Question {

@@ -1,8 +1,7 @@
-//! A payload format where a protocol is asked for.
+//! A payload format in the place of a protocol.
 
-use wse_codecs::Json;
-use wse_transport::Server;
+use wse::{JsonFormat, Server};
 
 fn main() {
-    let _ = Server::builder(Json);
+    let _ = Server::builder(JsonFormat);
 }

@@ -1,8 +1,7 @@
 //! A payload without `Serialize`, over JSON.
 
 use serde::Deserialize;
-use wse_codecs::JsonArray;
-use wse_transport::Server;
+use wse::{JsonArray, Server};
 
 #[derive(Deserialize)]
 struct Question {
@@ -15,6 +14,6 @@ struct Answer {
 
 fn main() {
     let _ = Server::builder(JsonArray).procedure("ask", |_, question: Question| async move {
-        Ok(Answer { text: question.text })
+        wse::Ok(Answer { text: question.text })
     });
 }

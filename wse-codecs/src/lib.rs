@@ -1,56 +1,69 @@
-//! Wire formats for wse: how messages and payloads are written.
+//! Wire formats for wse: protocols and payload formats.
 //!
-//! | protocol | format of its payloads | subprotocol | frames | feature |
+//! | protocol | payload format | subprotocol | frames | feature |
 //! | --- | --- | --- | --- | --- |
-//! | [`JsonArray`] | [`Json`]: serde | `wse-default-json` | text | `json` (default) |
-//! | [`JsonRpc`] | [`RpcJson`]: serde | none | text | `jsonrpc` |
+//! | [`JsonArray`] | [`JsonFormat`]: serde | `wse-default-json` | text | `json` (default) |
+//! | [`JsonRpc`] | [`JsonRpcFormat`]: serde | none | text | `jsonrpc` |
 //! | [`Cbor`] | [`CborFormat`]: serde | `wse-cbor` | binary | `cbor` |
-//! | [`MessagePack`] | [`MsgPack`]: serde | `wse-msgpack` | binary | `msgpack` |
-//! | [`Protobuf`] | [`Prost`]: [`prost::Message`] | `wse-protobuf` | binary | `protobuf` |
-//! | [`WsProcessor`], of the npm package wsprocessor | [`WsJson`]: serde | none | text | `wsprocessor` |
+//! | [`MessagePack`] | [`MessagePackFormat`]: serde | `wse-msgpack` | binary | `msgpack` |
+//! | [`Protobuf`] | [`ProtobufFormat`]: [`prost::Message`] | `wse-protobuf` | binary | `protobuf` |
+//! | [`WsProcessor`], of the npm package wsprocessor | [`WsProcessorFormat`]: serde | none | text | `wsprocessor` |
 //!
-//! Each protocol is a value without state, but for the batches of [`JsonRpc`]. Unpacking allocates nothing: names, stamps and the
-//! payload are slices of the received message. Packing writes into the caller's buffer, payload
-//! included. The formats can be used by a protocol of your own: name one as its
-//! [`Protocol::Format`](wse_proto::Protocol::Format), and only the envelope is left to write.
+//! Each protocol has a folder: `wse-codecs/src/json/array.rs` is the protocol `JsonArray`, `wse-codecs/src/json/format.rs` its
+//! payload format, and so on.
 //!
-//! The bytes of strangers go through here. No input panics, overflows the stack, or makes a reader
-//! allocate more than a small multiple of the bytes that really arrived.
+//! The protocols have no state, except [`JsonRpc`] for its batches. Unpacking allocates nothing in the common case: names,
+//! stamps and the payload are slices of the received message. Packing writes into the buffer of the caller, the payload
+//! included. A protocol of your own can use these formats as its [`Protocol::Format`](wse_proto::Protocol::Format).
+//!
+//! Messages come from unauthenticated peers. No input causes a panic or a stack overflow, or makes a reader allocate more than a
+//! small multiple of the bytes that arrived.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "cbor")]
 mod cbor;
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
+mod depth;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "jsonrpc")]
 mod jsonrpc;
 #[cfg(feature = "msgpack")]
 mod msgpack;
-#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
-mod part;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
 mod put;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 mod scratch;
+#[cfg(all(
+    test,
+    feature = "cbor",
+    feature = "jsonrpc",
+    feature = "msgpack",
+    feature = "protobuf",
+    feature = "wsprocessor"
+))]
+mod tests;
 #[cfg(feature = "wsprocessor")]
 mod wsprocessor;
 
 #[cfg(feature = "cbor")]
 pub use cbor::{Cbor, CborFormat};
 #[cfg(feature = "json")]
-pub use json::{Json, JsonArray};
+pub use json::{JsonArray, JsonFormat};
 #[cfg(feature = "jsonrpc")]
-pub use jsonrpc::{JsonRpc, RpcJson};
+pub use jsonrpc::{JsonRpc, JsonRpcFormat};
 #[cfg(feature = "msgpack")]
-pub use msgpack::{MessagePack, MsgPack};
+pub use msgpack::{MessagePack, MessagePackFormat};
 #[cfg(feature = "protobuf")]
-pub use protobuf::{Prost, Protobuf};
+pub use protobuf::{Protobuf, ProtobufFormat};
 #[cfg(feature = "wsprocessor")]
-pub use wsprocessor::{WsJson, WsProcessor};
+pub use wsprocessor::{WsProcessor, WsProcessorFormat};
 
-/// How deep a message may be nested, its envelope included. What serde_json allows.
-#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
-const MAX_DEPTH: u32 = 128;
+/// The code in README.md compiles.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

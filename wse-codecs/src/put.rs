@@ -1,12 +1,12 @@
-//! Writing the parts of an envelope.
+//! Helpers to write the parts of an envelope.
 
 use bytes::BytesMut;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 use wse_proto::CodecError;
 
-/// Appends `before`, `text` and `after` in one go when they are short, as names and stamps are: each
-/// append costs more than the bytes of it.
-#[inline]
+/// Appends `before`, `text` and `after`. Short ones, such as names and stamps, are appended at once, because every append
+/// has a fixed cost that is higher than that of a few bytes.
+#[inline(always)]
 pub(crate) fn put_around<const B: usize, const A: usize>(
     before: [u8; B],
     text: &[u8],
@@ -30,8 +30,8 @@ pub(crate) fn put_around<const B: usize, const A: usize>(
     }
 }
 
-/// Appends what `write` writes, or `null` when that is nothing. If it fails, the message that began at
-/// `start` is taken back.
+/// Appends what `write` writes, or `null` when that is nothing. If `write` fails, `out` is truncated to `start`, where the
+/// message began.
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 #[inline]
 pub(crate) fn put_payload(

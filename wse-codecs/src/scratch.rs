@@ -1,13 +1,13 @@
-//! Serializing into a `Vec` that each thread keeps, and from there into the message.
+//! A buffer per thread, into which payloads are serialized before they are copied into the message.
 //!
-//! Serializers write a few bytes at a time. Into a `Vec` that is a bounds check and a copy; into a
-//! [`BytesMut`] it takes as long as the serializing itself. One more copy of the whole costs less.
+//! Serializers write a few bytes at a time. In a `Vec` that is a bounds check and a copy. In a [`BytesMut`] it takes as long
+//! as the serialization itself. One more copy of the whole payload is cheaper.
 
 use std::cell::Cell;
 
 use bytes::BytesMut;
 
-/// A thread gives its buffer back when a value made it larger than this, in bytes.
+/// A buffer that is larger than this, in bytes, is freed after use.
 const KEEP: usize = 64 * 1024;
 
 thread_local! {
@@ -16,7 +16,7 @@ thread_local! {
 
 /// Appends what `write` writes.
 pub(crate) fn through<R>(out: &mut BytesMut, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    // Taken out while in use: a value's own `Serialize` may come back here.
+    // Taken out while in use: the `Serialize` of a value may call this function again.
     let mut scratch = SCRATCH.take();
     scratch.clear();
     let result = write(&mut scratch);

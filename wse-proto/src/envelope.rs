@@ -1,5 +1,4 @@
-//! [`Envelope`], [`Head`] and [`Stamp`]: what is around a payload, and the
-//! `(type, stamp, flags)` convention that most protocols write it with.
+//! [`Envelope`], [`Head`] and [`Stamp`], and the convention of type, stamp, flags and timeout that most protocols write.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -8,28 +7,28 @@ use bytes::Bytes;
 
 use crate::{CodecError, InternalTypes, Text};
 
-/// Flag of the fourth element: the sender wants a receipt.
+/// Flag: the sender wants a receipt.
 pub const FLAG_RECEIPT: u32 = 1;
-/// Flag of the fourth element: a message despite its stamp, which only names the receipt. On a receipt: what
-/// arrived was such a message.
+/// Flag: it is a message although it has a stamp, which only identifies the receipt. On a receipt: it is for such a
+/// message.
 pub const FLAG_NOTE: u32 = 2;
-/// Flag of the fourth element, on a receipt: what arrived was a reply or a fault.
+/// Flag on a receipt: it is for a reply or a fault.
 pub const FLAG_ANSWER: u32 = 4;
-/// Flag of the fourth element, on a message that wants a receipt: it may come again, under the same stamp,
-/// which is its sender's for ever. Who has seen it drops it.
+/// Flag on a message that wants a receipt: the sender may repeat it under the same stamp, which it never uses for anything
+/// else. The receiver drops repetitions.
 pub const FLAG_RELIABLE: u32 = 8;
 
-/// Matches a reply to its call. Opaque: whatever the caller chose comes back as it was.
+/// The correlation id that matches a reply to its call. It is opaque: the caller gets back what it chose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stamp {
-    /// A text; what this crate's own sessions use.
+    /// A text. The sessions of this crate use texts.
     Text(Text),
-    /// An integer, as some peers number their calls.
+    /// An integer, as peers of some protocols use them.
     Int(i64),
 }
 
 impl Stamp {
-    /// The text of the stamp; an integer in decimal.
+    /// The stamp as text; an integer in decimal.
     pub fn to_text(&self) -> Text {
         match self {
             Self::Text(text) => text.clone(),
@@ -37,7 +36,7 @@ impl Stamp {
         }
     }
 
-    /// The serial number that [`Stamp::from`] made this stamp of, if it is one in the form it is written in.
+    /// The serial number, if this stamp is one in the form that [`Stamp::from`] writes.
     pub(crate) fn serial(&self) -> Option<u64> {
         match self {
             Self::Text(text) => {
@@ -89,38 +88,37 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// What kind of message this is. What cannot be meant cannot be written down: a reply has a stamp,
-/// a greeting has none.
+/// The kind of a message. Impossible combinations cannot be expressed: a reply has a stamp, a greeting has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Head {
-    /// Client to server: who I am.
+    /// Client to server: the greeting, with the identity.
     Hi,
-    /// Server to client: the quest. Client to server: the answer.
+    /// Server to client: the question. Client to server: the answer.
     Challenge,
-    /// Server to client: you are in.
+    /// Server to client: the connection is accepted.
     Welcome,
-    /// One way, by name.
+    /// A message of the application; it has no answer.
     Message {
-        /// What the handlers are chosen by.
+        /// The name, which selects the handler.
         name: Text,
-        /// The stamp under which a receipt is asked for.
+        /// The stamp of the receipt that the sender wants; `None` when it wants none.
         receipt: Option<Stamp>,
-        /// Whether it may come again under this stamp, also on a later connection.
+        /// Whether the sender may repeat it under this stamp, also on a later connection.
         reliable: bool,
     },
     /// A call of a procedure; answered by a reply or a fault with the same stamp.
     Call {
-        /// The procedure.
+        /// The name of the procedure.
         name: Text,
-        /// What the answer will carry.
+        /// The stamp of the answer.
         stamp: Stamp,
         /// Whether a receipt is asked for.
         receipt: bool,
-        /// For how long the caller still waits, in milliseconds; `None` when it does not say.
+        /// How long the caller still waits, in milliseconds; `None` when it does not say.
         timeout: Option<NonZeroU32>,
     },
-    /// The caller does not wait any more.
+    /// The caller no longer waits for the answer.
     Cancel {
         /// The call's stamp.
         stamp: Stamp,
@@ -143,16 +141,16 @@ pub enum Head {
     Receipt {
         /// The stamp of what arrived.
         stamp: Stamp,
-        /// What it was: stamps of messages and calls are its sender's, those of answers its receiver's.
+        /// What arrived. The sender of messages and calls chooses their stamps; the receiver of answers has chosen theirs.
         of: ReceiptOf,
     },
-    /// Are you there? The payload comes back in the pong.
+    /// Asks whether the peer is alive. The pong returns the payload.
     Ping,
     /// The answer to a ping.
     Pong,
-    /// A message of the other side could not be processed; the payload is a fault that says why. Only where
-    /// [`Abilities::complaints`](crate::Abilities::complaints) says so, else it ends the connection.
-    Complaint,
+    /// A message of the receiver could not be processed. The payload is a fault with the reason. Only for protocols with
+    /// [`Capabilities::error_reports`](crate::Capabilities::error_reports); for others such a message ends the connection.
+    ErrorReport,
 }
 
 /// What a receipt is for.
@@ -177,7 +175,7 @@ impl Head {
         Self::Call { name: name.into(), stamp, receipt: false, timeout: None }
     }
 
-    /// The same, if it is a call, with the time that its caller still waits; 0 says nothing.
+    /// Sets how long the caller still waits, in milliseconds, if it is a call; 0 stands for unknown.
     #[must_use]
     pub fn with_timeout(mut self, millis: u32) -> Self {
         if let Self::Call { timeout, .. } = &mut self {
@@ -186,7 +184,7 @@ impl Head {
         self
     }
 
-    /// For how long the caller still waits, in milliseconds: the `timeout` element of the convention.
+    /// How long the caller still waits, in milliseconds: the `timeout` of the convention.
     pub fn timeout(&self) -> Option<NonZeroU32> {
         match self {
             Self::Call { timeout, .. } => *timeout,
@@ -204,7 +202,7 @@ impl Head {
         Self::Fault { stamp, receipt: false }
     }
 
-    /// The `type` element of the convention.
+    /// The `type` of the convention.
     pub fn kind<'a>(&'a self, types: &'a InternalTypes) -> &'a str {
         match self {
             Self::Hi => types.hi,
@@ -217,11 +215,11 @@ impl Head {
             Self::Ping => types.ping,
             Self::Pong => types.pong,
             Self::Cancel { .. } => types.cancel,
-            Self::Complaint => types.complaint,
+            Self::ErrorReport => types.error_report,
         }
     }
 
-    /// The bytes of [`kind`](Self::kind); cheaper for a protocol that writes bytes.
+    /// The bytes of [`kind`](Self::kind). Cheaper, because names need not be checked to be UTF-8 again.
     pub fn kind_bytes<'a>(&'a self, types: &'a InternalTypes) -> &'a [u8] {
         match self {
             Self::Message { name, .. } | Self::Call { name, .. } => name.as_bytes(),
@@ -229,7 +227,7 @@ impl Head {
         }
     }
 
-    /// The `stamp` element of the convention.
+    /// The `stamp` of the convention.
     pub fn stamp(&self) -> Option<&Stamp> {
         match self {
             Self::Message { receipt, .. } => receipt.as_ref(),
@@ -243,11 +241,11 @@ impl Head {
             | Self::Welcome
             | Self::Ping
             | Self::Pong
-            | Self::Complaint => None,
+            | Self::ErrorReport => None,
         }
     }
 
-    /// The `flags` element of the convention; 0 is left out.
+    /// The `flags` of the convention. Protocols leave out 0.
     pub fn flags(&self) -> u32 {
         match self {
             Self::Message { receipt: Some(_), reliable: true, .. } => {
@@ -263,15 +261,16 @@ impl Head {
         }
     }
 
-    /// Reads the convention: an internal type is what [`InternalTypes`] says, any other is a call
-    /// when it has a stamp and a message when it has none. As in the JavaScript original, an
-    /// empty text and the integer 0 are no stamps. A note that wants no receipt is read as if it had no
-    /// stamp. Unknown flags are ignored.
+    /// Builds a head from the parts of the convention.
+    ///
+    /// A type in [`InternalTypes`] is that internal message. Any other type is a call when it has a stamp, and a message
+    /// when it has none. As in the JavaScript package, an empty text and the integer 0 count as no stamp. With
+    /// [`FLAG_NOTE`] but not [`FLAG_RECEIPT`], the stamp of a message is ignored. Unknown flags are ignored.
     ///
     /// # Errors
     ///
-    /// [`CodecErrorKind::Shape`](crate::CodecErrorKind::Shape) when there is no type, unless a stamp
-    /// makes it a call, of a procedure without a name.
+    /// [`CodecErrorKind::Shape`](crate::CodecErrorKind::Shape) when the type is empty, unless it is a call: procedures may
+    /// have an empty name.
     #[inline]
     pub fn from_parts(
         types: &InternalTypes,
@@ -281,12 +280,12 @@ impl Head {
     ) -> Result<Self, CodecError> {
         let receipt = flags & FLAG_RECEIPT != 0;
         let is = |name: &str| kind == *name;
-        // By reference: whatever is moved costs more than it takes to look at it.
+        // By reference: moving a stamp costs more than looking at it.
         let given = stamp.as_ref().is_some_and(|stamp| match stamp {
             Stamp::Text(text) => !text.is_empty(),
             Stamp::Int(int) => *int != 0,
         });
-        // Nobody wants the stamp of a note without a receipt.
+        // The stamp of a note only identifies its receipt.
         let given = given
             && (flags & (FLAG_NOTE | FLAG_RECEIPT) != FLAG_NOTE
                 || kind.is_empty()
@@ -300,7 +299,7 @@ impl Head {
             None if is(types.welcome) => Self::Welcome,
             None if is(types.ping) => Self::Ping,
             None if is(types.pong) => Self::Pong,
-            None if is(types.complaint) => Self::Complaint,
+            None if is(types.error_report) => Self::ErrorReport,
             None => Self::Message { name: kind, receipt: None, reliable: false },
             Some(stamp) if is(types.reply) => Self::Reply { stamp, receipt },
             Some(stamp) if is(types.fault) => Self::Fault { stamp, receipt },
@@ -325,12 +324,12 @@ impl Head {
     }
 }
 
-/// A message taken apart: its head read, its payload still encoded.
+/// An unpacked message: a head, and a payload that is still encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// What kind of message it is.
+    /// The kind of message.
     pub head: Head,
-    /// The encoded payload: a slice of the message, empty when absent.
+    /// The encoded payload, usually a slice of the message; empty when absent.
     pub payload: Bytes,
 }
 
@@ -354,7 +353,7 @@ mod tests {
             Head::call("m", stamp()),
             Head::Call { name: "m".into(), stamp: Stamp::Int(-5), receipt: true, timeout: None },
             Head::Cancel { stamp: stamp() },
-            Head::Complaint,
+            Head::ErrorReport,
             Head::reply(stamp()),
             Head::Reply { stamp: stamp(), receipt: true },
             Head::fault(stamp()),
@@ -370,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn falsy_stamps_are_none_and_internal_types_depend_on_them() {
+    fn empty_stamps_are_none_and_internal_types_depend_on_stamps() {
         let types = InternalTypes::DEFAULT;
         let read = |kind: &str, stamp| Head::from_parts(&types, kind.into(), stamp, 0);
         assert_eq!(read("m", Some(Stamp::from(""))).unwrap(), Head::message("m"));
@@ -381,9 +380,9 @@ mod tests {
         assert_eq!(read("", Some("x".into())).unwrap(), Head::call("", "x".into()));
     }
 
-    /// Else it would be another message when it is written again, as a relay does.
+    /// Otherwise it would become another message when a relay writes it again.
     #[test]
-    fn a_note_that_wants_no_receipt_is_what_it_is_without_its_stamp() {
+    fn the_stamp_of_a_note_without_a_receipt_is_ignored() {
         let types = InternalTypes::DEFAULT;
         let read = |kind: &str, stamp, flags| Head::from_parts(&types, kind.into(), stamp, flags);
         let stamp = || Some(Stamp::from("s1"));
@@ -394,6 +393,11 @@ mod tests {
             assert_eq!(read(kind, stamp(), FLAG_NOTE | FLAG_RECEIPT).unwrap(), kept);
         }
         assert!(read("", stamp(), FLAG_NOTE).is_err());
+    }
+
+    #[test]
+    fn an_optional_stamp_is_as_large_as_a_text() {
+        assert_eq!(size_of::<Option<Stamp>>(), size_of::<Text>());
     }
 
     #[test]

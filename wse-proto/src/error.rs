@@ -3,21 +3,21 @@
 use std::error::Error;
 use std::fmt;
 
-/// What a [`CodecError`] is about.
+/// The kind of a [`CodecError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CodecErrorKind {
-    /// The bytes are not of this format at all.
+    /// The bytes are not well-formed in this format.
     Malformed,
-    /// Well-formed, but not an envelope.
+    /// The bytes are well-formed, but not an envelope.
     Shape,
-    /// A payload that is not of the type its reader wants, or a value that its format cannot write.
+    /// A payload is not of the type that its reader wants, or a value cannot be expressed in the format.
     Value,
-    /// Deeper or larger than allowed.
+    /// The message is deeper or larger than allowed.
     Limit,
 }
 
-/// A message or payload could not be read or written: what, where and why.
+/// A message or payload could not be read or written.
 #[derive(Debug)]
 pub struct CodecError {
     kind: CodecErrorKind,
@@ -27,27 +27,27 @@ pub struct CodecError {
 }
 
 impl CodecError {
-    /// An error of this kind in `place` ("the stamp"), and what is wrong there ("not UTF-8").
+    /// An error of this kind. `place` is the part that is wrong ("the stamp"), `what` is the problem ("not UTF-8").
     pub const fn new(kind: CodecErrorKind, place: &'static str, what: &'static str) -> Self {
         Self { kind, place, what, source: None }
     }
 
-    /// Bytes that are not of the format.
+    /// An error of [`CodecErrorKind::Malformed`].
     pub const fn malformed(place: &'static str, what: &'static str) -> Self {
         Self::new(CodecErrorKind::Malformed, place, what)
     }
 
-    /// Well-formed bytes that are no envelope.
+    /// An error of [`CodecErrorKind::Shape`].
     pub const fn shape(place: &'static str, what: &'static str) -> Self {
         Self::new(CodecErrorKind::Shape, place, what)
     }
 
-    /// A payload of another type.
+    /// An error of [`CodecErrorKind::Value`].
     pub const fn value(place: &'static str, what: &'static str) -> Self {
         Self::new(CodecErrorKind::Value, place, what)
     }
 
-    /// Too deep or too large.
+    /// An error of [`CodecErrorKind::Limit`].
     pub const fn limit(place: &'static str, what: &'static str) -> Self {
         Self::new(CodecErrorKind::Limit, place, what)
     }
@@ -59,7 +59,7 @@ impl CodecError {
         self
     }
 
-    /// What the error is about.
+    /// The kind of the error.
     pub const fn kind(&self) -> CodecErrorKind {
         self.kind
     }
@@ -83,21 +83,21 @@ impl Error for CodecError {
     }
 }
 
-/// The caller asked for something the session cannot do now. Nothing was sent.
+/// The caller asked for something that the session cannot do now. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UsageError {
     /// The session is not ready: not yet authenticated, or already closed.
     NotReady,
-    /// As many calls as allowed are waiting for their answers; wait for one of them.
+    /// The most calls allowed are pending. Wait until one ends.
     TooManyCalls,
-    /// This decision is not asked for in the present state, such as accepting twice.
+    /// This decision is not due in the present state, for example a second `accept`.
     NotAsked,
     /// The protocol of the connection has no receipts.
     NoReceipts,
-    /// As many receipts as allowed are waited for; wait for one of them.
+    /// The most receipts allowed are pending. Wait until one ends.
     TooManyReceipts,
-    /// A receipt is waited for under this stamp already.
+    /// A receipt is pending under this stamp already.
     StampInUse,
 }
 
@@ -105,11 +105,11 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotReady => "the session is not ready",
-            Self::TooManyCalls => "too many calls are waiting for their answers",
-            Self::NotAsked => "the session does not wait for this decision",
+            Self::TooManyCalls => "too many calls are pending",
+            Self::NotAsked => "this decision is not due",
             Self::NoReceipts => "the protocol has no receipts",
-            Self::TooManyReceipts => "too many receipts are waited for",
-            Self::StampInUse => "a receipt is waited for under this stamp already",
+            Self::TooManyReceipts => "too many receipts are pending",
+            Self::StampInUse => "a receipt is pending under this stamp already",
         })
     }
 }

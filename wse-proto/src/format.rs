@@ -1,27 +1,27 @@
-//! [`Format`], [`Encode`] and [`Decode`]: how payloads are written.
+//! [`Format`], [`Encode`] and [`Decode`]: payload formats.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::{CodecError, Fault, Hi};
 
-/// How payloads are written. The trait itself covers the two payloads the session needs; the
-/// application's come with [`Encode`] and [`Decode`].
+/// A payload format. This trait encodes the payloads that the session itself reads; [`Encode`] and [`Decode`] encode the
+/// values of the application.
 ///
-/// The members of [`Hi`] and the details of a [`Fault`] are values that are already encoded in this
-/// format: they are embedded as they are.
+/// The members of [`Hi`] and the details of a [`Fault`] are values that are already encoded in this format. They are
+/// embedded as they are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a payload format",
-    note = "use a shipped one (`Json`, `CborFormat`, `MsgPack`, `Prost`) or implement `wse_proto::Format`"
+    note = "use a shipped one (`JsonFormat`, `CborFormat`, `MessagePackFormat`, `ProtobufFormat`) or implement `wse_proto::Format`"
 )]
 pub trait Format: Clone + Send + Sync + 'static {
     /// Appends the payload of a greeting.
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut);
 
-    /// Reads the payload of a greeting; its members are slices of `payload`.
+    /// Reads the payload of a greeting. Its members should be slices of `payload`.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] when it is not a greeting: an absent one, or one without an identity.
+    /// [`CodecError`] when it is not a greeting, for example when the payload is absent or has no identity.
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError>;
 
     /// Appends the payload of a fault.
@@ -34,18 +34,18 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// [`CodecError`] when it is not a fault.
     fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError>;
 
-    /// Appends the number of a ping, a payload. Default: in decimal, which suits text and bytes.
+    /// Appends the payload of a ping: its number. Default: in decimal, which is valid text and valid bytes.
     fn encode_serial(&self, serial: u64, out: &mut BytesMut) {
         out.extend_from_slice(serial.to_string().as_bytes());
     }
 
-    /// Reads the number of a pong; `None` when it is none. Default: in decimal.
+    /// Reads the payload of a pong; `None` when it is not a number. Default: in decimal.
     fn decode_serial(&self, payload: &Bytes) -> Option<u64> {
         std::str::from_utf8(payload).ok()?.parse().ok()
     }
 
-    /// An encoded empty map: what a greeting without meta counts as. Default: no bytes. A format in which
-    /// an empty map is anything else must say so: servers that ask for meta would refuse clients without.
+    /// An encoded empty map. It stands for the meta of a greeting without meta. Default: no bytes. Override it in a format
+    /// whose empty map has bytes: otherwise a server that reads the meta refuses clients that send none.
     fn empty_map(&self) -> Bytes {
         Bytes::new()
     }
@@ -55,15 +55,16 @@ pub trait Format: Clone + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be written by the format `{Self}`",
     label = "no `Encode<{T}>` for `{Self}`",
-    note = "for JSON, CBOR and MessagePack derive `serde::Serialize` for `{T}`; for protobuf derive `prost::Message`"
+    note = "for JSON, CBOR and MessagePack derive `serde::Serialize` for `{T}`; for protobuf derive `prost::Message`",
+    note = "in code for any protocol `P`, add the bound `P: wse::Speaks<{T}>`"
 )]
 pub trait Encode<T: ?Sized>: Format {
     /// Appends the encoded value.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] when the value has no form in this format, such as a map with keys that are
-    /// not texts. What was appended until then is to be thrown away.
+    /// [`CodecError`] when the value cannot be expressed in this format, for example a map with keys that are not texts.
+    /// The caller discards what was appended.
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError>;
 }
 
@@ -71,10 +72,11 @@ pub trait Encode<T: ?Sized>: Format {
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be read by the format `{Self}`",
     label = "no `Decode<{T}>` for `{Self}`",
-    note = "for JSON, CBOR and MessagePack derive `serde::Deserialize` for `{T}`; for protobuf derive `prost::Message`"
+    note = "for JSON, CBOR and MessagePack derive `serde::Deserialize` for `{T}`; for protobuf derive `prost::Message`",
+    note = "in code for any protocol `P`, add the bound `P: wse::Speaks<{T}>`"
 )]
 pub trait Decode<T>: Format {
-    /// Reads a payload; an empty one stands for null.
+    /// Reads a payload. An empty one is an absent value, which self-describing formats read as null.
     ///
     /// # Errors
     ///

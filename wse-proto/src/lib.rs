@@ -1,31 +1,36 @@
-//! What is said between real-time messaging peers: protocols, envelopes and sessions.
+//! Protocols, envelopes and sessions for real-time messaging.
 //!
-//! This crate has no sockets, no clock, no randomness and no serialization; its only dependency is
-//! `bytes`. It never reads the time and never draws a number: both are arguments. Read it in the order a
-//! message travels:
+//! This crate has no sockets, no clock, no randomness and no serialization. Its only dependency is `bytes`. Time and
+//! random numbers are arguments. Read it in the order in which a message travels:
 //!
 //! ```text
-//! Bytes ─► protocol.rs   Protocol::unpack: head and payload, slices of the message
-//!          envelope.rs   Envelope { Head, payload }; the (type, stamp, flags) convention
-//!          message.rs    open: the session's own payloads read; the way back is seal
+//! Bytes ─► packed.rs     Packed: the message, text or binary, as the protocol declared
+//!          protocol.rs   Protocol::unpack: head and payload, slices of the message
+//!          envelope.rs   Envelope { Head, payload }; the convention of type, stamp and flags
+//!          message.rs    open: decodes the payloads that the session reads; the way back is seal
 //!          session/      handle_message ─► Event, Output
-//!          format.rs     Decode<T>: the payload as the application's type; the way back is Encode<T>
+//!          format.rs     Decode<T>: decodes the payload for the application; the way back is Encode<T>
 //! ```
 //!
-//! - A wire format of your own implements [`Protocol`], and [`Format`] if its payloads are new too.
-//! - [`session::Session`] is the conversation of one connection, to be driven over any WebSocket.
-//! - [`Negotiated`] makes several protocols one.
+//! - Implement [`Protocol`] for a wire format of your own, and [`Format`] if its payloads are new too.
+//!   [`testing::check`] tests the implementation.
+//! - [`session::Session`] is the state machine of one connection. It works over any WebSocket.
+//! - [`Negotiated`] lets an endpoint speak several protocols.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod envelope;
 mod error;
 mod format;
+mod info;
 mod message;
 mod negotiate;
+mod packed;
 mod payload;
 mod protocol;
 pub mod session;
+pub mod testing;
 mod text;
 
 pub use envelope::{
@@ -33,8 +38,15 @@ pub use envelope::{
 };
 pub use error::{CodecError, CodecErrorKind, UsageError};
 pub use format::{Decode, Encode, Format};
-pub use message::{Body, Message, open, open_bundle, open_each, open_envelope, seal};
-pub use negotiate::{Negotiated, NegotiatedFormat};
+pub use info::{Capabilities, InternalTypes, MessageKind, Pings, ProtocolInfo};
+pub use message::{Body, SessionMessage, open, open_batch, open_each, open_envelope, seal};
+pub use negotiate::{Negotiate, Negotiated, OneOf, OneOfFormat, Speaks};
+pub use packed::{Packed, Utf8};
 pub use payload::{CloseReason, ErrorCode, Fault, Hi};
-pub use protocol::{Abilities, InternalTypes, Opcode, Pings, Protocol, Speaks};
+pub use protocol::Protocol;
 pub use text::Text;
+
+/// The code in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

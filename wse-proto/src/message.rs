@@ -1,34 +1,34 @@
-//! [`Message`]: an envelope whose session payload is read. [`open`] and [`seal`] are the only places
-//! where a session meets a protocol.
+//! [`SessionMessage`]: an envelope whose payload is decoded if the session reads it. [`open`] and [`seal`] convert between
+//! packed messages and session messages; nothing else of a session depends on the protocol.
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{CodecError, Envelope, Fault, Format, Head, Hi, Protocol};
+use crate::{CodecError, Envelope, Fault, Format, Head, Hi, Packed, Protocol};
 
-/// What a session takes and gives: a head, and a payload as far as the session reads it.
+/// What a session takes and returns: a head, and a payload that is decoded if the session reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// What kind of message it is.
+pub struct SessionMessage {
+    /// The kind of message.
     pub head: Head,
     /// Its payload.
     pub body: Body,
 }
 
-/// The payload of a [`Message`].
+/// The payload of a [`SessionMessage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Body {
-    /// Encoded in the connection's format, for the application; empty when absent.
+    /// For the application: encoded in the format of the connection, empty when absent.
     Raw(Bytes),
     /// Of a greeting.
     Hi(Hi),
-    /// Of a failed call, or of a complaint.
+    /// Of a failed call, or of an error report.
     Fault(Fault),
-    /// Of a ping of ours, or of the pong to it: its number.
+    /// Of a ping of this session, or of the pong to it: its number.
     Serial(u64),
 }
 
-impl Message {
+impl SessionMessage {
     /// A message whose payload the session does not read.
     pub fn raw(head: Head, payload: Bytes) -> Self {
         Self { head, body: Body::Raw(payload) }
@@ -45,50 +45,53 @@ impl Message {
     }
 }
 
-/// Unpacks a received message and reads the payload if it is the session's own.
+/// Unpacks a received message, and decodes its payload if the session reads it.
 ///
 /// # Errors
 ///
-/// Those of [`Protocol::unpack`] and of the format for a greeting. A fault whose payload cannot be
-/// read is still a failed call: [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
+/// Those of [`Protocol::unpack`], and those of the format for a greeting. A fault whose payload cannot be read is no
+/// error: it is read as [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
 #[inline]
-pub fn open<P: Protocol>(protocol: &P, message: Bytes) -> Result<Message, CodecError> {
+pub fn open<P: Protocol>(protocol: &P, message: Packed<'_>) -> Result<SessionMessage, CodecError> {
     open_envelope(protocol, protocol.unpack(message)?)
 }
 
-/// The messages in one that is several ([`Protocol::bundle`]), each as [`open`] gives it; `None` for any other.
+/// If the message is a batch ([`Protocol::unpack_batch`]), returns its members, each as [`open`] returns it.
 #[inline]
-pub fn open_bundle<P: Protocol>(
+pub fn open_batch<P: Protocol>(
     protocol: &P,
-    message: &Bytes,
-) -> Option<Vec<Result<Message, CodecError>>> {
-    let bundle = protocol.bundle(message)?;
-    Some(bundle.into_iter().map(|it| it.and_then(|it| open_envelope(protocol, it))).collect())
+    message: Packed<'_>,
+) -> Option<Vec<Result<SessionMessage, CodecError>>> {
+    let batch = protocol.unpack_batch(message)?;
+    Some(batch.into_iter().map(|it| it.and_then(|it| open_envelope(protocol, it))).collect())
 }
 
-/// Gives `each` what [`open_bundle`] or [`open`] give, in order.
+/// Calls `each` with every message that [`open_batch`] or [`open`] returns, in order.
 pub fn open_each<P: Protocol>(
     protocol: &P,
-    message: Bytes,
-    each: impl FnMut(Result<Message, CodecError>),
+    message: Packed<'_>,
+    each: impl FnMut(Result<SessionMessage, CodecError>),
 ) {
-    match open_bundle(protocol, &message) {
+    match open_batch(protocol, message) {
         Some(messages) => messages.into_iter().for_each(each),
         None => Some(open(protocol, message)).into_iter().for_each(each),
     }
 }
 
-/// Reads the payload of an unpacked message if it is the session's own.
+/// Decodes the payload of an unpacked message if the session reads it.
 ///
 /// # Errors
 ///
-/// Those of the format for a greeting. A fault whose payload cannot be read is still a failed call:
+/// Those of the format for a greeting. A fault whose payload cannot be read is no error: it is read as
 /// [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
-pub fn open_envelope<P: Protocol>(protocol: &P, envelope: Envelope) -> Result<Message, CodecError> {
+pub fn open_envelope<P: Protocol>(
+    protocol: &P,
+    envelope: Envelope,
+) -> Result<SessionMessage, CodecError> {
     let Envelope { head, payload } = envelope;
     let body = match head {
         Head::Hi => Body::Hi(protocol.format().decode_hi(&payload)?),
-        Head::Fault { .. } | Head::Complaint => Body::Fault(
+        Head::Fault { .. } | Head::ErrorReport => Body::Fault(
             protocol
                 .format()
                 .decode_fault(&payload)
@@ -100,11 +103,11 @@ pub fn open_envelope<P: Protocol>(protocol: &P, envelope: Envelope) -> Result<Me
         }
         _ => Body::Raw(payload),
     };
-    Ok(Message { head, body })
+    Ok(SessionMessage { head, body })
 }
 
-/// Packs a message of the session's. Nothing is appended when the protocol cannot say it.
-pub fn seal<P: Protocol>(protocol: &P, message: &Message, out: &mut BytesMut) {
+/// Packs a message of a session. Appends nothing when the protocol cannot express it.
+pub fn seal<P: Protocol>(protocol: &P, message: &SessionMessage, out: &mut BytesMut) {
     let format = protocol.format();
     match &message.body {
         Body::Raw(payload) => protocol.pack(&message.head, payload, out),

@@ -1,4 +1,4 @@
-//! The session's own payloads, [`Hi`] and [`Fault`], and the codes and reasons that travel as text.
+//! The payloads that the session reads, [`Hi`] and [`Fault`], and the codes and reasons that travel as text.
 
 use std::error::Error;
 use std::fmt;
@@ -7,16 +7,16 @@ use bytes::Bytes;
 
 use crate::Text;
 
-/// The payload of a greeting: values that are already encoded in the connection's format.
+/// The payload of a greeting. Its members are values that are encoded in the format of the connection.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Hi {
-    /// Who the client says it is.
+    /// The identity that the client claims.
     pub identity: Bytes,
-    /// What else it tells about itself; empty when absent.
+    /// More about the client; empty when absent.
     pub meta: Bytes,
 }
 
-/// Without the identity, which may be a secret.
+/// Does not show the identity, which may be a secret.
 impl fmt::Debug for Hi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hi")
@@ -33,7 +33,7 @@ macro_rules! texts {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vdoc])* #[doc = concat!("\n\nOn the wire: `", $text, "`.")] $variant,)*
-            /// Any other, as it came or as the application chose it.
+            /// Any other text.
             Other(Text),
         }
 
@@ -77,17 +77,17 @@ macro_rules! texts {
 }
 
 texts! {
-    /// Why something failed, as a code that travels to the peer and that programs can match.
+    /// Why something failed: a code for programs, which travels to the peer.
     ErrorCode {
         /// The procedure failed.
         Failed = "wse.server.rp.failed",
         /// There is no such procedure.
         NotRegistered = "wse.server.rp.not-registered",
-        /// The payload is not what the procedure takes.
+        /// The payload is not of the type that the procedure takes.
         InvalidPayload = "wse.server.rp.invalid-payload",
         /// The call was not answered in time.
         Timeout = "wse.client.rp.timeout",
-        /// The connection ended before the answer came.
+        /// The connection ended before the answer arrived.
         Disconnect = "wse.client.rp.disconnect",
         /// The connection is not ready to send.
         NotReady = "wse.client.not-ready",
@@ -95,54 +95,50 @@ texts! {
         WsError = "wse.client.ws-error",
         /// A message could not be decoded.
         MessageProcessing = "wse.server.msg-processing-error",
-        /// A message was decoded but makes no sense.
+        /// A message was decoded, but it is not allowed or not an envelope.
         ProtocolViolation = "wse.server.protocol-violation",
-        /// Broken WebSocket frames, or a message over the limit.
+        /// The WebSocket frames are invalid, or a message is over a limit.
         ConnectionError = "wse.server.connection-error",
-        /// The peer could not process a message of ours.
-        Complaint = "wse.peer-complaint",
+        /// The peer sent an error report about a message of this side.
+        ErrorReport = "wse.peer-complaint",
         /// The user has no connection.
         ConnectionMissing = "wse.server.client.connection-missing",
     }
 }
 
 texts! {
-    /// Why a connection was closed: the reason of a close frame (RFC 6455 §7.1.6).
+    /// Why a connection was closed: the reason in a close frame (RFC 6455 §7.1.6).
     CloseReason {
-        /// None given.
+        /// No reason.
         None = "",
         /// The identity or the answer to the challenge was refused.
         NotAuthorized = "wse.not-authorized",
-        /// The peer sent what the protocol does not allow.
+        /// The peer violated the protocol.
         ProtocolError = "wse.protocol-error",
-        /// The user opened one connection too many, and this was the oldest.
+        /// The user has too many connections, and this was the oldest.
         ClientsConcurrency = "wse.clients-concurrency",
-        /// The client's application closed.
+        /// The application of the client closed it.
         ByClient = "wse.by-client",
-        /// The server's application closed.
+        /// The application of the server closed it.
         ByServer = "wse.by-server",
         /// The client moves to another server.
         Jump = "jump",
-        /// Nothing was heard of the peer any more. Never sent: nobody would hear it.
+        /// The peer was silent for too long. It is never sent, because the peer would not receive it.
         HeartbeatTimeout = "wse.heartbeat-timeout",
     }
 }
 
 /// The failure of a call, as its caller gets it.
 ///
-/// Any [`Error`] turns into one with `?`: code [`ErrorCode::Failed`] and the error's text as the
-/// message. Sources, stack traces and paths stay here. What is no `Error` itself, such as a
-/// `Box<dyn Error>`, does with [`Fault::failed`].
+/// It is an [`Error`], so a handler can return it with `?`. It reaches the peer as it was built. Other errors that a
+/// handler returns do not reach the peer.
 ///
 /// ```
 /// use wse_proto::{ErrorCode, Fault};
-/// fn parse(text: &str) -> Result<i64, Fault> {
-///     if text.is_empty() {
-///         return Err(Fault::new("my-app.empty").message("nothing to parse"));
-///     }
-///     Ok(text.parse::<i64>()?)
-/// }
-/// assert_eq!(parse("x").unwrap_err().code, ErrorCode::Failed);
+///
+/// let fault = Fault::new("my-app.empty").message("nothing to parse");
+/// assert_eq!(fault.to_string(), "my-app.empty: nothing to parse");
+/// assert_eq!(Fault::failed("no").code, ErrorCode::Failed);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,7 +147,7 @@ pub struct Fault {
     pub code: ErrorCode,
     /// What went wrong, for people.
     pub message: Option<String>,
-    /// More about it: a value encoded in the connection's format, empty when absent.
+    /// More about it: a value encoded in the format of the connection, empty when absent.
     pub details: Bytes,
 }
 
@@ -173,7 +169,7 @@ impl Fault {
         self
     }
 
-    /// Sets the details: a value already encoded in the connection's format.
+    /// Sets the details: a value that is already encoded in the format of the connection.
     #[must_use]
     pub fn details(mut self, details: Bytes) -> Self {
         self.details = details;
@@ -187,13 +183,6 @@ impl From<ErrorCode> for Fault {
     }
 }
 
-// `Fault` is no `Error` itself, so that this covers every error a handler's `?` meets.
-impl<E: Error> From<E> for Fault {
-    fn from(error: E) -> Self {
-        Self::failed(error.to_string())
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.code.fmt(f)?;
@@ -203,6 +192,8 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+impl Error for Fault {}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,15 @@
-//! [`Text`]: UTF-8 that is a slice of the message it came in.
+//! [`Text`]: a string that shares the buffer of the message that it is a part of.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::str::Utf8Error;
 
 use bytes::Bytes;
 
-/// UTF-8 text: short ones live in the value, longer ones share the buffer of the message
-/// they were received in. Cloning never allocates.
+/// A string. Up to 23 bytes are stored in the value; a longer one shares the buffer of the message that it is a part of.
+/// Cloning never allocates.
 ///
 /// ```
 /// use wse_proto::Text;
@@ -19,8 +19,8 @@ use bytes::Bytes;
 #[derive(Clone)]
 pub struct Text(Repr);
 
-/// With a tag of a whole word, which the enums around it use too: a tag of one byte has seven behind it
-/// that are moved one by one.
+/// The tag is a whole word, and enums around it use its free values. After a tag of one byte, the compiler copies the seven
+/// bytes of padding and payload one by one.
 #[derive(Clone)]
 #[repr(u64)]
 enum Repr {
@@ -28,8 +28,10 @@ enum Repr {
     Shared(Bytes),
 }
 
-/// The bytes of a short text, zeros, and in the last byte how many they are. Made, and moved, as three
-/// words: a value stored in bytes and loaded in words has to wait for its way through memory.
+/// The bytes of a short text, zeros, and the length in the last byte.
+///
+/// It is built from three words, because it is copied as words: byte stores followed by a word load defeat
+/// store-to-load forwarding.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Short([u8; 24]);
@@ -40,7 +42,7 @@ impl Short {
     #[inline]
     fn new(text: &[u8]) -> Option<Self> {
         let len = text.len();
-        // The last eight bytes overlap those before; what overlaps is shifted out.
+        // The last eight bytes overlap the word before. The overlap is shifted out.
         let last = |from: usize| {
             let word = text.last_chunk().map_or(0, |it| u64::from_le_bytes(*it));
             word.checked_shr(8 * (from + 8 - len) as u32).unwrap_or(0)
@@ -67,9 +69,15 @@ impl Short {
     fn as_bytes(&self) -> &[u8] {
         self.0.get(..usize::from(self.0[23])).unwrap_or_default()
     }
+
+    #[inline]
+    fn is_ascii(&self) -> bool {
+        // The length has no high bit either.
+        self.0.is_ascii()
+    }
 }
 
-/// Up to seven bytes as one word.
+/// Returns up to seven bytes as one word.
 #[inline]
 fn few(bytes: &[u8]) -> u64 {
     let len = bytes.len();
@@ -91,13 +99,12 @@ impl Text {
     /// The empty text.
     pub const EMPTY: Self = Self(Repr::Inline(Short::EMPTY));
 
-    /// A text that lives as long as the program.
+    /// A text from a string literal. Does not allocate or copy.
     pub const fn from_static(text: &'static str) -> Self {
         Self(Repr::Shared(Bytes::from_static(text.as_bytes())))
     }
 
-    /// Checks that `bytes` are UTF-8 and keeps them: short ones are copied into the value,
-    /// longer ones are kept by reference count.
+    /// Checks that `bytes` are UTF-8. Short ones are copied into the value, longer ones are shared by reference count.
     ///
     /// # Errors
     ///
@@ -108,8 +115,29 @@ impl Text {
         Ok(Self::inline(text).unwrap_or(Self(Repr::Shared(bytes))))
     }
 
-    /// The part `part` of `message`, which must lie inside it; a part from elsewhere is copied.
-    /// What a protocol calls to name a slice of what it unpacks.
+    /// The bytes of `message` at `range`, sharing its buffer. Checks that they are UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// [`Utf8Error`] when they are not.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not in the message.
+    #[inline]
+    pub fn check_at(message: &Bytes, range: Range<usize>) -> Result<Self, Utf8Error> {
+        let bytes = &message[range.clone()];
+        match Short::new(bytes) {
+            Some(short) if short.is_ascii() => Ok(Self(Repr::Inline(short))),
+            short => {
+                std::str::from_utf8(bytes)?;
+                let short = short.map(Repr::Inline);
+                Ok(Self(short.unwrap_or_else(|| Repr::Shared(message.slice(range)))))
+            }
+        }
+    }
+
+    /// A part of `message`, sharing its buffer. A `part` that does not lie in `message` is copied.
     #[inline]
     pub fn slice_of(message: &Bytes, part: &str) -> Self {
         if let Some(text) = Self::inline(part) {
@@ -124,6 +152,15 @@ impl Text {
         }
     }
 
+    /// The bytes of `message` at `range`, which were checked.
+    #[inline]
+    pub(crate) fn checked_at(message: &Bytes, range: Range<usize>) -> Self {
+        match Short::new(&message[range.clone()]) {
+            Some(short) => Self(Repr::Inline(short)),
+            None => Self(Repr::Shared(message.slice(range))),
+        }
+    }
+
     #[inline]
     fn inline(text: &str) -> Option<Self> {
         Short::new(text.as_bytes()).map(|it| Self(Repr::Inline(it)))
@@ -132,11 +169,11 @@ impl Text {
     /// The text.
     #[inline]
     pub fn as_str(&self) -> &str {
-        // Checked when it was made. Names are short: checking again is cheaper than `unsafe` is worth.
+        // It was checked when it was made. Names are short, so a second check is cheap, and avoids `unsafe`.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The bytes of the text; cheaper than [`as_str`](Self::as_str).
+    /// The bytes of the text. Cheaper than [`as_str`](Self::as_str), which checks that they are UTF-8.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -264,7 +301,6 @@ impl fmt::Display for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stamp;
 
     #[test]
     fn short_texts_are_inline_and_long_ones_share_the_message() {
@@ -278,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_any_length_is_what_it_was_made_of() {
+    fn a_text_of_any_length_keeps_its_bytes() {
         let long = "abcdefghijklmnopqrstuvwxyz";
         for len in 0..=long.len() {
             let text = Text::from(&long[..len]);
@@ -288,14 +324,9 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_part_is_copied() {
+    fn a_part_from_elsewhere_is_copied() {
         let message = Bytes::from_static(b"x");
         let other = "some other text that is not in the message".to_owned();
         assert_eq!(Text::slice_of(&message, &other), other.as_str());
-    }
-
-    #[test]
-    fn stamps_have_room_in_the_tag_of_texts() {
-        assert_eq!(size_of::<Option<Stamp>>(), size_of::<Text>());
     }
 }

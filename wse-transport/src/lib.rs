@@ -1,58 +1,85 @@
-//! How it travels: a hardened WebSocket (RFC 6455), and client and server endpoints that are generic
-//! over how their messages are written.
+//! WebSocket (RFC 6455) for tokio, as a server and as a client, from whole connections down to single frames.
 //!
-//! - [`Server`] and [`Client`] are what an application needs; their builders document every option.
-//! - [`memory`] connects the two without sockets, for tests.
-//! - [`ws`] and [`handshake`] are the WebSocket by itself, from whole connections down to frames.
-//! - [`proxy`] is the way through HTTP and SOCKS proxies, for clients that ask for it.
-//! - [`sse`] is EventSource, for servers: events to browsers over plain HTTP.
-//! - [`auth`] is challenge-response with a shared secret.
+//! | to | use |
+//! | --- | --- |
+//! | accept or open a WebSocket | [`accept`], [`connect`], and their variants with more settings |
+//! | send and receive messages: a `Stream` and a `Sink` | [`ws::WebSocket`], with [`ws::Config`] |
+//! | stream a message of any length, or bytes | [`ws::WebSocket::frames`], [`ws::WebSocket::into_bytes`] |
+//! | connect through proxies, along redirects, over transports of your own | [`dial`], [`proxy`] |
+//! | do the opening handshake by hand, check origins, believe proxies | [`handshake`] |
+//! | run a WebSocket without I/O | [`driver`] |
+//! | use TLS | `tls`, feature `tls` |
+//! | upgrade requests of hyper, axum or tower | `upgrade`, feature `hyper` |
+//! | send events to browsers over plain HTTP | [`sse`] |
 //!
 //! ```
-//! use wse_codecs::JsonArray;
-//! use wse_transport::{Accept, Client, Hello, Server};
+//! use futures::{SinkExt, StreamExt};
+//! use wse_transport::ws::{Config, Message};
+//! use wse_transport::{accept, connect};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = Server::builder(JsonArray)
-//!     .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
-//!     .procedure("greet", |conn, (): ()| async move { Ok(format!("hi, {}", conn.user_id())) })
-//!     .bind("127.0.0.1:0")
-//!     .await?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("ws://{}/", listener.local_addr()?);
+//! tokio::spawn(async move {
+//!     let (io, _) = listener.accept().await.unwrap();
+//!     let (mut socket, _request) = accept(io, Config::default()).await.unwrap();
+//!     while let Some(Ok(message)) = socket.next().await {
+//!         if let Message::Text(_) | Message::Binary(_) = message {
+//!             socket.send(message).await.unwrap();
+//!         }
+//!     }
+//! });
 //!
-//! let client = Client::builder(JsonArray, server.url().unwrap())
-//!     .identity("ann".to_owned())
-//!     .connect()
-//!     .await?;
-//! let greeting: String = client.call("greet", &()).await?;
-//! assert_eq!(greeting, "hi, ann");
+//! let (mut socket, _response) = connect(&url, Config::default()).await?;
+//! socket.send(Message::text("hello")).await?;
+//! assert_eq!(socket.next().await.transpose()?, Some(Message::text("hello")));
 //! # Ok(()) }
 //! ```
 //!
-//! Feature `deflate`: compression of messages (permessage-deflate, RFC 7692), off until it is asked for
-//! with `ServerBuilder::deflate`, `ClientBuilder::deflate` or `ws::Config::deflate`.
+//! # Layers
 //!
-//! Feature `drafts`: servers' `ws::Driver` speaks hixie-75, hixie-76, hybi-7 and hybi-8 too, once
-//! `ws::DriverOptions::allow_drafts` asks for it.
+//! Each module uses those before it only.
 //!
-//! Feature `hyper`: `Server::upgrade` and the module `upgrade`, for mounting inside a hyper 1 or axum 0.8
-//! server, and event streams as bodies of responses there. Besides it, feature `http2`: WebSocket over
-//! HTTP/2 (RFC 8441); feature `axum`: an extractor; feature `tower`: a `Service`.
+//! | module | contents |
+//! | --- | --- |
+//! | `head` | heads of HTTP/1.1 messages; public through [`handshake`] |
+//! | `frame` | frame headers, masks, UTF-8, close codes, errors; public through [`ws`] |
+//! | `extension` | extensions and their negotiation; public through [`ws`] |
+//! | `deflate` | all of compression; public through [`ws`] |
+//! | [`ws`] | codec, messages, closing, and [`ws::WebSocket`] |
+//! | `tls`, [`proxy`] | the layers below a client's WebSocket |
+//! | [`handshake`] | requests, responses, refusals, origins |
+//! | [`dial`], `accept` | from an address or a connection to an open WebSocket |
+//! | [`driver`] | a WebSocket with its opening handshake, without I/O |
+//! | `upgrade`, [`sse`] | inside HTTP servers; event streams |
 //!
-//! Feature `tls`: `wss://` URLs for clients, `Server::listen_tls`, and the
-//! module `tls`.
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `deflate`: compression of messages (permessage-deflate, RFC 7692), once [`ws::Config::deflate`] asks for it.
+//! - `tls`: `wss://` URLs for clients, and the module `tls`.
+//! - `hyper`: the module `upgrade` for hyper 1 and axum 0.8, and event streams as response bodies. On top of it,
+//!   `axum`: an extractor; `tower`: a `Service`; `http2`: WebSocket over HTTP/2 (RFC 8441).
+//! - `drafts`: servers' [`driver::Driver`] also speaks hixie-75, hixie-76, hybi-7 and hybi-8, once
+//!   `driver::DriverOptions::allow_drafts` asks for it.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod auth;
-mod client;
-mod connection;
+mod accept;
+mod deflate;
+pub mod dial;
+pub mod driver;
+mod extension;
+mod frame;
 pub mod handshake;
-mod luck;
-pub mod memory;
+mod head;
+mod linger;
+mod negotiated;
 pub mod proxy;
-mod router;
-mod server;
+mod random;
 pub mod sse;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -60,22 +87,12 @@ pub mod tls;
 pub mod upgrade;
 pub mod ws;
 
-pub use client::{
-    Client, ClientBuilder, ClientEvent, ConnectError, Connector, Status, TcpConnector, Transport,
-};
-pub use connection::{
-    AckedCall, CallError, CallOptions, GaveUp, Metrics, ReceiptError, Reliable, SendError,
-    SendQueue, SlowPeer,
-};
-pub use router::{Call, Outcome, Unhandled};
-pub use server::{
-    Accept, Conn, Delivered, Hello, IdentityFrom, Listener, Refuse, Server, ServerBuilder,
-    ServerError, ServerEvent, Stranger, User,
-};
-pub use wse_proto::session::{Backoff, Close, Heartbeat, Liveness, LivenessState, PingVia};
-pub use wse_proto::{CloseReason, ErrorCode, Fault};
+pub use accept::{accept, accept_extended, accept_with};
+#[cfg(feature = "tls")]
+pub use dial::connect::connect_with_tls;
+pub use dial::connect::{connect, connect_dial, connect_over, connect_with};
 
 /// The code in README.md compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 pub struct Readme;

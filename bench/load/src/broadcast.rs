@@ -1,5 +1,5 @@
 //! Broadcast: one connection asks, and every connection must get the message. A few rounds are under way
-//! at once, so that the server never waits for us.
+//! at once, so that the server never waits for this program.
 
 use crate::result::{self, Measured};
 use crate::talk;

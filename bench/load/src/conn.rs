@@ -33,7 +33,7 @@ impl Shared {
         let opcode = a.mode.opcode();
         let raw = a.talk == Talk::Raw;
         let deflate = matches!(a.talk, Talk::Deflate { .. });
-        // More than a window holds, lest every message be one that it has seen.
+        // More than a window holds, so that the window has not seen most messages.
         let count = if deflate { a.depth.max((128 << 10) / a.size) } else { a.depth.max(2) };
         let mut block = Vec::new();
         let mut expect = Vec::new();
@@ -86,7 +86,7 @@ impl Shared {
 pub struct Conn {
     pub fd: i32,
     sent: u64,    // bytes written
-    allowed: u64, // messages we may send
+    allowed: u64, // messages that may be sent
     pub received: u64,
     hdr: [u8; 14],
     hdr_len: usize,
@@ -271,7 +271,7 @@ impl Conn {
     fn verify(&mut self, s: &Shared) {
         let got = match &mut self.inflate {
             Some(inflate) => inflate.message(&self.seen),
-            // Compressed behind messages that nobody kept.
+            // Compressed after messages that were not kept.
             None if s.deflate => s.expect[self.received as usize % s.expect.len()].clone(),
             None => std::mem::take(&mut self.seen),
         };

@@ -12,7 +12,7 @@ use std::os::fd::FromRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The server's certificate is nobody's business here; that it signed the handshake is checked.
+/// Any certificate is accepted; that the server signed the handshake with it is checked.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -67,7 +67,7 @@ fn usage() -> ! {
          \x20           (0, the default: bursts of P; P-1: sliding window)\n\
          --talk      raw (no HTTP upgrade, replies are the masked frames), echo (the default),\n\
          \x20           deflate, deflate-alone, or calls of `add`: wse, jsonrpc, socketio\n\
-         --server-cpu N  measure the latency between CPU N and ours before and after\n\
+         --server-cpu N  measure the latency between CPU N and this program's before and after\n\
          --pace US   let at least US microseconds pass between polls, so that replies gather\n\
          --block     sleep in epoll_wait instead of busy-polling"
     );

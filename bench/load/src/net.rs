@@ -132,7 +132,7 @@ pub fn upgrade(fd: i32, a: &Args, path: &str, headers: &str) {
     send_all(fd, request(a, path, headers).as_bytes());
     let mut head = vec![0; 8192];
     let since = Instant::now();
-    // Looked at first: what comes behind the answer is not ours to take.
+    // Peeked at first: what comes after the answer must stay in the socket.
     let len = loop {
         let n = unsafe { libc::recv(fd, head.as_mut_ptr().cast(), head.len(), libc::MSG_PEEK) };
         if n <= 0 {

@@ -1,4 +1,4 @@
-//! CPU accounting of the server, of ourselves and of everything else.
+//! CPU accounting of the server, of this program and of everything else.
 
 #[derive(Default, Clone)]
 pub struct Snap {
@@ -12,7 +12,7 @@ pub struct Snap {
 }
 
 pub struct Delta {
-    /// Run by ksoftirqd: network work of this traffic that was put off, charged to nobody.
+    /// Run by ksoftirqd: network work of this traffic that was put off, charged to no process.
     pub softirqd_cpu: f64,
     pub server_cpu: f64,
     pub server_user: f64,

@@ -101,7 +101,7 @@ impl Talk {
     pub fn upgrade(self) -> (&'static str, &'static str) {
         match self {
             Talk::Raw | Talk::Echo | Talk::JsonRpc => ("/", ""),
-            // Each of the generator's messages stands alone, lest it compress while it measures.
+            // Without context takeover the generator can compress its messages before it measures.
             Talk::Deflate { takeover: true } => (
                 "/",
                 "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n",

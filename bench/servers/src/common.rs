@@ -51,7 +51,7 @@ pub struct Add {
 pub const NEWS: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// The same in an envelope as ours writes it.
+/// The same in an envelope, as `JsonArray` writes it.
 pub fn news() -> String {
     format!(r#"["news","{NEWS}",null]"#)
 }
@@ -148,13 +148,13 @@ pub async fn poll_once<F: Future + Unpin>(fut: &mut F) -> std::task::Poll<F::Out
     std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *fut).poll(cx))).await
 }
 
-/// Our WebSocket through its public `Stream` and `Sink`: what has arrived is answered, then flushed together.
+/// The WebSocket of wse-transport through its public `Stream` and `Sink`: what has arrived is answered, then flushed together.
 /// No `async fn`, whose task would keep room for the arguments.
-pub fn ours<A>(stream: TcpStream, config: ws::Config, answer: A) -> impl Future<Output = ()>
+pub fn websocket<A>(stream: TcpStream, config: ws::Config, answer: A) -> impl Future<Output = ()>
 where
     A: Fn(ws::Message) -> Option<ws::Message>,
 {
-    let accepting = Box::pin(ws::accept(stream, config));
+    let accepting = Box::pin(wse_transport::accept(stream, config));
     async move {
         let Ok((mut socket, _)) = accepting.await else { return };
         poll_fn(|cx| {

@@ -50,7 +50,7 @@ export class Client {
     this.ws.on('error', () => {}) // a failure is followed by `close`, which tells everybody
     this.ws.on('message', (data) => this.#receive(data))
     this.closed.then((end) => this.#finish(end))
-    this.opened.catch(() => {}) // reported to whoever waits for it
+    this.opened.catch(() => {}) // reported to the caller that waits for it
   }
 
   /** Opens and greets; the welcome payload, or `Closed`. `solve(quest)` answers a challenge. */

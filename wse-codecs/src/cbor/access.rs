@@ -1,10 +1,10 @@
-//! What serde walks through containers, variants and tags with.
+//! Access for serde to the members of containers, variants and tags.
 
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::de::Reader;
 use super::error::ItemError;
+use super::reader::Reader;
 use super::scan;
 
 type Result<T> = std::result::Result<T, ItemError>;
@@ -12,12 +12,12 @@ type Result<T> = std::result::Result<T, ItemError>;
 /// The elements of an array, or the entries of a map.
 pub(super) struct Items<'a, 'de> {
     pub(super) reader: &'a mut Reader<'de>,
-    /// How many are left; `None` until the break of an indefinite length.
+    /// How many items are left; `None` until the break, if the length is indefinite.
     pub(super) left: Option<u64>,
 }
 
 impl<'de> Items<'_, 'de> {
-    /// Whether there is another one.
+    /// Moves to the next item. Returns whether there is one.
     fn advance(&mut self) -> Result<bool> {
         match &mut self.left {
             Some(0) => Ok(false),
@@ -34,12 +34,12 @@ impl<'de> Items<'_, 'de> {
         }
     }
 
-    /// Reads the only one.
+    /// Reads the only item.
     pub(super) fn one<T>(&mut self, read: impl FnOnce(&mut Reader<'de>) -> Result<T>) -> Result<T> {
         if self.advance()? { read(self.reader) } else { Err(ItemError::custom("an empty map")) }
     }
 
-    /// None may be left over.
+    /// Checks that no item is left.
     pub(super) fn finish(mut self) -> Result<()> {
         if self.advance()? { Err(ItemError::custom("more items than expected")) } else { Ok(()) }
     }
@@ -53,7 +53,7 @@ impl<'de> de::SeqAccess<'de> for &mut Items<'_, 'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        // No more than there are bytes, as was checked.
+        // It was checked that there are at least as many bytes.
         self.left.and_then(|left| left.try_into().ok())
     }
 }
@@ -74,7 +74,7 @@ impl<'de> de::MapAccess<'de> for &mut Items<'_, 'de> {
     }
 }
 
-/// The name and data of an enum's variant.
+/// An enum variant: its name and data.
 pub(super) struct Variant<'a, 'de>(pub(super) &'a mut Reader<'de>);
 
 impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
@@ -111,12 +111,12 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
     }
 }
 
-/// A tag and its item, as ciborium's types expect them: the variant `@@TAGGED@@` with the tag's
-/// number and the item, or `@@UNTAGGED@@` with the item.
+/// A tag and its item, as the types of ciborium expect them: the variant `@@TAGGED@@` with the number of the tag and the
+/// item, or the variant `@@UNTAGGED@@` with the item.
 pub(super) struct Tagged<'a, 'de> {
     reader: &'a mut Reader<'de>,
     tag: Option<u64>,
-    /// How many of variant, number and item were given.
+    /// How many of variant, number and item were returned.
     given: u8,
 }
 
@@ -158,7 +158,7 @@ impl<'de> de::VariantAccess<'de> for Tagged<'_, 'de> {
     type Error = ItemError;
 
     fn unit_variant(self) -> Result<()> {
-        Err(ItemError::custom("a tag where none is wanted"))
+        Err(ItemError::custom("an unexpected tag"))
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
@@ -170,7 +170,7 @@ impl<'de> de::VariantAccess<'de> for Tagged<'_, 'de> {
     }
 
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value> {
-        Err(ItemError::custom("a tag where none is wanted"))
+        Err(ItemError::custom("an unexpected tag"))
     }
 }
 

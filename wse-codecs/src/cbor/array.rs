@@ -1,62 +1,62 @@
-//! [`Cbor`]: the array of wse in CBOR.
+//! [`Cbor`]: the protocol of wse in CBOR.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
+use wse_proto::{
+    Capabilities, CodecError, Envelope, Head, InternalTypes, Packed, Protocol, ProtocolInfo, Stamp,
+    Text,
+};
 
-use super::item::{is_null, put_head, put_text, text};
+use super::format::{is_null, put_head, put_text, text};
 use super::scan::{self, ItemHead, major};
 use super::{CborFormat, scan::NULL};
-use crate::part::part;
 use crate::put::{put_around, put_payload};
 
 /// The messages of wse in CBOR (RFC 8949): subprotocol `wse-cbor`, binary frames.
 ///
 /// ```text
-/// 83                      array(3); 84 with flags, 85 with a time too
+/// 83                      array(3); 84 with flags, 85 with flags and timeout
 ///    65 68 65 6c 6c 6f    text(5) "hello"
 ///    a1 61 61 01          the payload, {"a": 1}
 ///    f6                   null: no stamp
 /// ```
 ///
-/// Null stands for what is absent; `undefined` is read as null. Shorter arrays are taken, also
-/// those of indefinite length, and elements that mean nothing here are passed over: those after the
-/// fifth, and a fourth or fifth that is no unsigned integer. A null payload is an absent one.
+/// Null stands for an absent element, also for an absent payload; `undefined` is read as null. Arrays may be shorter, or of
+/// indefinite length. Elements after the fifth are ignored, and so is a fourth or fifth that is not an unsigned integer.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use wse_codecs::Cbor;
-/// use wse_proto::{Head, Protocol};
+/// use wse_proto::{Head, Packed, Protocol};
 ///
 /// let mut out = BytesMut::new();
 /// Cbor.pack(&Head::message("hello"), b"\xa1\x61\x61\x01", &mut out);
 /// assert_eq!(out, &b"\x83\x65hello\xa1\x61\x61\x01\xf6"[..]);
 ///
-/// let envelope = Cbor.unpack(out.freeze())?;
+/// let message = out.freeze();
+/// let envelope = Cbor.unpack(Packed::Binary(&message))?;
 /// assert_eq!(envelope.payload, &b"\xa1\x61\x61\x01"[..]);
 /// # Ok::<(), wse_proto::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cbor;
 
+const INFO: ProtocolInfo = ProtocolInfo::binary("wse-cbor").capabilities(Capabilities::CONVENTION);
+
 impl Protocol for Cbor {
     type Format = CborFormat;
 
-    fn name(&self) -> &'static str {
-        "wse-cbor"
+    fn info(&self) -> ProtocolInfo {
+        INFO
     }
 
-    fn opcode(&self) -> Opcode {
-        Opcode::Binary
-    }
-
-    fn format(&self) -> CborFormat {
-        CborFormat
+    fn format(&self) -> &Self::Format {
+        &CborFormat
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
-        open(head, self.internal_types(), out);
+        open(head, INFO.types(), out);
         out.extend_from_slice(if payload.is_empty() { &[NULL] } else { payload });
         close(head, out);
     }
@@ -66,16 +66,17 @@ impl Protocol for Cbor {
         F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
     {
         let start = out.len();
-        open(head, self.internal_types(), out);
+        open(head, INFO.types(), out);
         put_payload(start, &[NULL], out, write)?;
         close(head, out);
         Ok(())
     }
 
-    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        let message = message.bytes();
         let mut elements = [const { 0..0 }; 5];
         let mut count = 0;
-        scan::items(&message, major::ARRAY, |index, range| {
+        scan::items(message, major::ARRAY, |index, range| {
             count = index + 1;
             if let Some(element) = elements.get_mut(index) {
                 *element = range;
@@ -86,19 +87,19 @@ impl Protocol for Cbor {
         }
         let [kind, payload, stamp, flags, timeout] = elements;
         let kind =
-            if is_null(&message, &kind) { Text::EMPTY } else { text(&message, &kind, "the type")? };
+            if is_null(message, &kind) { Text::EMPTY } else { text(message, &kind, "the type")? };
         let stamp =
-            if is_null(&message, &stamp) { None } else { Some(read_stamp(&message, &stamp)?) };
-        let flags = read_u32(&message, &flags);
-        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?
-            .with_timeout(read_u32(&message, &timeout));
+            if is_null(message, &stamp) { None } else { Some(read_stamp(message, &stamp)?) };
+        let flags = read_u32(message, &flags);
+        let head = Head::from_parts(INFO.types(), kind, stamp, flags)?
+            .with_timeout(read_u32(message, &timeout));
         let payload =
-            if is_null(&message, &payload) { Bytes::new() } else { part(message, payload) };
+            if is_null(message, &payload) { Bytes::new() } else { message.slice(payload) };
         Ok(Envelope { head, payload })
     }
 }
 
-/// Writes what comes before the payload.
+/// Writes the part before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     let elements = match (head.flags(), head.timeout()) {
         (_, Some(_)) => 5,
@@ -116,7 +117,7 @@ fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     }
 }
 
-/// Writes what comes behind the payload.
+/// Writes the part after the payload.
 fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => out.extend_from_slice(&[NULL]),
@@ -143,7 +144,7 @@ fn read_stamp(message: &Bytes, range: &Range<usize>) -> Result<Stamp, CodecError
     match (head.major, i64::try_from(head.argument)) {
         (major::UNSIGNED, Ok(int)) => Ok(Stamp::Int(int)),
         (major::NEGATIVE, Ok(int)) => Ok(Stamp::Int(!int)),
-        _ => Err(CodecError::shape(PLACE, "neither a text, an integer of 64 bits nor null")),
+        _ => Err(CodecError::shape(PLACE, "not a text, an integer of 64 bits or null")),
     }
 }
 

@@ -1,83 +1,25 @@
-//! [`Reader`]: CBOR items for serde.
+//! [`Deserializer`] for a [`Reader`]: CBOR items for serde.
 //!
-//! Not ciborium's reader, because of what JavaScript sends: it has one type of number, and its CBOR
-//! packages write a whole one as an integer whatever the field is, and one beyond 32 bits, such as a
-//! time in milliseconds, as a float. Here either is read as whatever type the number fits in.
-//! Texts and byte strings are lent from the payload where they lie in one piece.
+//! ciborium's deserializer is not used because of what JavaScript sends. JavaScript has one type of number, and its
+//! CBOR packages write a whole number as an integer, whatever the type of the field is, and a number beyond 32 bits, such
+//! as a time in milliseconds, as a float. This deserializer reads either as any type that the number fits in. Texts and
+//! byte strings are borrowed from the payload if they lie in one piece.
 
 use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer, StringDeserializer};
-use serde::de::{self, Deserializer, Error as _, Unexpected, Visitor};
+use serde::de::{Deserializer, Visitor};
 
 use super::access::{Items, Tagged, Variant};
 use super::error::ItemError;
-use super::number::{Number, float};
+use super::number::Number;
+use super::reader::{Piece, Reader, float, unexpected};
 use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
-use crate::MAX_DEPTH;
 
 type Result<T> = std::result::Result<T, ItemError>;
 
-/// Reads the item at `at`.
-pub(super) struct Reader<'de> {
-    pub(super) bytes: &'de [u8],
-    pub(super) at: usize,
-    pub(super) depth: u32,
-}
-
-/// A string, in one piece or joined from its chunks.
-pub(super) enum Piece<'de> {
-    Lent(&'de [u8]),
-    Joined(Vec<u8>),
-}
-
 impl<'de> Reader<'de> {
-    /// Of a payload; the envelope around it is one level.
-    pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { bytes, at: 0, depth: 1 }
-    }
-
-    /// The head of the next item, left in place.
-    #[inline]
-    pub(super) fn peek(&self) -> Result<ItemHead> {
-        Ok(ItemHead::read(self.bytes, self.at)?)
-    }
-
-    /// Passes over the head of the next item and all tags before it, and gives the innermost tag.
-    #[inline]
-    pub(super) fn head(&mut self) -> Result<(ItemHead, Option<u64>)> {
-        let mut tag = None;
-        loop {
-            let head = self.peek()?;
-            self.at = head.end;
-            if head.major != major::TAG {
-                return Ok((head, tag));
-            }
-            tag = Some(head.argument);
-        }
-    }
-
-    pub(super) fn piece(&mut self, head: ItemHead) -> Result<Piece<'de>> {
-        if head.length().is_some() {
-            let content = head.content(self.bytes)?;
-            self.at = content.end;
-            return Ok(Piece::Lent(self.bytes.get(content).unwrap_or_default()));
-        }
-        let mut joined = Vec::new();
-        let mut utf8 = Ok("");
-        self.at = scan::chunks(self.bytes, head, |chunk| {
-            let chunk = self.bytes.get(chunk).unwrap_or_default();
-            if head.major == major::TEXT && utf8.is_ok() {
-                // RFC 8949 §3.2.3: each chunk is UTF-8 by itself.
-                utf8 = std::str::from_utf8(chunk);
-            }
-            joined.extend_from_slice(chunk);
-        })?;
-        utf8?;
-        Ok(Piece::Joined(joined))
-    }
-
     fn visit_text<V: Visitor<'de>>(&mut self, head: ItemHead, visitor: V) -> Result<V::Value> {
         match self.piece(head)? {
-            Piece::Lent(bytes) => visitor.visit_borrowed_str(std::str::from_utf8(bytes)?),
+            Piece::Borrowed(bytes) => visitor.visit_borrowed_str(std::str::from_utf8(bytes)?),
             Piece::Joined(bytes) => visitor.visit_string(
                 String::from_utf8(bytes).map_err(|error| ItemError::from(error.utf8_error()))?,
             ),
@@ -86,12 +28,12 @@ impl<'de> Reader<'de> {
 
     fn visit_bytes<V: Visitor<'de>>(&mut self, head: ItemHead, visitor: V) -> Result<V::Value> {
         match self.piece(head)? {
-            Piece::Lent(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Piece::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
             Piece::Joined(bytes) => visitor.visit_byte_buf(bytes),
         }
     }
 
-    /// Reads the items of the array or map whose head was passed.
+    /// Reads the items of the array or map whose head was read.
     fn visit_items<T>(
         &mut self,
         head: ItemHead,
@@ -121,40 +63,10 @@ impl<'de> Reader<'de> {
         self.visit_items(head, 2, |items| visitor.visit_map(items))
     }
 
-    /// Reads the tagged item at hand in the way `ciborium::value::Value` and `ciborium::tag` want.
+    /// Reads a tagged item for `ciborium::value::Value` and the types of `ciborium::tag`.
     fn visit_tagged<V: Visitor<'de>>(&mut self, tag: Option<u64>, visitor: V) -> Result<V::Value> {
         self.nested(|reader| visitor.visit_enum(Tagged::new(reader, tag)))
     }
-
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= MAX_DEPTH {
-            return Err(scan::TOO_DEEP.into());
-        }
-        self.depth += 1;
-        let value = read(self);
-        self.depth -= 1;
-        value
-    }
-}
-
-#[cold]
-pub(super) fn unexpected(head: ItemHead, expected: &dyn de::Expected) -> ItemError {
-    let found = match head.major {
-        major::UNSIGNED => Unexpected::Unsigned(head.argument),
-        major::NEGATIVE => Unexpected::Other("negative integer"),
-        major::BYTES => Unexpected::Other("byte string"),
-        major::TEXT => Unexpected::Other("string"),
-        major::ARRAY => Unexpected::Seq,
-        major::MAP => Unexpected::Map,
-        major::TAG => Unexpected::Other("tag"),
-        _ => match (float(head), head.info) {
-            (Some(float), _) => Unexpected::Float(float),
-            (None, 20 | 21) => Unexpected::Bool(head.info == 21),
-            (None, 22 | 23) => Unexpected::Other("null"),
-            _ => Unexpected::Other("simple value"),
-        },
-    };
-    ItemError::invalid_type(found, expected)
 }
 
 macro_rules! integers {
@@ -265,10 +177,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.head()?.0 {
             head if head.major == major::ARRAY => self.visit_array(head, visitor),
-            // A `Vec<u8>` that a peer sends as the byte string it is.
+            // Peers send a `Vec<u8>` as a byte string.
             head if head.major == major::BYTES => {
                 let bytes = match self.piece(head)? {
-                    Piece::Lent(bytes) => bytes.to_vec(),
+                    Piece::Borrowed(bytes) => bytes.to_vec(),
                     Piece::Joined(bytes) => bytes,
                 };
                 let mut items = SeqDeserializer::<_, ItemError>::new(bytes.into_iter());
@@ -340,7 +252,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// A variant without data is its name; any other is a map of its name to its data.
+    /// A variant without data is its name. Any other is a map from its name to its data.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -355,7 +267,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
         match self.head()?.0 {
             head if head.major == major::TEXT => match self.piece(head)? {
-                Piece::Lent(bytes) => {
+                Piece::Borrowed(bytes) => {
                     visitor.visit_enum(BorrowedStrDeserializer::new(std::str::from_utf8(bytes)?))
                 }
                 Piece::Joined(bytes) => {

@@ -1,4 +1,4 @@
-//! [`ItemError`]: why an item could not be read, until it is a [`CodecError`].
+//! [`ItemError`]: the error type for serde, which becomes a [`CodecError`].
 
 use std::fmt;
 use std::str::Utf8Error;
@@ -8,9 +8,9 @@ use wse_proto::CodecError;
 
 #[derive(Debug)]
 pub(super) enum ItemError {
-    /// The bytes are at fault.
+    /// The bytes are not well-formed.
     Item(CodecError),
-    /// The type that was wanted does not fit; in the words of serde.
+    /// The item is not of the expected type; the message of serde.
     Value(String),
 }
 
@@ -19,7 +19,7 @@ impl From<ItemError> for CodecError {
         match error {
             ItemError::Item(error) => error,
             ItemError::Value(why) => {
-                Self::value("the payload", "not what its reader wants").with_source(why)
+                Self::value("the payload", "not of the expected type").with_source(why)
             }
         }
     }

@@ -1,12 +1,13 @@
-//! CBOR (RFC 8949): the format [`CborFormat`], and the protocol [`Cbor`], the array of wse in it.
+//! CBOR (RFC 8949): the format [`CborFormat`] and the protocol [`Cbor`].
 
 mod access;
 mod array;
 mod de;
 mod error;
-mod item;
+mod format;
 mod number;
+mod reader;
 mod scan;
 
 pub use array::Cbor;
-pub use item::CborFormat;
+pub use format::CborFormat;

@@ -1,17 +1,17 @@
-//! Numbers of any width, integer or float, read as whatever type they fit in.
+//! Numbers of any width, integer or float, read as any type that they fit in.
 
 use serde::de::{self, Error as _, Unexpected, Visitor};
 
-use super::de::{Piece, Reader, unexpected};
 use super::error::ItemError;
-use super::scan::{ItemHead, major};
+use super::reader::{Piece, Reader, float, unexpected};
+use super::scan::major;
 
 type Result<T> = std::result::Result<T, ItemError>;
 
-/// A number as it is written; what its visitor makes of it is its business.
+/// A number as it is encoded.
 pub(super) enum Number {
     Positive(u128),
-    /// -1 minus this.
+    /// Stands for -1 minus this (RFC 8949 §3.1).
     Negative(u128),
     Float(f64),
 }
@@ -30,7 +30,7 @@ impl<'de> Reader<'de> {
             // RFC 8949 §3.4.3: integers of any length.
             (major::BYTES, Some(2 | 3)) => {
                 let bytes = match self.piece(head)? {
-                    Piece::Lent(bytes) => bytes.to_vec(),
+                    Piece::Borrowed(bytes) => bytes.to_vec(),
                     Piece::Joined(bytes) => bytes,
                 };
                 let mut value = 0_u128;
@@ -46,10 +46,10 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads an integer; a whole float is one.
+    /// Reads an integer, or a float without a fraction.
     #[inline]
     pub(super) fn visit_integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        // Nearly all are 64 bits without tags.
+        // Fast path: an integer of 64 bits without a tag.
         let head = self.peek()?;
         match (head.major, i64::try_from(head.argument)) {
             (major::UNSIGNED, _) => {
@@ -67,7 +67,7 @@ impl<'de> Reader<'de> {
     fn visit_any_integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         match self.number(&visitor)? {
             Number::Float(float) if float.fract() == 0.0 && float.abs() <= 2_f64.powi(64) => {
-                // Exact: a whole number far below 127 bits.
+                // The conversion is exact: it is a whole number below 127 bits.
                 visit_whole(float as i128, visitor)
             }
             Number::Float(float) => {
@@ -85,31 +85,7 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// The value of a float's head.
-#[inline]
-pub(super) fn float(head: ItemHead) -> Option<f64> {
-    match head.info {
-        25 => Some(half(head.argument as u16)),
-        26 => Some(f32::from_bits(head.argument as u32).into()),
-        27 => Some(f64::from_bits(head.argument)),
-        _ => None,
-    }
-}
-
-/// A float of 16 bits (RFC 8949 appendix D).
-fn half(bits: u16) -> f64 {
-    let exponent = i32::from(bits >> 10 & 0x1f);
-    let mantissa = f64::from(bits & 0x3ff);
-    let value = match exponent {
-        0 => mantissa * 2_f64.powi(-24),
-        31 if mantissa == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (mantissa + 1024.0) * 2_f64.powi(exponent - 25),
-    };
-    if bits >> 15 == 1 { -value } else { value }
-}
-
-/// Shows a visitor the narrowest type that holds the integer; serde's own check the range.
+/// Gives the visitor the narrowest type that holds the integer. Visitors of serde check the range.
 fn visit_whole<'de, V: Visitor<'de>>(value: i128, visitor: V) -> Result<V::Value> {
     if let Ok(value) = u64::try_from(value) {
         visitor.visit_u64(value)

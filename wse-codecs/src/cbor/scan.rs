@@ -1,18 +1,17 @@
 //! Finds where CBOR items end (RFC 8949 §3), without building them.
 //!
-//! What is checked is well-formedness: reserved heads, lengths, chunks and breaks. Texts are checked
-//! to be UTF-8 where they are read. A declared length is compared with the bytes that are there
-//! before anything else is done with it.
+//! It checks that items are well-formed: reserved heads, lengths, chunks and breaks. Whether texts are UTF-8 is checked when
+//! they are read. A declared length is compared with the remaining bytes before it is used.
 
 use std::ops::Range;
 
 use wse_proto::CodecError;
 
-use crate::MAX_DEPTH;
+use crate::depth::MAX_DEPTH;
 
 const PLACE: &str = "the CBOR item";
 
-/// The first byte of an item is its major type, times 32, and additional information.
+/// Major types: the upper three bits of the first byte of an item.
 pub(super) mod major {
     pub(crate) const UNSIGNED: u8 = 0;
     pub(crate) const NEGATIVE: u8 = 1;
@@ -35,9 +34,9 @@ const INDEFINITE: u8 = 31;
 pub(super) struct ItemHead {
     pub(super) major: u8,
     pub(super) info: u8,
-    /// The number that follows the first byte or lies in it; 0 for an indefinite length.
+    /// The argument, in the first byte or after it; 0 for an indefinite length.
     pub(super) argument: u64,
-    /// Where the head ends.
+    /// The offset of the end of the head.
     pub(super) end: usize,
 }
 
@@ -66,12 +65,12 @@ impl ItemHead {
         Ok(Self { major, info, argument, end })
     }
 
-    /// The length or count, `None` when it is indefinite.
+    /// The length or count; `None` when it is indefinite.
     pub(super) fn length(&self) -> Option<u64> {
         (self.info != INDEFINITE).then_some(self.argument)
     }
 
-    /// The bytes of the definite string whose head this is.
+    /// The range of the content, if this is the head of a string of definite length.
     pub(super) fn content(&self, bytes: &[u8]) -> Result<Range<usize>, CodecError> {
         let length = usize::try_from(self.argument).ok().filter(|n| *n <= bytes.len() - self.end);
         Ok(self.end..self.end + length.ok_or_else(cut_off)?)
@@ -89,7 +88,7 @@ fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], CodecError>
     bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).ok_or_else(cut_off)
 }
 
-/// Where the item at `at` ends, inside of `depth` others.
+/// Returns the end of the item at `at`, which lies inside of `depth` others.
 pub(super) fn item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, CodecError> {
     let head = ItemHead::read(bytes, at)?;
     match (head.major, head.length()) {
@@ -100,11 +99,11 @@ pub(super) fn item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, CodecEr
         (major::MAP, count) => nested(bytes, head.end, count, 2, depth),
         (major::TAG, _) => nested(bytes, head.end, Some(1), 1, depth),
         (_, Some(_)) => Ok(head.end),
-        (_, None) => Err(CodecError::malformed(PLACE, "a break that ends nothing")),
+        (_, None) => Err(CodecError::malformed(PLACE, "an unexpected break")),
     }
 }
 
-/// Where `count` groups of `size` items end that begin at `at`.
+/// Returns the end of `count` groups of `size` items that begin at `at`.
 fn nested(
     bytes: &[u8],
     mut at: usize,
@@ -133,10 +132,10 @@ fn nested(
     Ok(at)
 }
 
-/// How many items are announced, if there are bytes for that many.
+/// Returns how many items a head declares, after checking that there are enough bytes.
 pub(super) fn announced(bytes: &[u8], at: usize, count: u64, size: u64) -> Result<u64, CodecError> {
     let left = bytes.len().saturating_sub(at) as u64;
-    // Each takes a byte at least.
+    // Each item takes at least one byte.
     count.checked_mul(size).filter(|items| *items <= left).ok_or_else(cut_off)
 }
 
@@ -144,7 +143,7 @@ pub(super) fn is_break(bytes: &[u8], at: usize) -> Result<bool, CodecError> {
     bytes.get(at).map(|b| *b == BREAK).ok_or_else(cut_off)
 }
 
-/// Where the indefinite-length string ends that begins with `head`; `each` gets its chunks.
+/// Returns the end of the indefinite-length string with this `head`. Calls `each` with the range of every chunk.
 ///
 /// RFC 8949 §3.2.3: the chunks must be definite-length strings of the same major type.
 pub(super) fn chunks(
@@ -165,11 +164,11 @@ pub(super) fn chunks(
     Ok(at + 1)
 }
 
-/// Calls `each` with where the items lie of the array or map that `bytes` are.
+/// Calls `each` with the index and the range of every item of the array or map `bytes`.
 ///
 /// # Errors
 ///
-/// Malformed when `bytes` are not one well-formed item; shape when it is of another major type.
+/// Malformed when `bytes` are not exactly one well-formed item. Shape when it has another major type.
 pub(super) fn items(
     bytes: &[u8],
     major: u8,
@@ -191,7 +190,7 @@ pub(super) fn items(
     loop {
         match count {
             Some(count) if index as u64 == count => break,
-            // A map must not end between a key and its value: the break is refused as an item.
+            // A map must not end between a key and its value: `item` refuses the break.
             None if (index as u64).is_multiple_of(size) && is_break(bytes, at)? => {
                 at += 1;
                 break;
@@ -210,6 +209,6 @@ pub(super) fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
     if at == bytes.len() {
         Ok(())
     } else {
-        Err(CodecError::malformed(PLACE, "something behind its end"))
+        Err(CodecError::malformed(PLACE, "bytes after its end"))
     }
 }

@@ -1,17 +1,19 @@
-//! [`JsonArray`]: the envelope of the JavaScript package wse.
+//! [`JsonArray`]: the protocol of the JavaScript package wse.
 
 use std::num::ParseIntError;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
+use wse_proto::{
+    Capabilities, CodecError, Envelope, Head, InternalTypes, Packed, Protocol, ProtocolInfo, Stamp,
+    Text,
+};
 
 use super::{
-    Json,
+    JsonFormat,
     scan::{self, plain, space, value},
     text::{put_integer, put_string, string},
 };
-use crate::part::part;
 use crate::put::{put_around, put_payload};
 
 /// The messages of the JavaScript package wse: subprotocol `wse-default-json`, text frames.
@@ -22,25 +24,26 @@ use crate::put::{put_around, put_payload};
 /// ["~wse:response",8,"s1"]            its reply
 /// ["~wse:response-err",{"code":"wse.server.rp.failed","message":"no"},"s1"]
 /// ["hello",{"a":1},"s2",3]            flags: 1 receipt wanted, 2 a message despite the stamp
-/// ["~wse:receipt",null,"s2",2]        it has arrived
+/// ["~wse:receipt",null,"s2",2]        its receipt
 /// ["add",{"a":5,"b":3},"s3",0,750]    a call whose caller waits for 750 ms
 /// ```
 ///
-/// Always three elements are sent, with `null` for what is absent, byte for byte as
-/// `JSON.stringify` would; a fourth only when there are flags, a fifth only with a time. Shorter arrays
-/// are taken, and elements that mean nothing here are passed over, as the original does: those after
-/// the fifth, and a fourth or fifth that is no number. A `null` payload is an absent one.
+/// A message is written with three elements, `null` for absent ones, byte for byte as `JSON.stringify` does. There is a
+/// fourth element if there are flags, and a fifth if there is a timeout. When reading, arrays may be shorter. As in the
+/// JavaScript package, elements after the fifth are ignored, and so is a fourth or fifth that is not a number. A `null`
+/// payload is an absent one.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use wse_codecs::JsonArray;
-/// use wse_proto::{Head, Protocol, Stamp};
+/// use wse_proto::{Head, Packed, Protocol, Stamp};
 ///
 /// let mut out = BytesMut::new();
 /// JsonArray.pack(&Head::call("add", Stamp::from("s1")), br#"{"a":5}"#, &mut out);
 /// assert_eq!(out, r#"["add",{"a":5},"s1"]"#);
 ///
-/// let envelope = JsonArray.unpack(Bytes::from_static(br#"["hello"]"#))?;
+/// let message = Bytes::from_static(br#"["hello"]"#);
+/// let envelope = JsonArray.unpack(Packed::Binary(&message))?;
 /// assert_eq!(envelope.head, Head::message("hello"));
 /// assert!(envelope.payload.is_empty());
 /// # Ok::<(), wse_proto::CodecError>(())
@@ -48,23 +51,22 @@ use crate::put::{put_around, put_payload};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JsonArray;
 
+const INFO: ProtocolInfo =
+    ProtocolInfo::text("wse-default-json").capabilities(Capabilities::CONVENTION);
+
 impl Protocol for JsonArray {
-    type Format = Json;
+    type Format = JsonFormat;
 
-    fn name(&self) -> &'static str {
-        "wse-default-json"
+    fn info(&self) -> ProtocolInfo {
+        INFO
     }
 
-    fn opcode(&self) -> Opcode {
-        Opcode::Text
-    }
-
-    fn format(&self) -> Json {
-        Json
+    fn format(&self) -> &Self::Format {
+        &JsonFormat
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
-        open(head, self.internal_types(), out);
+        open(head, INFO.types(), out);
         out.extend_from_slice(if payload.is_empty() { b"null" } else { payload });
         close(head, out);
     }
@@ -74,52 +76,48 @@ impl Protocol for JsonArray {
         F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
     {
         let start = out.len();
-        open(head, self.internal_types(), out);
+        open(head, INFO.types(), out);
         put_payload(start, b"null", out, write)?;
         close(head, out);
         Ok(())
     }
 
-    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
-        let text = std::str::from_utf8(&message)
-            .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
-        let Some(Usual { kind, payload, stamp }) = usual(text) else {
-            return self.unusual(&message, text);
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        let message = message.text()?;
+        let Some(Common { kind, payload, stamp }) = common(message.bytes()) else {
+            return self.general(message.bytes(), message.as_str());
         };
-        let name =
-            |range: Range<usize>| Text::slice_of(&message, text.get(range).unwrap_or_default());
-        let (kind, stamp) = (name(kind), stamp.map(|stamp| Stamp::Text(name(stamp))));
-        let head = Head::from_parts(self.internal_types(), kind, stamp, 0)?;
-        let payload = match &message[payload.clone()] {
+        let stamp = stamp.map(|stamp| Stamp::Text(message.part_at(stamp)));
+        let head = Head::from_parts(INFO.types(), message.part_at(kind), stamp, 0)?;
+        let payload = match &message.bytes()[payload.clone()] {
             b"null" => Bytes::new(),
-            _ => part(message, payload),
+            _ => message.range(payload),
         };
         Ok(Envelope { head, payload })
     }
 }
 
 impl JsonArray {
-    /// Takes a message apart that is not written as most are, or finds what is wrong with it.
+    /// Unpacks a message in any form that is allowed.
     #[cold]
-    fn unusual(self, message: &Bytes, text: &str) -> Result<Envelope, CodecError> {
+    fn general(self, message: &Bytes, text: &str) -> Result<Envelope, CodecError> {
         let [kind, payload, stamp, flags, timeout] = scan::elements(text)?;
         let element = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         let (kind, stamp) = (element(&kind), element(&stamp));
         let kind = match kind.as_bytes() {
             [b'"', ..] => string(message, kind, "the type")?,
             b"null" => Text::EMPTY,
-            _ => return Err(CodecError::shape("the type", "neither a string nor null")),
+            _ => return Err(CodecError::shape("the type", "not a string or null")),
         };
         let stamp = match stamp.as_bytes() {
             [b'"', ..] => Some(Stamp::Text(string(message, stamp, "the stamp")?)),
             b"" | b"null" => None,
             _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
-                CodecError::shape("the stamp", "neither a string, an integer nor null")
-                    .with_source(e)
+                CodecError::shape("the stamp", "not a string, an integer or null").with_source(e)
             })?)),
         };
         let number = |range| element(range).parse().unwrap_or(0);
-        let head = Head::from_parts(self.internal_types(), kind, stamp, number(&flags))?
+        let head = Head::from_parts(INFO.types(), kind, stamp, number(&flags))?
             .with_timeout(number(&timeout));
         let payload = match element(&payload) {
             "" | "null" => Bytes::new(),
@@ -129,9 +127,9 @@ impl JsonArray {
     }
 }
 
-/// A message as peers write it: `["type",payload,null]` or `["type",payload,"stamp"]`, with space at most
-/// behind the commas, and without escapes in type and stamp.
-struct Usual {
+/// The parts of a message in the common form: `["type",payload,null]` or `["type",payload,"stamp"]`, without escapes in type
+/// and stamp, and without white space except after commas.
+struct Common {
     /// Without its quotes.
     kind: Range<usize>,
     payload: Range<usize>,
@@ -139,10 +137,9 @@ struct Usual {
     stamp: Option<Range<usize>>,
 }
 
-/// The parts of a message that is written as usual. Others, and those that are wrong, are for [`scan::elements`].
+/// Finds the parts of a message in the common form. `None` for other forms and for invalid messages.
 #[inline]
-fn usual(text: &str) -> Option<Usual> {
-    let bytes = text.as_bytes();
+fn common(bytes: &[u8]) -> Option<Common> {
     if !bytes.starts_with(b"[\"") {
         return None;
     }
@@ -167,13 +164,15 @@ fn usual(text: &str) -> Option<Usual> {
         }
         _ => return None,
     };
-    Some(Usual { kind, payload, stamp })
+    Some(Common { kind, payload, stamp })
 }
 
-/// Writes what comes before the payload.
+/// Writes the part before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     let kind = head.kind_bytes(types);
-    if plain(kind, 0) == kind.len() {
+    // The names of the internal types are plain.
+    let named = matches!(head, Head::Message { .. } | Head::Call { .. });
+    if !named || plain(kind, 0) == kind.len() {
         put_around(*b"[\"", kind, *b"\",", out);
     } else {
         out.extend_from_slice(b"[");
@@ -182,11 +181,18 @@ fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     }
 }
 
-/// Writes what comes behind the payload.
+/// Writes the part after the payload.
 fn close(head: &Head, out: &mut BytesMut) {
+    let (flags, timeout) = (head.flags(), head.timeout());
+    let ends = flags == 0 && timeout.is_none();
     match head.stamp() {
+        // In one piece: every append has a fixed cost.
+        None if ends => return out.extend_from_slice(b",null]"),
         None => out.extend_from_slice(b",null"),
         Some(Stamp::Text(text)) if plain(text.as_bytes(), 0) == text.len() => {
+            if ends {
+                return put_around(*b",\"", text.as_bytes(), *b"\"]", out);
+            }
             put_around(*b",\"", text.as_bytes(), *b"\"", out);
         }
         Some(Stamp::Text(text)) => {
@@ -198,10 +204,9 @@ fn close(head: &Head, out: &mut BytesMut) {
             put_integer(*int, out);
         }
     }
-    let timeout = head.timeout();
-    if head.flags() != 0 || timeout.is_some() {
+    if flags != 0 || timeout.is_some() {
         out.extend_from_slice(b",");
-        put_integer(head.flags().into(), out);
+        put_integer(flags.into(), out);
     }
     if let Some(timeout) = timeout {
         out.extend_from_slice(b",");

@@ -1,8 +1,9 @@
-//! JSON: the format [`Json`], and the protocol [`JsonArray`] of the JavaScript package wse.
+//! JSON: the format [`JsonFormat`] and the protocol [`JsonArray`] of the JavaScript package wse.
 
 mod array;
+mod format;
 pub(crate) mod scan;
 pub(crate) mod text;
 
 pub use array::JsonArray;
-pub use text::Json;
+pub use format::JsonFormat;

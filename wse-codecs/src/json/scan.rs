@@ -1,16 +1,15 @@
 //! Finds where JSON values end (RFC 8259), without building them.
 //!
-//! The grammar is checked in full, so that a payload that is passed on unread is known to be JSON.
-//! There is no recursion: the open containers are one bit each in a `u128`, and that is also what
-//! bounds the depth.
+//! It checks the whole grammar, so a payload that is forwarded unread is known to be JSON. It does not recurse: each open
+//! container is one bit of a `u128`, which also limits the depth.
 
 use std::ops::Range;
 
 use wse_proto::CodecError;
 
-use crate::MAX_DEPTH;
+use crate::depth::MAX_DEPTH;
 
-/// What is wrong with a text. Small, because every step of the scan returns it.
+/// What is wrong with a text. It is small, because every step of the scan returns it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Flaw {
     CutOff,
@@ -18,7 +17,7 @@ pub(crate) enum Flaw {
     Escape,
     Control,
     Word,
-    Behind,
+    Trailing,
     TooDeep,
     NotArray,
     NotObject,
@@ -31,10 +30,10 @@ impl From<Flaw> for CodecError {
         match flaw {
             Flaw::CutOff => Self::malformed(PLACE, "cut off"),
             Flaw::Character => Self::malformed(PLACE, "an unexpected character"),
-            Flaw::Escape => Self::malformed(PLACE, "a broken escape"),
-            Flaw::Control => Self::malformed(PLACE, "a bare control character"),
+            Flaw::Escape => Self::malformed(PLACE, "an invalid escape"),
+            Flaw::Control => Self::malformed(PLACE, "a control character in a string"),
             Flaw::Word => Self::malformed(PLACE, "an unknown word"),
-            Flaw::Behind => Self::malformed(PLACE, "something behind its end"),
+            Flaw::Trailing => Self::malformed(PLACE, "characters after its end"),
             Flaw::TooDeep => Self::limit(PLACE, "nested too deep"),
             Flaw::NotArray => Self::shape(PLACE, "not an array"),
             Flaw::NotObject => Self::shape(PLACE, "not an object"),
@@ -43,12 +42,11 @@ impl From<Flaw> for CodecError {
     }
 }
 
-/// Where the first five elements of the array that `text` is lie; missing ones are empty.
+/// Returns the ranges of the first five elements of the array `text`. The range of a missing element is empty.
 ///
 /// # Errors
 ///
-/// Malformed when `text` is not JSON, also after the fifth element; shape when it is not an array
-/// or an empty one.
+/// Malformed when `text` is not JSON, also after the fifth element. Shape when it is not an array, or an empty one.
 pub(super) fn elements(text: &str) -> Result<[Range<usize>; 5], Flaw> {
     let mut elements = [const { 0..0 }; 5];
     let mut index = 0;
@@ -61,23 +59,22 @@ pub(super) fn elements(text: &str) -> Result<[Range<usize>; 5], Flaw> {
     if index == 0 { Err(Flaw::Empty) } else { Ok(elements) }
 }
 
-/// Tells `each` where the elements of the array that `text` is lie, in order.
+/// Calls `each` with the range of every element of the array `text`, in order.
 ///
 /// # Errors
 ///
-/// Malformed when `text` is not JSON, of which `each` may have seen a part; shape when it is not an array.
+/// Malformed when `text` is not JSON; `each` may have been called before. Shape when it is not an array.
 pub(crate) fn each_element(text: &str, mut each: impl FnMut(Range<usize>)) -> Result<(), Flaw> {
     each_part(text, false, |_, value| each(value))
 }
 
-/// Where the values of these members of the object that `text` is lie; missing ones are empty. Names are
-/// compared without their escapes. Of members of one name the last counts, as in `JSON.parse`; others
-/// are passed over.
+/// Returns the ranges of the values of these members of the object `text`. The range of a missing member is empty. Escapes
+/// in names are resolved. Of repeated members the last counts, as in `JSON.parse`. Other members are ignored.
 ///
 /// # Errors
 ///
-/// Malformed when `text` is not JSON, wherever that is; shape when it is not an object.
-#[allow(dead_code)] // without the features whose messages are objects
+/// Malformed when `text` is not JSON. Shape when it is not an object.
+#[allow(dead_code)] // only some features have messages that are objects
 pub(crate) fn members<const N: usize>(
     text: &str,
     names: [&str; N],
@@ -92,11 +89,11 @@ pub(crate) fn members<const N: usize>(
     Ok(members)
 }
 
-/// Tells `each` where the keys, in their quotes, and the values of the object that `text` is lie, in order.
+/// Calls `each` with the ranges of every key, with its quotes, and its value in the object `text`, in order.
 ///
 /// # Errors
 ///
-/// Malformed when `text` is not JSON, of which `each` may have seen a part; shape when it is not an object.
+/// Malformed when `text` is not JSON; `each` may have been called before. Shape when it is not an object.
 pub(crate) fn each_member(
     text: &str,
     each: impl FnMut(Range<usize>, Range<usize>),
@@ -104,17 +101,17 @@ pub(crate) fn each_member(
     each_part(text, true, each)
 }
 
-/// Whether the key, in its quotes, says `name`.
+/// Whether the key, with its quotes, is `name`.
 pub(crate) fn is_key(key: &str, name: &str) -> bool {
     let inner = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
-    // An escape takes at most six bytes for one: longer keys need not be undone.
+    // An escape takes at most six bytes for one byte, so a longer key cannot match.
     inner == name
         || inner.len() <= 6 * name.len()
             && inner.contains('\\')
             && serde_json::from_str::<String>(key).is_ok_and(|key| key == name)
 }
 
-/// The members of an object, or the elements of an array, whose keys are empty.
+/// Calls `each` for the members of an object, or for the elements of an array, with empty keys.
 fn each_part(
     text: &str,
     object: bool,
@@ -154,17 +151,16 @@ fn each_part(
     }
 }
 
-/// Where the value that starts at `at`, an element of the envelope, ends.
+/// Returns the end of the value at `at`, which is an element of the envelope.
 pub(super) fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
-    // The innermost container is the lowest bit: 1 for an object, 0 for an array.
+    // One bit for each open container, the innermost lowest: 1 for an object, 0 for an array.
     let mut open: u128 = 0;
     // The envelope is one level.
     let mut depth = 1;
-    // Whether the next is a key.
+    // Whether a key comes next.
     let mut key = false;
     loop {
-        // A key or value starts here. There is one place only that reads strings, so that what
-        // that needs stays in registers.
+        // A key or a value starts here. Strings are read in one place only, so that its variables stay in registers.
         let first = byte(bytes, at);
         if first == b'"' {
             at = string(bytes, at)?;
@@ -201,7 +197,7 @@ pub(super) fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
                 _ => return Err(unexpected(bytes, at)),
             };
         }
-        // A value has ended here, and maybe what it lies in.
+        // A value ends here, and perhaps the containers around it.
         loop {
             if depth == 1 {
                 return Ok(at);
@@ -224,7 +220,7 @@ pub(super) fn value(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
     }
 }
 
-/// The byte at `at`; behind the end, one that may be nowhere in JSON.
+/// Returns the byte at `at`; after the end, a byte that is not allowed in JSON.
 #[inline]
 pub(super) fn byte(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
@@ -235,7 +231,7 @@ fn closing(object: bool) -> u8 {
     if object { b'}' } else { b']' }
 }
 
-/// The end of the string whose opening quote is at `at`.
+/// Returns the end of the string whose opening quote is at `at`.
 #[inline(always)]
 fn string(bytes: &[u8], at: usize) -> Result<usize, Flaw> {
     let mut at = at + 1;
@@ -257,7 +253,7 @@ fn string(bytes: &[u8], at: usize) -> Result<usize, Flaw> {
     }
 }
 
-/// Eight bytes at a time: in the word of their flaws, the lowest that is marked truly is one.
+/// Eight bytes are checked at a time. In the resulting word, the lowest mark is always right; higher ones may be wrong.
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES << 7;
 
@@ -266,9 +262,18 @@ fn word(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// The first quote, backslash or control character from `at` on.
+/// Returns the offset of the first quote, backslash or control character from `at` on.
 #[inline]
 pub(crate) fn plain(bytes: &[u8], mut at: usize) -> usize {
+    // Most names, keys and stamps end here.
+    if let Some(first) = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+        for (index, byte) in first.iter().enumerate() {
+            if SPECIAL[usize::from(*byte)] {
+                return at + index;
+            }
+        }
+        at += 4;
+    }
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     while let Some(word) = word(bytes, at) {
         let found = (zeros(word ^ (ONES * b'"' as u64))
@@ -276,8 +281,8 @@ pub(crate) fn plain(bytes: &[u8], mut at: usize) -> usize {
             | word.wrapping_sub(ONES * 0x20) & !word)
             & HIGHS;
         if found != 0 {
-            // Counted by branches, not by `trailing_zeros`: a predicted branch lets the scan run
-            // ahead, while a count has to be waited for, and every next step hangs on it.
+            // Branches instead of `trailing_zeros`: the processor predicts them and runs ahead, while every next step
+            // would depend on the count.
             let mut found = found;
             if found & 0x8080_8080 == 0 {
                 found >>= 32;
@@ -291,17 +296,38 @@ pub(crate) fn plain(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while bytes.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..0x20)) {
+    while bytes.get(at).is_some_and(|byte| !SPECIAL[usize::from(*byte)]) {
         at += 1;
     }
     at
 }
 
-/// The end of the number that starts at `at`: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
+/// The bytes that end a plain part of a string: quote, backslash and the control characters.
+static SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special
+};
+
+/// Returns the end of the number at `at`: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
 #[inline]
 fn number(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
     at += usize::from(byte(bytes, at) == b'-');
     at = if byte(bytes, at) == b'0' { at + 1 } else { digits(bytes, at)? };
+    match byte(bytes, at) {
+        b'.' | b'e' | b'E' => fraction(bytes, at),
+        _ => Ok(at),
+    }
+}
+
+/// Returns the end of the number whose integer part ends at `at`.
+fn fraction(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
     if byte(bytes, at) == b'.' {
         at = digits(bytes, at + 1)?;
     }
@@ -314,8 +340,13 @@ fn number(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
 
 #[inline]
 fn digits(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
-    let mut at = start;
-    // Eight digits are a word of 0x30 to 0x39: the high halves are 3, also with 6 added.
+    // Most numbers end here.
+    let first = bytes.get(start..).unwrap_or_default().iter().take(4);
+    let mut at = start + first.take_while(|byte| byte.is_ascii_digit()).count();
+    if at < start + 4 {
+        return if at == start { Err(unexpected(bytes, at)) } else { Ok(at) };
+    }
+    // Digits are 0x30 to 0x39: the high half is 3, also after adding 6.
     const HALVES: u64 = ONES * 0xf0;
     const THREES: u64 = ONES * 0x30;
     while let Some(word) = word(bytes, at)
@@ -327,7 +358,7 @@ fn digits(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
     while byte(bytes, at).is_ascii_digit() {
         at += 1;
     }
-    if at == start { Err(unexpected(bytes, at)) } else { Ok(at) }
+    Ok(at)
 }
 
 fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Flaw> {
@@ -335,19 +366,24 @@ fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Flaw> {
     if bytes.get(at..end) == Some(word) { Ok(end) } else { Err(Flaw::Word) }
 }
 
+/// Returns the end of the white space at `at`.
 #[inline]
-pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn space(bytes: &[u8], at: usize) -> usize {
+    if byte(bytes, at) > b' ' { at } else { long_space(bytes, at) }
+}
+
+fn long_space(bytes: &[u8], mut at: usize) -> usize {
     while let b' ' | b'\n' | b'\r' | b'\t' = byte(bytes, at) {
         at += 1;
     }
     at
 }
 
-/// Nothing but space may be left.
+/// Checks that only white space is left.
 fn end(bytes: &[u8], at: usize) -> Result<(), Flaw> {
     match bytes.get(space(bytes, at)) {
         None => Ok(()),
-        Some(_) => Err(Flaw::Behind),
+        Some(_) => Err(Flaw::Trailing),
     }
 }
 
@@ -377,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_told_from_what_is_no_json() {
+    fn other_values_are_distinguished_from_invalid_json() {
         for text in ["[]", "1", " \"id\" ", "null"] {
             assert!(matches!(read(text), Err(Flaw::NotObject)), "{text}");
         }
@@ -387,7 +423,7 @@ mod tests {
         }
         for text in [r#"{"id":1,}"#, "{,}", "{id:1}", r#"{"id" 1}"#, r#"{"id":1]"#, "{}{}", "{} x"]
         {
-            assert!(matches!(read(text), Err(Flaw::Character | Flaw::Behind)), "{text}");
+            assert!(matches!(read(text), Err(Flaw::Character | Flaw::Trailing)), "{text}");
         }
         for text in ["{\"id\":", "["].map(|open| open.repeat(100_000)) {
             assert!(matches!(read(&text), Err(Flaw::TooDeep)));

@@ -6,28 +6,27 @@ use std::fmt;
 use bytes::BytesMut;
 use wse_proto::{CodecError, Envelope, Fault, Format, Head, Stamp};
 
-use super::{RpcJson, envelope};
+use super::{envelope, format::JsonRpcFormat};
 
-/// How many members that want an answer there are at most, over all batches: what a batch holds back, its
-/// answers included, is kept until the last of them is there.
+/// The most members that want an answer, in all open batches. A batch is held until its last answer is there.
 const MAX_MEMBERS: usize = 1024;
 
-/// How many bytes of answers are kept at most, over all batches. No send queue knows of them before the last answer
-/// is there; what does not fit is answered by an error instead.
+/// The most bytes of answers that are held for all batches, because no send queue counts them. An answer beyond that is
+/// replaced by an error.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The batches that are not answered yet.
 #[derive(Default)]
 pub(super) struct Batches {
     open: HashMap<u64, Batch>,
-    /// The batches of the calls that these stamps are in. They stay until the whole batch is answered:
-    /// before that the peer has no answer either.
+    /// The calls of open batches. A call stays until its whole batch is answered, because until then the peer has no answer
+    /// and the stamp is in use.
     calls: HashMap<Stamp, Call>,
-    /// The batches of the invalid members that are not complained about yet, in order.
-    complaints: VecDeque<u64>,
-    /// Those of all open batches that get an answer.
+    /// The batch of each invalid member whose error report was not written yet, in order.
+    reports: VecDeque<u64>,
+    /// How many members of open batches want an answer.
     members: usize,
-    /// The bytes of their answers so far.
+    /// How many bytes of answers are held.
     bytes: usize,
     serial: u64,
 }
@@ -42,18 +41,18 @@ struct Batch {
     stamps: Vec<Stamp>,
     members: usize,
     unanswered: usize,
-    /// What is written so far of the array, without its end.
+    /// The array of answers so far, without the closing bracket.
     array: Vec<u8>,
 }
 
 impl Batch {
-    /// Those of the answers: of what is between them, each has one byte before it.
+    /// How many bytes of answers it holds. Each answer has one delimiter before it, which does not count.
     fn bytes(&self) -> usize {
         self.array.len() - self.members
     }
 }
 
-/// Without what is kept of the application's.
+/// Does not show the data of the application.
 impl fmt::Debug for Batches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batches")
@@ -63,24 +62,23 @@ impl fmt::Debug for Batches {
     }
 }
 
-/// What is wrong with a call whose id is that of another one.
+/// The error for a call that uses the id of another call.
 pub(super) fn repeated() -> CodecError {
-    CodecError::shape("the id", "that of a call whose batch is not answered yet")
+    CodecError::shape("the id", "used by a call whose batch is not answered yet")
 }
 
 impl Batches {
-    /// Whether a call of this stamp is in a batch that is not answered yet.
-    pub(super) fn awaits(&self, stamp: &Stamp) -> bool {
+    /// Whether a call with this stamp is in a batch that is not answered yet.
+    pub(super) fn contains(&self, stamp: &Stamp) -> bool {
         self.calls.contains_key(stamp)
     }
 
-    /// Takes note of the members of a batch that want an answer. Calls with an id that is taken become
-    /// invalid; the first one stands.
+    /// Opens a batch, if any of its members want an answer. A call with an id that is in use becomes an error.
     ///
     /// # Errors
     ///
-    /// Limit when they are too many; then nothing has happened.
-    pub(super) fn take(
+    /// Limit when there are too many members. Nothing is changed then.
+    pub(super) fn open(
         &mut self,
         members: &mut [Result<Envelope, CodecError>],
     ) -> Result<(), CodecError> {
@@ -100,16 +98,16 @@ impl Batches {
         let mut batch = Batch { members: count, unanswered: count, ..Batch::default() };
         for member in members {
             if let Ok(Envelope { head: Head::Call { stamp, .. }, .. }) = member {
-                if self.awaits(stamp) {
+                if self.contains(stamp) {
                     *member = Err(repeated());
                 } else {
-                    let stamp = apart(stamp);
+                    let stamp = detached(stamp);
                     batch.stamps.push(stamp.clone());
                     self.calls.insert(stamp, Call { batch: serial, answered: false });
                 }
             }
             if member.is_err() {
-                self.complaints.push_back(serial);
+                self.reports.push_back(serial);
             }
         }
         self.members += count;
@@ -117,9 +115,9 @@ impl Batches {
         Ok(())
     }
 
-    /// Keeps the answer that was written from `start` on, if it belongs to a batch; its last one brings them
-    /// all, as one array.
-    pub(super) fn settle(&mut self, head: &Head, start: usize, out: &mut BytesMut) {
+    /// Takes the answer that was written at `start`, if it belongs to a batch. With the last answer of a batch, it appends
+    /// all of them as one array.
+    pub(super) fn take_answer(&mut self, head: &Head, start: usize, out: &mut BytesMut) {
         let serial = match head {
             Head::Reply { stamp, .. } | Head::Fault { stamp, .. } => {
                 match self.calls.get_mut(stamp).filter(|call| !call.answered) {
@@ -130,8 +128,8 @@ impl Batches {
                     None => return,
                 }
             }
-            // Those for a batch are said before anything else is received.
-            Head::Complaint => match self.complaints.pop_front() {
+            // The error reports for a batch are written before another message is received.
+            Head::ErrorReport => match self.reports.pop_front() {
                 Some(serial) => serial,
                 None => return,
             },
@@ -166,20 +164,20 @@ impl Batches {
     }
 }
 
-/// In place of an answer.
+/// Replaces an answer.
 fn too_large(stamp: &Stamp) -> BytesMut {
     let mut out = BytesMut::new();
     let fault = Fault::new("-32000").message("the answers of the batch are too large");
     let written = envelope::write(&Head::fault(stamp.clone()), &mut out, |out| {
-        RpcJson.encode_fault(&fault, out);
+        JsonRpcFormat.encode_fault(&fault, out);
         Ok(())
     });
     debug_assert!(written.is_ok(), "{written:?}");
     out
 }
 
-/// The same stamp, not as a slice of its message, which may be large.
-fn apart(stamp: &Stamp) -> Stamp {
+/// The same stamp, without a reference to its message, which may be large.
+fn detached(stamp: &Stamp) -> Stamp {
     match stamp {
         Stamp::Text(text) => Stamp::from(text.as_str()),
         Stamp::Int(int) => Stamp::Int(*int),

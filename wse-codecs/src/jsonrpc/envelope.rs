@@ -5,24 +5,16 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Envelope, Format, Head, Stamp, Text};
 
-use super::format::{RpcJson, integer};
+use super::format::{JsonRpcFormat, integer};
 use crate::json::{
     scan,
     text::{put_integer, put_string, string},
 };
-use crate::part::part;
 use crate::put::put_payload;
 
-/// The text of a message.
-pub(super) fn text(message: &Bytes) -> Result<&str, CodecError> {
-    std::str::from_utf8(message)
-        .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))
-}
-
-/// Takes one object apart.
-pub(super) fn read(message: Bytes) -> Result<Envelope, CodecError> {
+/// Unpacks the object `text`, which lies in `buffer`.
+pub(super) fn read(buffer: &Bytes, text: &str) -> Result<Envelope, CodecError> {
     const PLACE: &str = "the object";
-    let text = text(&message)?;
     let names = ["jsonrpc", "id", "method", "params", "result", "error"];
     let [version, id, method, params, result, error] = scan::members(text, names)?;
     let value = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
@@ -31,14 +23,14 @@ pub(super) fn read(message: Bytes) -> Result<Envelope, CodecError> {
     if !value(&version).starts_with('"') || !scan::is_key(value(&version), "2.0") {
         return Err(CodecError::shape("the member jsonrpc", "not \"2.0\""));
     }
-    let id = id_of(&message, value(&id))?;
+    let id = id_of(buffer, value(&id))?;
     let (head, payload) = match (value(&method), value(&result), value(&error)) {
         ("", "", "") => return Err(CodecError::shape(PLACE, "no method, result nor error")),
         (method, "", "") => {
-            let name = name_of(&message, method)?;
+            let name = name_of(buffer, method)?;
             // §4.2: a structured value, or omitted.
             if !matches!(value(&params).as_bytes(), [] | [b'[' | b'{', ..]) {
-                return Err(CodecError::shape("the params", "neither an array nor an object"));
+                return Err(CodecError::shape("the params", "not an array or object"));
             }
             let head = match id {
                 Id::Absent => Head::message(name),
@@ -50,7 +42,7 @@ pub(super) fn read(message: Bytes) -> Result<Envelope, CodecError> {
         // §5: either result or error MUST be included, but not both.
         ("", "", _) => match id {
             Id::Absent => return Err(CodecError::shape("the id", "missing")),
-            Id::Null => (Head::Complaint, error),
+            Id::Null => (Head::ErrorReport, error),
             Id::Stamp(stamp) => (Head::fault(stamp), error),
         },
         ("", value, "") => match id {
@@ -60,10 +52,10 @@ pub(super) fn read(message: Bytes) -> Result<Envelope, CodecError> {
         },
         _ => return Err(CodecError::shape(PLACE, "more than one of method, result and error")),
     };
-    Ok(Envelope { head, payload: part(message, payload) })
+    Ok(Envelope { head, payload: buffer.slice_ref(value(&payload).as_bytes()) })
 }
 
-/// Writes one object, the payload by `write`. What cannot be said is not.
+/// Writes one object, with the payload that `write` writes. Writes nothing for a head that JSON-RPC does not have.
 pub(super) fn write(
     head: &Head,
     out: &mut BytesMut,
@@ -85,12 +77,12 @@ pub(super) fn write(
             put_payload(start, b"null", out, write)?;
             Some(stamp)
         }
-        Head::Fault { .. } | Head::Complaint => {
+        Head::Fault { .. } | Head::ErrorReport => {
             out.extend_from_slice(br#"{"jsonrpc":"2.0","error":"#);
             let before = out.len();
             put_payload(start, b"", out, write)?;
             if out.len() == before {
-                RpcJson.encode_fault(&wse_proto::ErrorCode::Failed.into(), out);
+                JsonRpcFormat.encode_fault(&wse_proto::ErrorCode::Failed.into(), out);
             }
             head.stamp()
         }
@@ -106,7 +98,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Writes a request up to its params.
+/// Writes a request up to and including its params.
 fn request(
     name: &str,
     start: usize,
@@ -125,9 +117,9 @@ fn request(
         None => out.truncate(end),
         _ if written == b"null" => out.truncate(end),
         Some(_) => {
-            // §4.2: params are structured. Only now it is known that they were not.
+            // §4.2: params are structured. A scalar is put into an array.
             let last = out.len();
-            // The space makes room for the bracket in front.
+            // The space is overwritten when the params move to make place for the bracket.
             out.extend_from_slice(b" ]");
             out.copy_within(params..last, params + 1);
             out[params] = b'[';
@@ -149,7 +141,7 @@ fn id_of(message: &Bytes, id: &str) -> Result<Id, CodecError> {
         b"null" => Id::Null,
         [b'"', ..] => Id::Stamp(Stamp::Text(string(message, id, "the id")?)),
         _ => Id::Stamp(Stamp::Int(
-            integer(id).ok_or(CodecError::shape("the id", "neither a string nor an integer"))?,
+            integer(id).ok_or(CodecError::shape("the id", "not a string or an integer"))?,
         )),
     })
 }

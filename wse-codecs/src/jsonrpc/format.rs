@@ -1,4 +1,4 @@
-//! [`RpcJson`]: params and results in JSON, and errors with the codes of JSON-RPC.
+//! [`JsonRpcFormat`]: params and results in JSON, and errors with the codes of JSON-RPC.
 
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
@@ -6,16 +6,15 @@ use serde::de::DeserializeOwned;
 use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Format, Hi};
 
 use crate::json::{
-    Json, scan,
+    JsonFormat, scan,
     text::{put_integer, put_string, string},
 };
 
-/// Payloads in JSON as [`Json`] writes them, and faults as the error object of JSON-RPC (§5.1).
+/// Payloads in JSON as [`JsonFormat`] writes them, and faults as the error object of JSON-RPC (§5.1).
 ///
-/// What a handler takes may come by position or by name (§4.2): serde reads a struct from an array and
-/// from an object, and a tuple from an array. What cannot be read as it is, is read again: an array of one
-/// as its element, since a single value is sent as one; an empty array as an absent value. The error
-/// is that of the first attempt.
+/// Params may be by position or by name (§4.2): serde reads a struct from an array or an object, and a tuple from an array.
+/// If that fails, an array with one element is read as that element, because a single value is sent so, and an empty
+/// array as an absent value. The error is the one of the first attempt.
 ///
 /// | [`ErrorCode`] | code | message by default |
 /// | --- | --- | --- |
@@ -24,47 +23,47 @@ use crate::json::{
 /// | [`NotRegistered`](ErrorCode::NotRegistered) | -32601 | Method not found |
 /// | [`InvalidPayload`](ErrorCode::InvalidPayload) | -32602 | Invalid params |
 /// | [`Failed`](ErrorCode::Failed) | -32000; also read from -32603 | Server error |
-/// | an integer in decimal, such as `"-32001"` | that integer | Server error from -32099 on to -32000, Internal error for -32603, else Application error |
+/// | an integer in decimal, such as `"-32001"` | that integer | Server error from -32099 to -32000, Internal error for -32603, otherwise Application error |
 /// | any other | -32000, with `"data":{"code":…,"details":…}` | Server error |
 ///
-/// `data` is the fault's details. A code must be an integer that an `i64` holds; a message may be missing.
+/// `data` holds the details of the fault. A code must be an integer in the range of `i64`. The message may be missing.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use wse_codecs::RpcJson;
+/// use wse_codecs::JsonRpcFormat;
 /// use wse_proto::{Decode, ErrorCode, Fault, Format};
 ///
 /// let mut out = BytesMut::new();
-/// RpcJson.encode_fault(&Fault::new(ErrorCode::NotRegistered), &mut out);
+/// JsonRpcFormat.encode_fault(&Fault::new(ErrorCode::NotRegistered), &mut out);
 /// assert_eq!(out, r#"{"code":-32601,"message":"Method not found"}"#);
-/// let fault = RpcJson.decode_fault(&Bytes::from(r#"{"code":7,"message":"no"}"#))?;
+/// let fault = JsonRpcFormat.decode_fault(&Bytes::from(r#"{"code":7,"message":"no"}"#))?;
 /// assert_eq!(fault, Fault::new("7").message("no"));
 ///
-/// let text: String = RpcJson.decode(&Bytes::from(r#"["one"]"#))?;
+/// let text: String = JsonRpcFormat.decode(&Bytes::from(r#"["one"]"#))?;
 /// assert_eq!(text, "one");
 /// # Ok::<(), wse_proto::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RpcJson;
+pub struct JsonRpcFormat;
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + ?Sized> Encode<T> for RpcJson {
+impl<T: Serialize + ?Sized> Encode<T> for JsonRpcFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        Json.encode(value, out)
+        JsonFormat.encode(value, out)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned> Decode<T> for RpcJson {
+impl<T: DeserializeOwned> Decode<T> for JsonRpcFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
-        Json.decode(payload).or_else(|error| match single(payload) {
-            Some(element) => Json.decode(&element).map_err(|_| error),
+        JsonFormat.decode(payload).or_else(|error| match single(payload) {
+            Some(element) => JsonFormat.decode(&element).map_err(|_| error),
             None => Err(error),
         })
     }
 }
 
-/// The element of an array of one; of an empty array, nothing.
+/// The element of an array with one element; an absent value for an empty array.
 #[cold]
 fn single(payload: &Bytes) -> Option<Bytes> {
     let text = std::str::from_utf8(payload).ok()?;
@@ -85,23 +84,23 @@ const INVALID_PARAMS: i64 = -32602;
 const INTERNAL_ERROR: i64 = -32603;
 const SERVER_ERROR: i64 = -32000;
 
-impl Format for RpcJson {
+impl Format for JsonRpcFormat {
     fn empty_map(&self) -> Bytes {
-        Json.empty_map()
+        JsonFormat.empty_map()
     }
 
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
-        Json.encode_hi(hi, out);
+        JsonFormat.encode_hi(hi, out);
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
-        Json.decode_hi(payload)
+        JsonFormat.decode_hi(payload)
     }
 
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {
         let known = number_of(&fault.code);
         let number = known.unwrap_or(SERVER_ERROR);
-        // Details that look like a code of ours would be read as one.
+        // Details that look like a wrapped code have to be wrapped themselves.
         let wraps = known.is_none() || number == SERVER_ERROR && wrapped(&fault.details).is_some();
         out.extend_from_slice(b"{\"code\":");
         put_integer(number, out);
@@ -148,7 +147,7 @@ impl Format for RpcJson {
     }
 }
 
-/// The code and details that data of ours carry: these two members and no others.
+/// The code and details in `data`, if it has these two members and no others, as `encode_fault` writes it.
 fn wrapped(data: &Bytes) -> Option<(ErrorCode, Bytes)> {
     let text = std::str::from_utf8(data).ok()?;
     let (mut code, mut details, mut other) = (0..0, 0..0, false);
@@ -190,7 +189,7 @@ fn code_of(number: i64) -> ErrorCode {
     }
 }
 
-/// §5.1: the messages of the codes that are defined.
+/// §5.1: the standard messages of the defined codes.
 fn standard(number: i64) -> &'static str {
     match number {
         PARSE_ERROR => "Parse error",
@@ -203,7 +202,7 @@ fn standard(number: i64) -> &'static str {
     }
 }
 
-/// An integer as we write it; `parse` alone would also take `+1`, `01` and `-0`.
+/// An integer in canonical form. `parse` alone would also accept `+1`, `01` and `-0`.
 pub(super) fn integer(text: &str) -> Option<i64> {
     match text.strip_prefix('-').unwrap_or(text).as_bytes() {
         [b'0'] if text.len() == 1 => Some(0),

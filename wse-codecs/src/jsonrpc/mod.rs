@@ -1,18 +1,18 @@
-//! JSON-RPC 2.0 (<https://www.jsonrpc.org/specification>): the protocol [`JsonRpc`] and its format [`RpcJson`].
+//! JSON-RPC 2.0 (<https://www.jsonrpc.org/specification>): the format [`JsonRpcFormat`] and the protocol [`JsonRpc`].
 
 mod batch;
 mod envelope;
 mod format;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
-use wse_proto::{Abilities, CodecError, Envelope, Head, Opcode, Pings, Protocol};
+use bytes::BytesMut;
+use wse_proto::{Capabilities, CodecError, Envelope, Head, Packed, Protocol, ProtocolInfo, Utf8};
 
 use crate::json::scan;
 use batch::Batches;
 
-pub use format::RpcJson;
+pub use format::JsonRpcFormat;
 
 /// JSON-RPC 2.0: no subprotocol, text frames, no greeting. Both sides may call.
 ///
@@ -21,37 +21,37 @@ pub use format::RpcJson;
 /// {"jsonrpc":"2.0","method":"subtract","params":[42,23],"id":1}          a call (§4)
 /// {"jsonrpc":"2.0","result":19,"id":1}                                   its reply (§5)
 /// {"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":1}   its fault (§5.1)
-/// {"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}     a complaint (§5)
+/// {"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}     an error report (§5)
 /// ```
 ///
-/// What has no form here is not sent: receipts, pings, cancellations and greetings. What a call knows
-/// beside them (its time, a receipt wanted) is left out.
+/// JSON-RPC has no receipts, pings, cancellations and greetings; they are not sent. The timeout of a call is not written
+/// either.
 ///
-/// **Ids** are texts, the empty one too, or integers that an `i64` holds, 0 too; they come back as they were.
-/// Others are refused: null and fractions (which §4 advises against), and `1.0` or `1e3`, which might be
-/// written otherwise in the answer. An error whose id is null is a complaint.
+/// **Ids** are strings, also empty ones, or integers in the range of `i64`, also 0. They are returned unchanged. Other ids
+/// are refused: null and fractions, which §4 advises against, and `1.0` or `1e3`, which the answer could not repeat
+/// literally. An error with the id null is an error report.
 ///
-/// **Params** (§4.2) are an array or an object, and the payload as it is. A payload that is neither is
-/// written as an array of one, and read from one by [`RpcJson`]; `null`, as in the other protocols, is an
-/// absent payload, and left out. A result that is absent is `null`.
+/// **Params** (§4.2) are an array or an object, and are the payload. Any other payload is written as an array with one
+/// element; [`JsonRpcFormat`] reads it from there. A payload that is `null` is an absent one, as in the other protocols,
+/// and the params are left out. An absent result is written as `null`.
 ///
-/// **Members** come in any order; unknown ones are passed over, and of members of one name the last counts.
-/// A message with `method` and also `result` or `error` is refused.
+/// **Members** may have any order. Unknown members are ignored. Of repeated members the last counts. A message that has
+/// `method` together with `result` or `error` is refused.
 ///
-/// **Batches** (§6) are answered by one array, once its last call is answered, in the order in which the
-/// answers came; one that wants no answers gets none. To that end the protocol keeps a state:
-/// [`select`](Protocol::select) gives each connection its own, and clones share it. An id must not come again
-/// before its batch is answered. Of unanswered batches 16 MiB of answers are kept at most; what does not fit is
-/// answered by the error -32000. We send no batches of our own.
+/// **Batches** (§6) are answered with one array, in the order in which the answers were given, once the last call is
+/// answered. A batch without calls and invalid members has no answer. For this the protocol has state per connection, which
+/// `Clone` starts afresh. An id must not be used again before its batch is answered. At most 16 MiB of answers are held; an
+/// answer beyond that is replaced by the error -32000. This implementation sends no batches.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use wse_codecs::JsonRpc;
-/// use wse_proto::{Head, Protocol, Stamp};
+/// use wse_proto::{Head, Packed, Protocol, Stamp};
 ///
 /// let rpc = JsonRpc::new();
 /// let call = r#"{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}"#;
-/// let envelope = rpc.unpack(Bytes::from(call))?;
+/// let message = Bytes::from(call);
+/// let envelope = rpc.unpack(Packed::Binary(&message))?;
 /// assert_eq!(envelope.head, Head::call("subtract", Stamp::Int(1)));
 /// assert_eq!(envelope.payload, "[42, 23]");
 ///
@@ -60,10 +60,10 @@ pub use format::RpcJson;
 /// assert_eq!(out, r#"{"jsonrpc":"2.0","result":19,"id":1}"#);
 /// # Ok::<(), wse_proto::CodecError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct JsonRpc {
     max_batch: usize,
-    batches: Arc<Mutex<Batches>>,
+    batches: Mutex<Batches>,
 }
 
 impl JsonRpc {
@@ -72,23 +72,25 @@ impl JsonRpc {
     /// ```
     /// use wse_codecs::JsonRpc;
     /// use wse_proto::Protocol;
-    /// assert!(JsonRpc::new().subprotocols().is_empty());
+    /// assert_eq!(JsonRpc::new().info().subprotocol(), None);
     /// ```
     pub fn new() -> Self {
-        Self { max_batch: 100, batches: Arc::default() }
+        Self { max_batch: 100, batches: Mutex::default() }
     }
 
-    /// How many members a batch (§6) may have; default 100. A larger one is refused as a whole, by one
-    /// complaint. So is one whose calls and invalid members would make more than 1,024, together with those
-    /// of the batches that are not answered yet: that limit is fixed, and bounds what is kept.
+    /// Sets the most members that a batch (§6) may have. Default: 100. A larger batch is refused with one error report.
+    ///
+    /// There is also a fixed limit of 1,024 calls and invalid members in all batches that are not answered yet. A batch
+    /// that would exceed it is refused too.
     ///
     /// ```
     /// use bytes::Bytes;
     /// use wse_codecs::JsonRpc;
-    /// use wse_proto::{CodecErrorKind, Protocol};
+    /// use wse_proto::{CodecErrorKind, Packed, Protocol};
     ///
     /// let rpc = JsonRpc::new().max_batch(2);
-    /// let refused = rpc.bundle(&Bytes::from("[1,2,3]")).unwrap();
+    /// let message = Bytes::from("[1,2,3]");
+    /// let refused = rpc.unpack_batch(Packed::Binary(&message)).unwrap();
     /// assert_eq!(refused[0].as_ref().unwrap_err().kind(), CodecErrorKind::Limit);
     /// assert_eq!(refused.len(), 1);
     /// ```
@@ -99,14 +101,14 @@ impl JsonRpc {
     }
 
     fn batches(&self) -> MutexGuard<'_, Batches> {
-        // Nothing in there is left half done by a panic.
+        // A panic cannot leave it in an inconsistent state.
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The members of a batch, each unpacked by itself.
-    fn members(&self, message: &Bytes) -> Result<Vec<Result<Envelope, CodecError>>, CodecError> {
+    /// Unpacks the members of a batch.
+    fn members(&self, message: Utf8<'_>) -> Result<Vec<Result<Envelope, CodecError>>, CodecError> {
         const PLACE: &str = "the batch";
-        let text = envelope::text(message)?;
+        let text = message.as_str();
         let mut ranges = Vec::new();
         let mut count = 0_usize;
         scan::each_element(text, |range| {
@@ -122,9 +124,16 @@ impl JsonRpc {
             return Err(CodecError::shape(PLACE, "empty"));
         }
         let mut members: Vec<_> =
-            ranges.into_iter().map(|range| envelope::read(message.slice(range))).collect();
-        self.batches().take(&mut members)?;
+            ranges.into_iter().map(|range| envelope::read(message.bytes(), &text[range])).collect();
+        self.batches().open(&mut members)?;
         Ok(members)
+    }
+}
+
+/// A clone is for another connection: it has the same limit and no batches.
+impl Clone for JsonRpc {
+    fn clone(&self) -> Self {
+        Self { max_batch: self.max_batch, batches: Mutex::default() }
     }
 }
 
@@ -134,31 +143,20 @@ impl Default for JsonRpc {
     }
 }
 
+const INFO: ProtocolInfo = ProtocolInfo::text("json-rpc")
+    .no_subprotocol()
+    .no_greeting()
+    .capabilities(Capabilities::NONE.error_reports());
+
 impl Protocol for JsonRpc {
-    type Format = RpcJson;
+    type Format = JsonRpcFormat;
 
-    fn name(&self) -> &'static str {
-        ""
+    fn info(&self) -> ProtocolInfo {
+        INFO
     }
 
-    fn opcode(&self) -> Opcode {
-        Opcode::Text
-    }
-
-    fn format(&self) -> RpcJson {
-        RpcJson
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities { receipts: false, pings: Pings::Never, complaints: true }
-    }
-
-    fn has_greeting(&self) -> bool {
-        false
-    }
-
-    fn select(&self, _offered: &[&str]) -> Option<Self> {
-        Some(Self { batches: Arc::default(), ..*self })
+    fn format(&self) -> &Self::Format {
+        &JsonRpcFormat
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
@@ -175,26 +173,32 @@ impl Protocol for JsonRpc {
     {
         let start = out.len();
         envelope::write(head, out, write)?;
-        // Only now, when nothing can fail any more.
-        if let Head::Reply { .. } | Head::Fault { .. } | Head::Complaint = head {
-            self.batches().settle(head, start, out);
+        // After everything that can fail.
+        if let Head::Reply { .. } | Head::Fault { .. } | Head::ErrorReport = head {
+            self.batches().take_answer(head, start, out);
         }
         Ok(())
     }
 
-    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
-        let envelope = envelope::read(message)?;
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        let text = message.text()?;
+        let envelope = envelope::read(text.bytes(), text.as_str())?;
         if let Head::Call { stamp, .. } = &envelope.head
-            && self.batches().awaits(stamp)
+            && self.batches().contains(stamp)
         {
             return Err(batch::repeated());
         }
         Ok(envelope)
     }
 
-    fn bundle(&self, message: &Bytes) -> Option<Vec<Result<Envelope, CodecError>>> {
-        // The white space of JSON, which is not all of ASCII's.
-        let first = message.iter().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
-        (first == Some(&b'[')).then(|| self.members(message).unwrap_or_else(|e| vec![Err(e)]))
+    fn unpack_batch(&self, message: Packed<'_>) -> Option<Vec<Result<Envelope, CodecError>>> {
+        // The white space of JSON, which excludes form feeds.
+        let start =
+            message.bytes().iter().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+        if start != Some(&b'[') {
+            return None;
+        }
+        let members = message.text().and_then(|text| self.members(text));
+        Some(members.unwrap_or_else(|e| vec![Err(e)]))
     }
 }

@@ -1,62 +1,64 @@
-//! [`MessagePack`]: the array of wse in MessagePack.
+//! [`MessagePack`]: the protocol of wse in MessagePack.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Envelope, Head, InternalTypes, Opcode, Protocol, Stamp, Text};
+use wse_proto::{
+    Capabilities, CodecError, Envelope, Head, InternalTypes, Packed, Protocol, ProtocolInfo, Stamp,
+    Text,
+};
 
-use super::MsgPack;
+use super::MessagePackFormat;
 use super::format::{is_nil, put_int, put_str, put_uint, text};
 use super::scan::{self, FIXSTR_MAX, Kind, ObjectHead, first};
-use crate::part::part;
 use crate::put::{put_around, put_payload};
 
 /// The messages of wse in MessagePack: subprotocol `wse-msgpack`, binary frames.
 ///
 /// ```text
-/// 93                      fixarray of 3; 94 with flags, 95 with a time too
+/// 93                      fixarray of 3; 94 with flags, 95 with flags and timeout
 ///    a5 68 65 6c 6c 6f    fixstr of 5, "hello"
 ///    81 a1 61 01          the payload, {"a": 1}
 ///    c0                   nil: no stamp
 /// ```
 ///
-/// Nil stands for what is absent. Shorter arrays are taken, and elements that mean nothing here are
-/// passed over: those after the fifth, and a fourth or fifth that is no unsigned integer of 32 bits. A nil
-/// payload is an absent one. The shortest form is written, and any is read.
+/// Nil stands for an absent element, also for an absent payload. Arrays may be shorter. Elements after the fifth are ignored,
+/// and so is a fourth or fifth that is not an unsigned integer of 32 bits. Every element is written in its shortest form
+/// and read in any form.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use wse_codecs::MessagePack;
-/// use wse_proto::{Head, Protocol};
+/// use wse_proto::{Head, Packed, Protocol};
 ///
 /// let mut out = BytesMut::new();
 /// MessagePack.pack(&Head::message("hello"), b"\x81\xa1\x61\x01", &mut out);
 /// assert_eq!(out, &b"\x93\xa5hello\x81\xa1\x61\x01\xc0"[..]);
 ///
-/// let envelope = MessagePack.unpack(out.freeze())?;
+/// let message = out.freeze();
+/// let envelope = MessagePack.unpack(Packed::Binary(&message))?;
 /// assert_eq!(envelope.payload, &b"\x81\xa1\x61\x01"[..]);
 /// # Ok::<(), wse_proto::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessagePack;
 
+const INFO: ProtocolInfo =
+    ProtocolInfo::binary("wse-msgpack").capabilities(Capabilities::CONVENTION);
+
 impl Protocol for MessagePack {
-    type Format = MsgPack;
+    type Format = MessagePackFormat;
 
-    fn name(&self) -> &'static str {
-        "wse-msgpack"
+    fn info(&self) -> ProtocolInfo {
+        INFO
     }
 
-    fn opcode(&self) -> Opcode {
-        Opcode::Binary
-    }
-
-    fn format(&self) -> MsgPack {
-        MsgPack
+    fn format(&self) -> &Self::Format {
+        &MessagePackFormat
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
-        open(head, self.internal_types(), out);
+        open(head, INFO.types(), out);
         out.extend_from_slice(if payload.is_empty() { &[first::NIL] } else { payload });
         close(head, out);
     }
@@ -66,16 +68,17 @@ impl Protocol for MessagePack {
         F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
     {
         let start = out.len();
-        open(head, self.internal_types(), out);
+        open(head, INFO.types(), out);
         put_payload(start, &[first::NIL], out, write)?;
         close(head, out);
         Ok(())
     }
 
-    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        let message = message.bytes();
         let mut elements = [const { 0..0 }; 5];
         let mut count = 0;
-        scan::array(&message, |index, range| {
+        scan::array(message, |index, range| {
             count = index + 1;
             if let Some(element) = elements.get_mut(index) {
                 *element = range;
@@ -86,19 +89,17 @@ impl Protocol for MessagePack {
         }
         let [kind, payload, stamp, flags, timeout] = elements;
         let kind =
-            if is_nil(&message, &kind) { Text::EMPTY } else { text(&message, &kind, "the type")? };
-        let stamp =
-            if is_nil(&message, &stamp) { None } else { Some(read_stamp(&message, &stamp)?) };
-        let flags = read_u32(&message, &flags);
-        let head = Head::from_parts(self.internal_types(), kind, stamp, flags)?
-            .with_timeout(read_u32(&message, &timeout));
-        let payload =
-            if is_nil(&message, &payload) { Bytes::new() } else { part(message, payload) };
+            if is_nil(message, &kind) { Text::EMPTY } else { text(message, &kind, "the type")? };
+        let stamp = if is_nil(message, &stamp) { None } else { Some(read_stamp(message, &stamp)?) };
+        let flags = read_u32(message, &flags);
+        let head = Head::from_parts(INFO.types(), kind, stamp, flags)?
+            .with_timeout(read_u32(message, &timeout));
+        let payload = if is_nil(message, &payload) { Bytes::new() } else { message.slice(payload) };
         Ok(Envelope { head, payload })
     }
 }
 
-/// Writes what comes before the payload.
+/// Writes the part before the payload.
 fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     let elements = match (head.flags(), head.timeout()) {
         (_, Some(_)) => 5,
@@ -116,7 +117,7 @@ fn open(head: &Head, types: &InternalTypes, out: &mut BytesMut) {
     }
 }
 
-/// Writes what comes behind the payload.
+/// Writes the part after the payload.
 fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => out.extend_from_slice(&[first::NIL]),
@@ -140,7 +141,7 @@ fn read_stamp(message: &Bytes, range: &Range<usize>) -> Result<Stamp, CodecError
         Kind::Uint(int) => i64::try_from(int).ok().map(Stamp::Int),
         _ => None,
     }
-    .ok_or(CodecError::shape(PLACE, "neither a str, an integer of 64 bits nor nil"))
+    .ok_or(CodecError::shape(PLACE, "not a str, an integer of 64 bits or nil"))
 }
 
 fn read_u32(message: &Bytes, range: &Range<usize>) -> u32 {

@@ -1,4 +1,4 @@
-//! [`MsgPack`]: payloads that serde reads and writes as MessagePack objects.
+//! [`MessagePackFormat`]: payloads in MessagePack, by serde.
 
 use std::ops::Range;
 
@@ -10,69 +10,70 @@ use serde::de::DeserializeOwned;
 use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
 use super::scan::{self, FIXSTR_MAX, Kind, ObjectHead, first};
-use crate::MAX_DEPTH;
+use crate::depth::MAX_DEPTH;
 use crate::put::put_around;
 use crate::scratch::through;
 
-/// Payloads in MessagePack, of any type that serde knows, by `rmp-serde`.
+/// Payloads in MessagePack, of any type that serde knows.
 ///
 /// ```text
 /// 82 a8 "identity" I a4 "meta" M                         a greeting; I and M are any objects
 /// 81..83 a4 "code" … a7 "message" … a7 "details" D       a fault; message and details may be missing
 /// ```
 ///
-/// An empty payload is read as nil. Structs are written as maps with strs as keys, and read from arrays of
-/// their fields as well. An integer is read where a float is wanted, a float not where an integer is.
-/// `Vec<u8>` is written as an array and also read from a bin.
+/// An empty payload is read as nil. Structs are written as maps with strs as keys; they are also read from arrays of their
+/// fields. Where a float is expected, an integer is accepted, but not the other way round. `Vec<u8>` is written as an
+/// array; it is also read from a bin.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use wse_codecs::MsgPack;
+/// use wse_codecs::MessagePackFormat;
 /// use wse_proto::{Decode, Encode};
 ///
 /// let mut out = BytesMut::new();
-/// MsgPack.encode(&[1, 2], &mut out)?;
+/// MessagePackFormat.encode(&[1, 2], &mut out)?;
 /// assert_eq!(out, &[0x92, 1, 2][..]);
-/// let nothing: Option<i64> = MsgPack.decode(&Bytes::new())?;
+/// let nothing: Option<i64> = MessagePackFormat.decode(&Bytes::new())?;
 /// assert_eq!(nothing, None);
 /// # Ok::<(), wse_proto::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MsgPack;
+pub struct MessagePackFormat;
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + ?Sized> Encode<T> for MsgPack {
+impl<T: Serialize + ?Sized> Encode<T> for MessagePackFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        through(out, |out| value.serialize(&mut Serializer::new(out).with_struct_map()))
-            .map_err(|e| CodecError::value("the payload", "no form in MessagePack").with_source(e))
+        through(out, |out| value.serialize(&mut Serializer::new(out).with_struct_map())).map_err(
+            |e| CodecError::value("the payload", "cannot be written in MessagePack").with_source(e),
+        )
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned> Decode<T> for MsgPack {
+impl<T: DeserializeOwned> Decode<T> for MessagePackFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         let payload: &[u8] = if payload.is_empty() { &[first::NIL] } else { payload };
-        // The reader of serde does not count how deep enums nest, believes any length, and does not say
-        // where it ended. The envelope around the payload is one level.
+        // rmp-serde does not limit the nesting of enums, trusts any length, and does not say where it ended. So the
+        // object is checked first. The envelope around the payload is one level.
         scan::one(payload, 1)?;
         let mut reader = Deserializer::from_read_ref(payload);
         reader.set_max_depth(MAX_DEPTH as usize);
-        T::deserialize(&mut reader).map_err(unreadable)
+        T::deserialize(&mut reader).map_err(decode_error)
     }
 }
 
 #[cold]
-fn unreadable(error: DecodeError) -> CodecError {
+fn decode_error(error: DecodeError) -> CodecError {
     const PLACE: &str = "the payload";
     match &error {
         DecodeError::Utf8Error(_) => CodecError::malformed(PLACE, "a str that is not UTF-8"),
         DecodeError::DepthLimitExceeded => CodecError::limit(PLACE, "nested too deep"),
-        _ => CodecError::value(PLACE, "not what its reader wants"),
+        _ => CodecError::value(PLACE, "not of the expected type"),
     }
     .with_source(error)
 }
 
-impl Format for MsgPack {
+impl Format for MessagePackFormat {
     fn encode_serial(&self, serial: u64, out: &mut BytesMut) {
         put_uint(serial, out);
     }
@@ -135,8 +136,8 @@ impl Format for MsgPack {
     }
 }
 
-/// Where in the map that `payload` is the values of these keys lie; absent and nil ones are empty.
-/// Of a key that is there twice, the last counts.
+/// Returns the ranges of the values of these keys in the map `payload`. The range of an absent or nil value is empty. Of a
+/// repeated key the last value counts.
 fn members<const N: usize>(
     payload: &Bytes,
     keys: [&str; N],
@@ -154,12 +155,12 @@ fn members<const N: usize>(
     Ok(values)
 }
 
-/// Whether there is nothing at `range`, or nil.
+/// Whether the range is empty, or the object is nil.
 pub(super) fn is_nil(bytes: &[u8], range: &Range<usize>) -> bool {
     matches!(bytes.get(range.clone()), None | Some([] | [first::NIL]))
 }
 
-/// The str at `range`: a slice of the message.
+/// Reads the str at `range`: a slice of the message.
 pub(super) fn text(
     message: &Bytes,
     range: &Range<usize>,
@@ -169,13 +170,11 @@ pub(super) fn text(
     let Kind::Str(length) = head.kind else {
         return Err(CodecError::shape(place, "not a str"));
     };
-    let content = message.get(head.content(message, length)?).unwrap_or_default();
-    let text = std::str::from_utf8(content)
-        .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))?;
-    Ok(Text::slice_of(message, text))
+    Text::check_at(message, head.content(message, length)?)
+        .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))
 }
 
-/// Writes an integer in its shortest form, which for one that is not negative is unsigned.
+/// Writes an integer in its shortest form. A non-negative integer is written as unsigned.
 pub(super) fn put_int(int: i64, out: &mut BytesMut) {
     match int {
         0.. => put_uint(int as u64, out),
@@ -227,7 +226,7 @@ pub(super) fn put_str(text: &[u8], out: &mut BytesMut) {
             out.put_u16(len as u16);
         }
         _ => {
-            // One of 4 GiB would fit no message.
+            // No message holds a text of 4 GiB.
             out.put_u8(first::STR_32);
             out.put_u32(len as u32);
         }
@@ -235,7 +234,7 @@ pub(super) fn put_str(text: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(text);
 }
 
-/// Writes an encoded object, nil for an absent one.
+/// Writes an encoded object, or nil for an absent one.
 fn put_object(object: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(if object.is_empty() { &[first::NIL] } else { object });
 }

@@ -1,8 +1,8 @@
-//! MessagePack: the format [`MsgPack`], and the protocol [`MessagePack`], the array of wse in it.
+//! MessagePack: the format [`MessagePackFormat`] and the protocol [`MessagePack`].
 
 mod array;
 mod format;
 mod scan;
 
 pub use array::MessagePack;
-pub use format::MsgPack;
+pub use format::MessagePackFormat;

@@ -1,18 +1,17 @@
 //! Finds where MessagePack objects end, without building them.
 //!
-//! What is checked is what each begins with, and lengths. A str is checked to be UTF-8 where it is
-//! read. A declared length is compared with the bytes that are there before anything else is done
-//! with it.
+//! It checks first bytes and lengths. Whether a str is UTF-8 is checked when it is read. A declared length is compared with
+//! the remaining bytes before it is used.
 
 use std::ops::Range;
 
 use wse_proto::CodecError;
 
-use crate::MAX_DEPTH;
+use crate::depth::MAX_DEPTH;
 
 const PLACE: &str = "the MessagePack object";
 
-/// First bytes of objects; the number they are for lies in the lower bits of those named `FIX`.
+/// First bytes of objects. Those named `FIX` hold a length or count in their lower bits.
 pub(super) mod first {
     pub(crate) const FIXMAP: u8 = 0x80;
     pub(crate) const FIXARRAY: u8 = 0x90;
@@ -31,30 +30,30 @@ pub(super) mod first {
     pub(crate) const STR_32: u8 = 0xdb;
 }
 
-/// How long a fixstr may be.
+/// The longest fixstr, in bytes.
 pub(super) const FIXSTR_MAX: usize = 31;
 
-/// What an object is; a number with its value, another one with its length or count.
+/// The kind of an object: a number with its value, any other with its length or count.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// Nil, a boolean or a float.
     Plain,
     Uint(u64),
-    /// Not only negative: how an integer is written is up to its writer.
+    /// Not only negative integers: writers may use a signed form for others too.
     Int(i64),
     Str(u32),
     Bin(u32),
-    /// The length of the data without the type.
+    /// The length of the data, without the type.
     Ext(u32),
     Array(u32),
     Map(u32),
 }
 
-/// What comes before the content of an object; all of one that has none.
+/// The part of an object before its content. It is the whole object if there is no content.
 #[derive(Clone, Copy)]
 pub(super) struct ObjectHead {
     pub(super) kind: Kind,
-    /// Where the head ends.
+    /// The offset of the end of the head.
     pub(super) end: usize,
 }
 
@@ -70,7 +69,7 @@ impl ObjectHead {
             0x90..=0x9f => (Kind::Array((first & 0x0f).into()), start),
             0xa0..=0xbf => (Kind::Str((first & 0x1f).into()), start),
             0xc0 | 0xc2 | 0xc3 => (Kind::Plain, start),
-            0xc1 => return Err(CodecError::malformed(PLACE, "the byte that is never used")),
+            0xc1 => return Err(CodecError::malformed(PLACE, "an unused first byte")),
             0xc4..=0xc6 => {
                 let (length, end) = number(bytes, start, first - 0xc4)?;
                 (Kind::Bin(length), end)
@@ -109,7 +108,7 @@ impl ObjectHead {
         Ok(Self { kind, end })
     }
 
-    /// The content behind this head, of this length in bytes.
+    /// The range of the content after this head, `length` bytes long.
     pub(super) fn content(&self, bytes: &[u8], length: u32) -> Result<Range<usize>, CodecError> {
         let left = bytes.len().saturating_sub(self.end);
         let length = usize::try_from(length).ok().filter(|length| *length <= left);
@@ -126,7 +125,7 @@ fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], CodecError>
     bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).ok_or_else(cut_off)
 }
 
-/// The number of 8, 16 or 32 bits (`width` 0, 1 or 2) at `at`, and where it ends.
+/// Returns the number of 8, 16 or 32 bits (`width` 0, 1 or 2) at `at`, and its end.
 fn number(bytes: &[u8], at: usize, width: u8) -> Result<(u32, usize), CodecError> {
     Ok(match width {
         0 => (u8::from_be_bytes(fixed(bytes, at)?).into(), at + 1),
@@ -135,12 +134,12 @@ fn number(bytes: &[u8], at: usize, width: u8) -> Result<(u32, usize), CodecError
     })
 }
 
-/// Where the type of an ext ends; any type is taken.
+/// Returns the end of the type of an ext. Any type is allowed.
 fn type_end(bytes: &[u8], at: usize) -> Result<usize, CodecError> {
     fixed::<1>(bytes, at).map(|_| at + 1)
 }
 
-/// Where the object at `at` ends, inside of `depth` others.
+/// Returns the end of the object at `at`, which lies inside of `depth` others.
 pub(super) fn object(bytes: &[u8], at: usize, depth: u32) -> Result<usize, CodecError> {
     let head = ObjectHead::read(bytes, at)?;
     match head.kind {
@@ -153,7 +152,7 @@ pub(super) fn object(bytes: &[u8], at: usize, depth: u32) -> Result<usize, Codec
     }
 }
 
-/// Where `count` objects end that begin at `at`; `each` gets where they lie.
+/// Returns the end of `count` objects that begin at `at`. Calls `each` with the index and range of each.
 fn nested(
     bytes: &[u8],
     mut at: usize,
@@ -164,7 +163,7 @@ fn nested(
     if depth >= MAX_DEPTH {
         return Err(CodecError::limit(PLACE, "nested too deep"));
     }
-    // Each takes a byte at least.
+    // Each object takes at least one byte.
     let left = bytes.len().saturating_sub(at);
     let count = usize::try_from(count).ok().filter(|count| *count <= left).ok_or_else(cut_off)?;
     for index in 0..count {
@@ -175,31 +174,31 @@ fn nested(
     Ok(at)
 }
 
-/// Calls `each` with where the elements lie of the array that `bytes` are.
+/// Calls `each` with the index and range of every element of the array `bytes`.
 ///
 /// # Errors
 ///
-/// Malformed when `bytes` are not one well-formed object; shape when it is none of this kind.
+/// Malformed when `bytes` are not exactly one well-formed object. Shape when it is of another kind.
 pub(super) fn array(bytes: &[u8], each: impl FnMut(usize, Range<usize>)) -> Result<(), CodecError> {
     let head = ObjectHead::read(bytes, 0)?;
-    let Kind::Array(count) = head.kind else { return Err(other(bytes, "not an array")) };
+    let Kind::Array(count) = head.kind else { return Err(wrong_kind(bytes, "not an array")) };
     end(bytes, nested(bytes, head.end, count.into(), 0, each)?)
 }
 
-/// As [`array`], with the keys and values of the map that `bytes` are by turns.
+/// As [`array()`], for the map `bytes`: keys and values alternate.
 pub(super) fn map(bytes: &[u8], each: impl FnMut(usize, Range<usize>)) -> Result<(), CodecError> {
     let head = ObjectHead::read(bytes, 0)?;
-    let Kind::Map(count) = head.kind else { return Err(other(bytes, "not a map")) };
+    let Kind::Map(count) = head.kind else { return Err(wrong_kind(bytes, "not a map")) };
     end(bytes, nested(bytes, head.end, 2 * u64::from(count), 0, each)?)
 }
 
-/// Checks that `bytes` are one object, inside of `depth` others.
+/// Checks that `bytes` are exactly one object, which lies inside of `depth` others.
 pub(super) fn one(bytes: &[u8], depth: u32) -> Result<(), CodecError> {
     end(bytes, object(bytes, 0, depth)?)
 }
 
 #[cold]
-fn other(bytes: &[u8], what: &'static str) -> CodecError {
+fn wrong_kind(bytes: &[u8], what: &'static str) -> CodecError {
     match one(bytes, 0) {
         Ok(()) => CodecError::shape(PLACE, what),
         Err(error) => error,
@@ -210,6 +209,6 @@ fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
     if at == bytes.len() {
         Ok(())
     } else {
-        Err(CodecError::malformed(PLACE, "something behind its end"))
+        Err(CodecError::malformed(PLACE, "bytes after its end"))
     }
 }

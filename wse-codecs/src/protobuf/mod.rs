@@ -1,8 +1,8 @@
-//! Protocol Buffers: the format [`Prost`], and the protocol [`Protobuf`].
+//! Protocol Buffers: the format [`ProtobufFormat`] and the protocol [`Protobuf`].
 
 mod envelope;
-mod message;
+mod format;
 mod wire;
 
 pub use envelope::Protobuf;
-pub use message::Prost;
+pub use format::ProtobufFormat;

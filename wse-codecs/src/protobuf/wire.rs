@@ -1,4 +1,4 @@
-//! The wire format of Protocol Buffers: fields of varints and lengths.
+//! The wire format of Protocol Buffers.
 //!
 //! ```text
 //! field   key (varint: number << 3 | wire type), value
@@ -11,7 +11,7 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 use wse_proto::{CodecError, Text};
 
-use crate::MAX_DEPTH;
+use crate::depth::MAX_DEPTH;
 use crate::put::put_around;
 
 const PLACE: &str = "the protobuf message";
@@ -26,14 +26,14 @@ const FIXED32: u64 = 5;
 /// The value of a field.
 pub(super) enum Value {
     Varint(u64),
-    /// Where the bytes lie that a length precedes.
+    /// The range of bytes that were preceded by their length.
     Bytes(Range<usize>),
-    /// One that no message of wse has.
+    /// A value of a wire type that messages of wse do not use.
     Other,
 }
 
 impl Value {
-    /// Where the bytes of a field lie that is known to be a `string`, `bytes` or message.
+    /// The range of a field that must be a `string`, `bytes` or a message.
     pub(super) fn bytes(self) -> Result<Range<usize>, CodecError> {
         match self {
             Self::Bytes(range) => Ok(range),
@@ -41,7 +41,7 @@ impl Value {
         }
     }
 
-    /// The value of a field that is known to be a `uint32`: as everywhere in protobuf, the low bits.
+    /// The value of a field that must be a `uint32`. As protobuf requires, higher bits are dropped.
     pub(super) fn uint32(self) -> Result<u32, CodecError> {
         match self {
             Self::Varint(value) => Ok(value as u32),
@@ -98,11 +98,11 @@ fn value(
         FIXED64 => Ok((Value::Other, skip(8)?)),
         FIXED32 => Ok((Value::Other, skip(4)?)),
         GROUP => Ok((Value::Other, group(bytes, at, number, depth)?)),
-        _ => Err(CodecError::malformed(PLACE, "a wire type that cannot be here")),
+        _ => Err(CodecError::malformed(PLACE, "an unexpected wire type")),
     }
 }
 
-/// The end of the group of field `number` whose fields begin at `at`.
+/// Returns the end of the group of field `number` whose fields begin at `at`.
 fn group(bytes: &[u8], mut at: usize, number: u64, depth: u32) -> Result<usize, CodecError> {
     if depth >= MAX_DEPTH {
         return Err(CodecError::limit(PLACE, "groups nested too deep"));
@@ -119,7 +119,7 @@ fn group(bytes: &[u8], mut at: usize, number: u64, depth: u32) -> Result<usize, 
     }
 }
 
-/// The varint at `at`, and where it ends.
+/// Returns the varint at `at`, and its end.
 #[inline]
 fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize), CodecError> {
     let mut value = 0;
@@ -127,7 +127,7 @@ fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize), CodecError> {
         let byte = *bytes.get(at + index).ok_or_else(cut_off)?;
         value |= u64::from(byte & 0x7f) << (7 * index);
         if byte < 0x80 {
-            // Of the tenth byte, only one bit fits into 64.
+            // Only one bit of the tenth byte fits into 64 bits.
             if index == 9 && byte > 1 {
                 break;
             }
@@ -142,16 +142,17 @@ fn cut_off() -> CodecError {
     CodecError::malformed(PLACE, "cut off")
 }
 
-/// The UTF-8 text at `range`: a slice of the message.
+/// Reads the text at `range`: a slice of the message.
 pub(super) fn text(
     message: &Bytes,
     range: Range<usize>,
     place: &'static str,
 ) -> Result<Text, CodecError> {
-    Ok(Text::slice_of(message, utf8(message, range, place)?))
+    Text::check_at(message, range)
+        .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))
 }
 
-/// The next value of a `string` field. The last one counts; any before it has to be text too.
+/// Takes the next value of a `string` field. The last value counts, but earlier ones must be UTF-8 too.
 #[inline]
 pub(super) fn next_text(
     field: &mut Range<usize>,
@@ -172,9 +173,9 @@ fn utf8<'a>(
         .map_err(|e| CodecError::malformed(place, "not UTF-8").with_source(e))
 }
 
-/// How many bytes the varint of `value` takes.
+/// Returns the length of the varint of `value`, in bytes.
 pub(super) fn varint_len(value: u64) -> usize {
-    // Seven bits a byte; zero takes one.
+    // Seven bits per byte; zero takes one byte.
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
@@ -186,7 +187,7 @@ pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
     out.extend_from_slice(&[value as u8]);
 }
 
-/// Writes a `string` or `bytes` field. As proto3 has it, an empty one is left out.
+/// Writes a `string` or `bytes` field. As in proto3, an empty one is left out.
 pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut BytesMut) {
     let key = number << 3 | LENGTH as u8;
     if let Ok(len @ 1..0x80) = u8::try_from(bytes.len()) {
@@ -202,14 +203,14 @@ pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut BytesMut) {
 ///
 /// # Errors
 ///
-/// Those of `write`; `out` is then to be truncated.
+/// Those of `write`. The caller must truncate `out` then.
 pub(super) fn put_bytes_with(
     number: u8,
     out: &mut BytesMut,
     write: impl FnOnce(&mut BytesMut) -> Result<(), CodecError>,
 ) -> Result<(), CodecError> {
     let field = out.len();
-    // Room for a length of one byte; a longer one moves what was written.
+    // Reserve one byte for the length. If it needs more, the value is moved.
     out.extend_from_slice(&[number << 3 | LENGTH as u8, 0]);
     let start = out.len();
     write(out)?;

@@ -1,25 +1,24 @@
-//! [`WsProcessor`]: the envelope of the npm package wsprocessor.
+//! [`WsProcessor`]: the protocol of the npm package wsprocessor.
 
 use std::num::ParseIntError;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use wse_proto::{
-    Abilities, CodecError, Envelope, Head, Opcode, Pings, Protocol, ReceiptOf, Stamp, Text,
+    Capabilities, CodecError, Envelope, Head, Packed, Pings, Protocol, ProtocolInfo, ReceiptOf,
+    Stamp, Text,
 };
 
-use super::WsJson;
-use super::format::{complaint, failure, is_null, put_failure, put_text};
+use super::format::{WsProcessorFormat, failure, is_null, put_failure, put_text, report};
 use crate::json::scan::{is_key, members};
 use crate::json::text::{put_integer, put_string, string};
-use crate::part::part;
 
 /// The messages of the npm package wsprocessor: text frames, no subprotocol, no greeting.
 ///
 /// ```text
 /// {"type":"note","sendAck":false,"data":D}                            a message
 /// {"type":"note","sendAck":true,"stamp":"s1","data":D}                one that wants a receipt
-/// {"type":"noteAck","stamp":"s1"}                                     it has arrived; also requestAck, responseAck
+/// {"type":"noteAck","stamp":"s1"}                                     its receipt; also requestAck, responseAck
 /// {"type":"request","sendAck":false,"stamp":"s2","data":D}            a call
 /// {"type":"response","sendAck":false,"stamp":"s2","data":D,"failureCode":0}            its reply
 /// {"type":"response","sendAck":false,"stamp":"s2","data":"no","failureCode":400}       or its failure
@@ -27,25 +26,25 @@ use crate::part::part;
 /// {"type":"error","data":"why"}                                       a message could not be processed
 /// ```
 ///
-/// Notes and requests have no names here. [`new`](Self::new) gives all of them the names `note` and `request`, and
-/// writes no others; [`named`](Self::named) puts names into the data. The stamp of a note is a UUID of its
-/// sender's, so one that comes twice is the same note.
+/// wsprocessor has no names. With [`new`](Self::new), every message is received under the name `note` and every call under
+/// the name `request`, and names are not written. [`named`](Self::named) puts names into the data. The stamp of a note is
+/// a UUID, so every note that wants a receipt is a reliable message: a repetition has the same stamp.
 ///
-/// Requests and responses always carry data: where there is none, or null, they carry `{}`, which
-/// [`WsJson`] reads as null where nothing else fits. Members may come in any order; unknown ones are passed over, and
-/// of several of one name the last counts.
+/// Requests and responses always have data. An absent payload or null is written as `{}`, which [`WsProcessorFormat`]
+/// reads as null if the expected type allows nothing else. Members may have any order. Unknown members are ignored. Of
+/// repeated members the last counts.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use wse_codecs::WsProcessor;
-/// use wse_proto::{Head, Protocol, Stamp};
+/// use wse_proto::{Head, Packed, Protocol, Stamp};
 ///
 /// let mut out = BytesMut::new();
 /// WsProcessor::new().pack(&Head::call("request", Stamp::from("s1")), b"[1,2]", &mut out);
 /// assert_eq!(out, r#"{"type":"request","sendAck":false,"stamp":"s1","data":[1,2]}"#);
 ///
 /// let note = Bytes::from_static(br#"{"type":"note","data":{"a":1}}"#);
-/// let envelope = WsProcessor::new().unpack(note)?;
+/// let envelope = WsProcessor::new().unpack(Packed::Binary(&note))?;
 /// assert_eq!(envelope.head, Head::message("note"));
 /// assert_eq!(envelope.payload, r#"{"a":1}"#);
 /// # Ok::<(), wse_proto::CodecError>(())
@@ -56,8 +55,8 @@ pub struct WsProcessor {
 }
 
 impl WsProcessor {
-    /// Notes and requests as any peer writes them. Those received are the message `note` and the call `request`;
-    /// the names of those sent are not written.
+    /// The protocol as wsprocessor has it, without names: messages are received as `note`, calls as `request`, and names are
+    /// not written.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -72,18 +71,19 @@ impl WsProcessor {
         Self { named: false }
     }
 
-    /// With names, so that there can be several handlers: the data of notes and requests is
-    /// `{"name":…,"data":…}`. For peers that do the same.
+    /// The protocol with names, so that there can be several handlers: the data of notes and requests is
+    /// `{"name":…,"data":…}`. The peer must do the same.
     ///
     /// ```
     /// use bytes::{Bytes, BytesMut};
     /// use wse_codecs::WsProcessor;
-    /// use wse_proto::{Head, Protocol};
+    /// use wse_proto::{Head, Packed, Protocol};
     ///
     /// let mut out = BytesMut::new();
     /// WsProcessor::named().pack(&Head::message("news"), b"1", &mut out);
     /// assert_eq!(out, r#"{"type":"note","sendAck":false,"data":{"name":"news","data":1}}"#);
-    /// assert_eq!(WsProcessor::named().unpack(out.freeze())?.head, Head::message("news"));
+    /// let message = out.freeze();
+    /// assert_eq!(WsProcessor::named().unpack(Packed::Binary(&message))?.head, Head::message("news"));
     /// # Ok::<(), wse_proto::CodecError>(())
     /// ```
     pub const fn named() -> Self {
@@ -91,28 +91,20 @@ impl WsProcessor {
     }
 }
 
+const INFO: ProtocolInfo = ProtocolInfo::text("wsprocessor")
+    .no_subprotocol()
+    .no_greeting()
+    .capabilities(Capabilities::NONE.receipts().pings(Pings::Always).error_reports());
+
 impl Protocol for WsProcessor {
-    type Format = WsJson;
+    type Format = WsProcessorFormat;
 
-    fn name(&self) -> &'static str {
-        ""
+    fn info(&self) -> ProtocolInfo {
+        INFO
     }
 
-    fn opcode(&self) -> Opcode {
-        Opcode::Text
-    }
-
-    fn format(&self) -> WsJson {
-        WsJson
-    }
-
-    fn abilities(&self) -> Abilities {
-        // Browsers neither send nor see the pings of WebSocket, and the package counts on its own.
-        Abilities { receipts: true, pings: Pings::Always, complaints: true }
-    }
-
-    fn has_greeting(&self) -> bool {
-        false
+    fn format(&self) -> &Self::Format {
+        &WsProcessorFormat
     }
 
     fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
@@ -122,7 +114,7 @@ impl Protocol for WsProcessor {
                 put_failure(payload, out);
                 out.extend_from_slice(b"}");
             }
-            Head::Complaint => {
+            Head::ErrorReport => {
                 out.extend_from_slice(b"{\"type\":\"error\",\"data\":");
                 put_text(payload, out);
                 out.extend_from_slice(b"}");
@@ -141,8 +133,8 @@ impl Protocol for WsProcessor {
     where
         F: FnOnce(&mut BytesMut) -> Result<(), CodecError>,
     {
-        // The two parts of a failure change places.
-        if let Head::Fault { .. } | Head::Complaint = head {
+        // The parts of such a payload are written in another order, so it is needed as a whole.
+        if let Head::Fault { .. } | Head::ErrorReport = head {
             let mut payload = BytesMut::new();
             write(&mut payload)?;
             self.pack(head, &payload, out);
@@ -152,9 +144,9 @@ impl Protocol for WsProcessor {
         self.put(head, out, write).inspect_err(|_| out.truncate(start))
     }
 
-    fn unpack(&self, message: Bytes) -> Result<Envelope, CodecError> {
-        let text = std::str::from_utf8(&message)
-            .map_err(|e| CodecError::malformed("the JSON text", "not UTF-8").with_source(e))?;
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        let message = message.text()?;
+        let text = message.as_str();
         let names = ["type", "sendAck", "stamp", "data", "failureCode"];
         let [kind, receipt, stamp, data, code] = members(text, names)?;
         let member = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
@@ -163,7 +155,7 @@ impl Protocol for WsProcessor {
             return Err(CodecError::shape("the type", "missing, or not a string"));
         }
         let is = |name| is_key(kind, name);
-        let stamp = || read_stamp(&message, member(&stamp));
+        let stamp = || read_stamp(message.bytes(), member(&stamp));
         let required = || stamp()?.ok_or(CodecError::shape("the stamp", "missing"));
         let acknowledged = |of| {
             Ok(Envelope { head: Head::Receipt { stamp: required()?, of }, payload: Bytes::new() })
@@ -174,7 +166,7 @@ impl Protocol for WsProcessor {
             return Err(CodecError::shape("the data", "missing, or null"));
         }
         let head = if is("note") {
-            // Without a stamp there is nothing to acknowledge.
+            // Without a stamp there can be no receipt.
             let receipt = if receipt { stamp()? } else { None };
             let reliable = receipt.is_some();
             Head::Message { name: Text::from_static("note"), receipt, reliable }
@@ -199,20 +191,20 @@ impl Protocol for WsProcessor {
         } else if is("pong") {
             Head::Pong
         } else if is("error") {
-            return Ok(Envelope { head: Head::Complaint, payload: complaint(member(&data)) });
+            return Ok(Envelope { head: Head::ErrorReport, payload: report(member(&data)) });
         } else {
             return Err(CodecError::shape("the type", "unknown"));
         };
         if self.named && matches!(head, Head::Message { .. } | Head::Call { .. }) {
-            return unwrap(head, message.slice(data));
+            return extract_name(head, message.range(data));
         }
-        let payload = if absent { Bytes::new() } else { part(message, data) };
+        let payload = if absent { Bytes::new() } else { message.range(data) };
         Ok(Envelope { head, payload })
     }
 }
 
 impl WsProcessor {
-    /// Writes all but failures and complaints.
+    /// Writes all messages but failures and error reports.
     #[inline]
     fn put(
         self,
@@ -254,7 +246,7 @@ impl WsProcessor {
                 out.extend_from_slice(b"}");
                 return Ok(());
             }
-            // Greetings and the end of waiting cannot be said.
+            // wsprocessor has no greetings and no cancellations.
             _ => return Ok(()),
         };
         out.extend_from_slice(b",\"data\":");
@@ -283,47 +275,47 @@ impl WsProcessor {
     }
 }
 
-/// Takes the name out of the data of a note or request.
-fn unwrap(mut head: Head, data: Bytes) -> Result<Envelope, CodecError> {
-    let odd = || CodecError::shape("the data", "not an object with a name");
+/// Extracts the name from the data of a note or request.
+fn extract_name(mut head: Head, data: Bytes) -> Result<Envelope, CodecError> {
+    let unnamed = || CodecError::shape("the data", "not an object with a name");
     let text = std::str::from_utf8(&data).unwrap_or_default();
-    // It is known to be JSON, so it can only be no object, or absent.
-    let [name, inner] = members(text, ["name", "data"]).map_err(|_| odd())?;
-    let written = text.get(name).filter(|name| name.starts_with('"')).ok_or_else(odd)?;
+    // It is known to be JSON, so the error can only be that it is absent or not an object.
+    let [name, inner] = members(text, ["name", "data"]).map_err(|_| unnamed())?;
+    let written = text.get(name).filter(|name| name.starts_with('"')).ok_or_else(unnamed)?;
     if let Head::Message { name, .. } | Head::Call { name, .. } = &mut head {
         *name = string(&data, written, "the name")?;
     }
     let payload = match text.get(inner.clone()) {
         None | Some("" | "null") => Bytes::new(),
-        Some(_) => part(data, inner),
+        Some(_) => data.slice(inner),
     };
     Ok(Envelope { head, payload })
 }
 
-/// A stamp, if it is one; an empty text is none.
+/// Reads a stamp. An empty text counts as none.
 fn read_stamp(message: &Bytes, stamp: &str) -> Result<Option<Stamp>, CodecError> {
     Ok(match stamp.as_bytes() {
         b"" | b"null" | b"\"\"" => None,
         [b'"', ..] => Some(Stamp::Text(string(message, stamp, "the stamp")?)),
         _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
-            CodecError::shape("the stamp", "neither a string nor an integer").with_source(e)
+            CodecError::shape("the stamp", "not a string or an integer").with_source(e)
         })?)),
     })
 }
 
-/// What JavaScript takes for no: a member that is absent, `null`, `false`, `""`, or any zero.
+/// Whether a value is falsy in JavaScript: absent, `null`, `false`, `""`, or any zero.
 fn is_falsy(value: &str) -> bool {
     matches!(value, "" | "null" | "false" | "\"\"") || value.parse() == Ok(0.0)
 }
 
-/// Writes what comes before the other members.
+/// Writes the start of the object and the type.
 fn put_kind(kind: &str, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\"");
 }
 
-/// Writes what comes before the data of notes, requests and responses.
+/// Writes the part before the data of notes, requests and responses.
 fn put_request(kind: &str, stamp: Option<&Stamp>, receipt: bool, out: &mut BytesMut) {
     put_kind(kind, out);
     let receipt: &[u8] = if receipt { b",\"sendAck\":true" } else { b",\"sendAck\":false" };

@@ -1,74 +1,74 @@
-//! [`WsJson`]: payloads in JSON, and failures as wsprocessor has them.
+//! [`WsProcessorFormat`]: payloads in JSON, and the failures of wsprocessor.
 //!
-//! A failure is two members of its message there, `failureCode` and `data`. Between envelope and format its payload
-//! is the array of both, `[failureCode,data]`, and that of a complaint likewise.
+//! A failure is two members of its message, `failureCode` and `data`. Between envelope and format, its payload is the array
+//! `[failureCode,data]`. The payload of an error report has the same form.
 
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Format, Hi};
 
-use crate::Json;
+use crate::json::JsonFormat;
 use crate::json::scan::each_element;
 use crate::json::text::put_string;
 
-/// Payloads of [`WsProcessor`](crate::WsProcessor): those of [`Json`], but for two things.
+/// Payloads of [`WsProcessor`](crate::WsProcessor): those of [`JsonFormat`], with two differences.
 ///
-/// Null travels as `{}` in requests and responses, so `{}` is read as null by what can be made of null only. What can
-/// be made of both, as a `serde_json::Value`, is made of `{}`.
+/// Requests and responses write null as `{}`. So `{}` is read as null if it cannot be read as the expected type. A type
+/// that can be read from both, such as `serde_json::Value`, is read from `{}`.
 ///
-/// A fault is a code and a text. A code whose text is a number is that number on the wire, any other a string; the
-/// text is the fault's message, or its code where it has none. Details are not written.
+/// A fault is a code and a text. A code that is a number in decimal is written as a number, any other code as a string.
+/// The text is the message of the fault, or its code if it has no message. Details are not written.
 ///
 /// ```
 /// use bytes::Bytes;
-/// use wse_codecs::{WsJson, WsProcessor};
-/// use wse_proto::{Decode, Fault, Message, Protocol, Stamp, seal};
+/// use wse_codecs::{WsProcessorFormat, WsProcessor};
+/// use wse_proto::{Decode, Fault, Protocol, SessionMessage, Stamp, seal};
 ///
-/// let () = WsJson.decode(&Bytes::from_static(b"{}"))?;
+/// let () = WsProcessorFormat.decode(&Bytes::from_static(b"{}"))?;
 ///
 /// let mut out = bytes::BytesMut::new();
 /// let fault = Fault::new("400").message("no");
-/// seal(&WsProcessor::new(), &Message::fault(Stamp::from("s1"), fault), &mut out);
+/// seal(&WsProcessor::new(), &SessionMessage::fault(Stamp::from("s1"), fault), &mut out);
 /// assert_eq!(out, r#"{"type":"response","sendAck":false,"stamp":"s1","data":"no","failureCode":400}"#);
 /// # Ok::<(), wse_proto::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WsJson;
+pub struct WsProcessorFormat;
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + ?Sized> Encode<T> for WsJson {
+impl<T: Serialize + ?Sized> Encode<T> for WsProcessorFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        Json.encode(value, out)
+        JsonFormat.encode(value, out)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned> Decode<T> for WsJson {
+impl<T: DeserializeOwned> Decode<T> for WsProcessorFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
-        Json.decode(payload).or_else(|error| match &payload[..] {
-            b"{}" => Json.decode(&Bytes::new()).map_err(|_| error),
+        JsonFormat.decode(payload).or_else(|error| match &payload[..] {
+            b"{}" => JsonFormat.decode(&Bytes::new()).map_err(|_| error),
             _ => Err(error),
         })
     }
 }
 
-impl Format for WsJson {
+impl Format for WsProcessorFormat {
     fn empty_map(&self) -> Bytes {
-        Json.empty_map()
+        JsonFormat.empty_map()
     }
 
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
-        Json.encode_hi(hi, out);
+        JsonFormat.encode_hi(hi, out);
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
-        Json.decode_hi(payload)
+        JsonFormat.decode_hi(payload)
     }
 
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {
         let code = match fault.code.as_str() {
-            // It would read as success.
+            // An empty code would mean success.
             "" => ErrorCode::Failed.as_str(),
             code => code,
         };
@@ -84,18 +84,18 @@ impl Format for WsJson {
     }
 
     fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError> {
-        let odd = || CodecError::shape("the fault", "not a code and a text");
-        let [code, data] = pair(payload).ok_or_else(odd)?;
-        let mut fault = Fault::new(text(code).ok_or_else(odd)?);
+        let malformed = || CodecError::shape("the fault", "not a code and a text");
+        let [code, data] = pair(payload).ok_or_else(malformed)?;
+        let mut fault = Fault::new(text(code).ok_or_else(malformed)?);
         fault.message = match data {
             "" | "null" => None,
-            data => Some(text(data).ok_or_else(odd)?),
+            data => Some(text(data).ok_or_else(malformed)?),
         };
         Ok(fault)
     }
 }
 
-/// Whether a code is written as a number: not if the peer would take it for zero, which is success, or for infinity.
+/// Whether a code is written as a number. Not if the peer would read zero, which means success, or infinity.
 fn is_number(code: &str) -> bool {
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let bytes = code.strip_prefix('-').unwrap_or(code).as_bytes();
@@ -104,12 +104,12 @@ fn is_number(code: &str) -> bool {
         && serde_json::from_str::<f64>(code).is_ok_and(|number| number != 0.0)
 }
 
-/// What a JSON string says; other values as they are written.
+/// The text of a JSON string; the JSON text of any other value.
 fn text(value: &str) -> Option<String> {
     if value.starts_with('"') { serde_json::from_str(value).ok() } else { Some(value.to_owned()) }
 }
 
-/// The first two elements of an array, the second empty when there is one only.
+/// The first two elements of an array. The second is empty if there is only one.
 fn pair(payload: &[u8]) -> Option<[&str; 2]> {
     let text = std::str::from_utf8(payload).ok()?;
     let mut pair = [""; 2];
@@ -134,14 +134,14 @@ pub(super) fn failure(code: &str, data: &str) -> Bytes {
     Bytes::from(["[", code, ",", data, "]"].concat())
 }
 
-/// The payload of a complaint, whose code is not on the wire and whose text may be missing.
-pub(super) fn complaint(data: &str) -> Bytes {
+/// The payload of an error report. Its code is not on the wire, and its text may be missing.
+pub(super) fn report(data: &str) -> Bytes {
     let code = ErrorCode::MessageProcessing;
     let data = if data.starts_with('"') { data } else { "null" };
     Bytes::from(["[\"", code.as_str(), "\",", data, "]"].concat())
 }
 
-/// Writes the members that the payload of a failure is made of. Any other payload is the data of a failure.
+/// Writes the members of a failure with this payload. A payload of another form becomes its data.
 pub(super) fn put_failure(payload: &[u8], out: &mut BytesMut) {
     let (code, data) = match pair(payload) {
         Some([code, data]) => (code.as_bytes(), data.as_bytes()),
@@ -153,9 +153,9 @@ pub(super) fn put_failure(payload: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(code);
 }
 
-/// Writes the text of a complaint.
+/// Writes the text of an error report.
 pub(super) fn put_text(payload: &[u8], out: &mut BytesMut) {
     let data = pair(payload).map_or("", |[_, data]| data);
-    // Some peers cannot take a complaint without a text.
+    // Some peers cannot read an error report without a text.
     out.extend_from_slice(if data.starts_with('"') { data.as_bytes() } else { b"\"\"" });
 }

@@ -1,7 +1,7 @@
-//! The wire format of the npm package wsprocessor: the format [`WsJson`], and the protocol [`WsProcessor`].
+//! The npm package wsprocessor: the format [`WsProcessorFormat`] and the protocol [`WsProcessor`].
 
 mod envelope;
 mod format;
 
 pub use envelope::WsProcessor;
-pub use format::WsJson;
+pub use format::WsProcessorFormat;

@@ -1,4 +1,4 @@
-//! Calls that wait for their answers: stamps, deadlines, what an end does to them.
+//! Pending calls: their stamps and deadlines.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -7,17 +7,18 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::{ErrorCode, Fault, Stamp, UsageError};
 
-use super::Close;
+use super::close::Close;
 use super::deadlines::{Deadlines, NEVER, Nanos};
 
-/// A call of one session. Its stamp is a serial number: a peer can only answer calls of its own
-/// connection, so that there is nothing to guess. Other sessions count alike: after a reconnect the
-/// id of an old call means another one, or none.
+/// A call of one session.
+///
+/// Its stamp is a serial number. It need not be unguessable, because a peer can only answer calls of its own
+/// connection. Every session counts from 1, so an id is only valid for the session that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(u64);
 
 impl CallId {
-    /// The stamp to send the call under.
+    /// The stamp of the call.
     pub fn stamp(self) -> Stamp {
         Stamp::from(self.0)
     }
@@ -27,9 +28,9 @@ impl CallId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallFailure {
-    /// The procedure failed, or there is none of this name.
+    /// The procedure failed, or there is no procedure of this name.
     Fault(Fault),
-    /// No answer came in time.
+    /// No answer arrived in time.
     Timeout,
     /// The connection ended first.
     Disconnected(Close),
@@ -50,7 +51,7 @@ impl fmt::Display for CallFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(fault) => write!(f, "the peer answered with a fault: {fault}"),
-            Self::Timeout => f.write_str("no answer came in time"),
+            Self::Timeout => f.write_str("no answer arrived in time"),
             Self::Disconnected(close) => write!(f, "the connection ended first: {close}"),
         }
     }
@@ -58,57 +59,58 @@ impl fmt::Display for CallFailure {
 
 impl Error for CallFailure {}
 
+/// The pending calls and their deadlines.
 #[derive(Debug)]
 pub(super) struct Calls {
     last: u64,
     limit: usize,
-    waiting: HashMap<u64, Nanos, BuildHasherDefault<SerialHasher>>,
+    pending: HashMap<u64, Nanos, BuildHasherDefault<SerialHasher>>,
     deadlines: Deadlines<u64>,
 }
 
 impl Calls {
     pub(super) fn new(limit: usize) -> Self {
-        Self { last: 0, limit, waiting: HashMap::default(), deadlines: Deadlines::default() }
+        Self { last: 0, limit, pending: HashMap::default(), deadlines: Deadlines::default() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.pending.len()
     }
 
-    /// A serial number that nothing else of this session has.
+    /// A serial number that is unique in this session.
     pub(super) fn next_serial(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
     pub(super) fn begin(&mut self, deadline: Nanos) -> Result<CallId, UsageError> {
-        if self.waiting.len() >= self.limit {
+        if self.pending.len() >= self.limit {
             return Err(UsageError::TooManyCalls);
         }
         let call = self.next_serial();
-        self.waiting.insert(call, deadline);
+        self.pending.insert(call, deadline);
         self.deadlines.add(deadline, call);
         Ok(CallId(call))
     }
 
-    /// The call that this stamp answers, which no longer waits.
+    /// Removes the call that an answer with this stamp belongs to.
     pub(super) fn answered(&mut self, stamp: &Stamp) -> Option<CallId> {
         let call = CallId(stamp.serial()?);
         self.take(call).then_some(call)
     }
 
-    /// Forgets a call; whether it was waiting.
+    /// Removes a call. Returns whether it was pending.
     pub(super) fn take(&mut self, CallId(call): CallId) -> bool {
-        let Some(deadline) = self.waiting.remove(&call) else { return false };
-        let waiting = &self.waiting;
-        self.deadlines.cancelled(deadline, |call, at| waiting.get(call) == Some(&at));
+        let Some(deadline) = self.pending.remove(&call) else { return false };
+        let pending = &self.pending;
+        self.deadlines.cancelled(deadline, |call, at| pending.get(call) == Some(&at));
         true
     }
 
-    /// Takes one call whose deadline has come.
+    /// Removes one call whose deadline has passed.
     pub(super) fn expire(&mut self, now: Nanos) -> Option<CallId> {
-        let waiting = &self.waiting;
-        let call = self.deadlines.expire(now, |call, at| waiting.get(call) == Some(&at))?;
+        let pending = &self.pending;
+        let call = self.deadlines.expire(now, |call, at| pending.get(call) == Some(&at))?;
         self.take(CallId(call)).then_some(CallId(call))
     }
 
@@ -116,10 +118,10 @@ impl Calls {
         self.deadlines.soonest()
     }
 
-    /// Takes all, oldest first.
+    /// Removes all calls, oldest first.
     pub(super) fn drain(&mut self) -> Vec<CallId> {
         self.deadlines = Deadlines::default();
-        let mut all: Vec<_> = self.waiting.drain().map(|(call, _)| CallId(call)).collect();
+        let mut all: Vec<_> = self.pending.drain().map(|(call, _)| CallId(call)).collect();
         all.sort_unstable();
         all
     }
@@ -127,12 +129,16 @@ impl Calls {
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        let timed = self.waiting.values().filter(|deadline| **deadline != NEVER).count();
-        debug_assert_eq!(self.deadlines.len(), timed, "deadlines are those of the calls");
+        let timed = self.pending.values().filter(|deadline| **deadline != NEVER).count();
+        debug_assert_eq!(
+            self.deadlines.len(),
+            timed,
+            "each pending call with a deadline has one entry"
+        );
     }
 }
 
-/// For serial numbers, which are ours: nobody can choose them to collide.
+/// A hasher for serial numbers. This side chooses them, so a peer cannot provoke collisions.
 #[derive(Debug, Default)]
 pub(super) struct SerialHasher(u64);
 
@@ -146,7 +152,7 @@ impl Hasher for SerialHasher {
         }
     }
     fn write_u64(&mut self, serial: u64) {
-        // Tables look at the highest bits and at the lowest.
+        // The hash table uses the highest and the lowest bits.
         let spread = serial.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = spread ^ spread >> 32;
     }

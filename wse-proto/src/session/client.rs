@@ -10,35 +10,33 @@
 //!               └──────────────────────────────────┘
 //! ```
 //!
-//! Other messages before the welcome are dropped. A second challenge before the first is answered, and
-//! a welcome in between, close the connection: 1000 `wse.protocol-error`.
+//! Other messages before the welcome are dropped. In `Solving`, another challenge or a welcome closes the connection
+//! with 1000 `wse.protocol-error`.
 
 use bytes::Bytes;
 
-use crate::{Body, ErrorCode, Head, Hi, Message, UsageError};
-
-use super::{Event, Phase, Session, SessionLimits, push};
-
-#[derive(Debug)]
-pub(super) enum Greeting {
-    Greeted,
-    Solving,
-}
+use super::event::Event;
+use super::limits::SessionLimits;
+use super::machine::Session;
+use super::phase::{ClientGreeting, Phase};
+use super::queue::push;
+use crate::{Body, ErrorCode, Head, Hi, ProtocolInfo, SessionMessage, UsageError};
 
 impl Session {
-    /// The client's side of a new connection: sends the greeting. Without one
-    /// ([`Protocol::has_greeting`](crate::Protocol::has_greeting), `hi` is `None`) it is ready at once.
+    /// The client's side of a new connection over this protocol. It sends the greeting `hi`. With `None`, for a protocol
+    /// without a greeting ([`ProtocolInfo::no_greeting`]), it is ready at once.
     ///
-    /// It has no deadline of its own: a server that never welcomes is for the caller to give up on.
-    pub fn client(hi: Option<Hi>, limits: SessionLimits) -> Self {
+    /// It sets no deadline for the welcome; that is up to the caller.
+    pub fn client(protocol: ProtocolInfo, hi: Option<Hi>, limits: SessionLimits) -> Self {
         match hi {
             Some(hi) => {
-                let mut session = Self::new(Phase::Client(Greeting::Greeted), true, limits);
-                session.send(Message::hi(hi));
+                let mut session =
+                    Self::new(Phase::Client(ClientGreeting::Greeted), protocol, limits);
+                session.send(SessionMessage::hi(hi));
                 session
             }
             None => {
-                let mut session = Self::new(Phase::Ready, false, limits);
+                let mut session = Self::new(Phase::Ready, protocol, limits);
                 push(&mut session.events, Event::Ready { welcome: Bytes::new() });
                 session
             }
@@ -49,30 +47,39 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`UsageError::NotAsked`] unless a challenge waits for its answer.
+    /// [`UsageError::NotAsked`] unless a challenge is unanswered.
     pub fn answer(&mut self, answer: Bytes) -> Result<(), UsageError> {
         match &mut self.phase {
-            Phase::Client(greeting @ Greeting::Solving) => {
-                *greeting = Greeting::Greeted;
-                self.send(Message::raw(Head::Challenge, answer));
+            Phase::Client(greeting @ ClientGreeting::Solving) => {
+                *greeting = ClientGreeting::Greeted;
+                self.send(SessionMessage::raw(Head::Challenge, answer));
                 Ok(())
             }
             _ => Err(UsageError::NotAsked),
         }
     }
 
-    pub(super) fn client_greeting(&mut self, message: Message) {
+    pub(super) fn client_greeting(&mut self, message: SessionMessage) {
         let Phase::Client(greeting) = &mut self.phase else { return };
         match (&*greeting, message) {
-            (Greeting::Greeted, Message { head: Head::Challenge, body: Body::Raw(quest) }) => {
-                *greeting = Greeting::Solving;
+            (
+                ClientGreeting::Greeted,
+                SessionMessage { head: Head::Challenge, body: Body::Raw(quest) },
+            ) => {
+                *greeting = ClientGreeting::Solving;
                 push(&mut self.events, Event::Challenged { quest });
             }
-            (Greeting::Greeted, Message { head: Head::Welcome, body: Body::Raw(welcome) }) => {
+            (
+                ClientGreeting::Greeted,
+                SessionMessage { head: Head::Welcome, body: Body::Raw(welcome) },
+            ) => {
                 self.phase = Phase::Ready;
                 push(&mut self.events, Event::Ready { welcome });
             }
-            (Greeting::Solving, Message { head: Head::Challenge | Head::Welcome, .. }) => {
+            (
+                ClientGreeting::Solving,
+                SessionMessage { head: Head::Challenge | Head::Welcome, .. },
+            ) => {
                 self.violation(ErrorCode::ProtocolViolation, None);
             }
             _ => {}

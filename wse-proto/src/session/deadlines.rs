@@ -1,33 +1,35 @@
-//! [`Deadlines`]: when what is waited for is given up, in amortised constant time each.
+//! [`Deadlines`]: a timer queue with amortised constant time per entry.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Nanoseconds since the start of the session: half of a `Duration`.
+/// Nanoseconds since the start of the session, in half the size of a `Duration`.
 pub(super) type Nanos = u64;
 
-/// No deadline at all, and what lies further away than can be told: five centuries.
+/// No deadline. Also stands for times beyond the range of [`Nanos`], 584 years.
 pub(super) const NEVER: Nanos = Nanos::MAX;
 
 pub(super) fn nanos(time: Duration) -> Nanos {
     time.as_nanos().try_into().unwrap_or(NEVER)
 }
 
-/// A radix heap: what is further away lies in wider buckets, and moves to narrower ones as time comes nearer,
-/// at most once for each bit of a time. What was cancelled stays until it is come across or is the larger part,
-/// so that nothing is searched for: whoever asks says what is still waited for.
+/// A radix heap. Deadlines that are further away lie in wider buckets. They move to narrower ones as time advances, at
+/// most once for each bit of a time.
+///
+/// A cancelled entry stays until it is reached, or until more than half of the entries are cancelled. So cancelling does
+/// not search: the caller says which entries are still live.
 #[derive(Debug)]
 pub(super) struct Deadlines<K> {
     /// By the highest bit in which a deadline differs from `last`; at most 65.
     buckets: BTreeMap<u32, VecDeque<(Nanos, K)>>,
-    /// No deadline is before this.
+    /// No entry has a deadline before this.
     last: Nanos,
     /// Nothing is due before this; [`NEVER`] when there is nothing.
     soonest: Nanos,
-    /// Entries in the buckets, and those among them that are still waited for.
+    /// Entries in the buckets, and how many of them are live.
     stored: u32,
     live: u32,
-    /// How often an entry was put anywhere.
+    /// How often an entry was put into a bucket.
     #[cfg(test)]
     moves: usize,
 }
@@ -47,7 +49,7 @@ impl<K> Default for Deadlines<K> {
 }
 
 impl<K> Deadlines<K> {
-    /// Waits for `key` until `at`, unless that is [`NEVER`].
+    /// Adds `key` with the deadline `at`, unless that is [`NEVER`].
     pub(super) fn add(&mut self, at: Nanos, key: K) {
         if at != NEVER {
             self.soonest = self.soonest.min(at);
@@ -56,7 +58,7 @@ impl<K> Deadlines<K> {
         }
     }
 
-    /// What had this deadline is not waited for any more, as `is_live` says too.
+    /// Takes note that an entry with this deadline was cancelled or has ended. `is_live` must say so too.
     pub(super) fn cancelled(&mut self, at: Nanos, is_live: impl Fn(&K, Nanos) -> bool) {
         if at == NEVER {
             return;
@@ -74,7 +76,7 @@ impl<K> Deadlines<K> {
         }
     }
 
-    /// Takes out one whose deadline has come; tell [`cancelled`](Self::cancelled) when it is done with.
+    /// Removes and returns one live entry whose deadline has passed. Call [`cancelled`](Self::cancelled) for it.
     pub(super) fn expire(&mut self, now: Nanos, is_live: impl Fn(&K, Nanos) -> bool) -> Option<K> {
         while self.soonest <= now {
             let Some(mut bucket) = self.buckets.first_entry() else {
@@ -82,7 +84,7 @@ impl<K> Deadlines<K> {
                 return None;
             };
             if *bucket.key() == 0 {
-                // All of them are due now, the first that came first.
+                // All entries of this bucket are due now, in the order in which they were added.
                 let first = bucket.get_mut().pop_front();
                 if bucket.get().is_empty() {
                     bucket.remove();
@@ -111,7 +113,7 @@ impl<K> Deadlines<K> {
         self.soonest
     }
 
-    /// How many are waited for.
+    /// How many entries are live.
     pub(super) fn len(&self) -> usize {
         self.live as usize
     }
@@ -133,11 +135,11 @@ mod tests {
 
     use super::*;
 
-    /// Against a table that is searched, with deadlines far and near, equal ones, and cancelled ones.
+    /// Compares with a table that is searched, for near, far, equal and cancelled deadlines.
     #[test]
     fn what_is_due_comes_in_order_and_nothing_is_left() {
         let mut seed = 7_u64;
-        let mut luck = |below: u64| {
+        let mut random = |below: u64| {
             seed = seed
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
@@ -145,38 +147,38 @@ mod tests {
         };
         for _ in 0..200 {
             let mut deadlines = Deadlines::default();
-            let mut waiting: HashMap<u64, Nanos> = HashMap::new();
+            let mut pending: HashMap<u64, Nanos> = HashMap::new();
             let (mut now, mut next) = (0, 0);
             for _ in 0..300 {
-                match luck(4) {
+                match random(4) {
                     0 | 1 => {
-                        let width = luck(40);
-                        let at = now + luck(1 << width);
+                        let width = random(40);
+                        let at = now + random(1 << width);
                         next += 1;
-                        waiting.insert(next, at);
+                        pending.insert(next, at);
                         deadlines.add(at, next);
                     }
                     2 => {
-                        let key = luck(next + 1);
-                        if let Some(at) = waiting.remove(&key) {
-                            deadlines.cancelled(at, |key, at| waiting.get(key) == Some(&at));
+                        let key = random(next + 1);
+                        if let Some(at) = pending.remove(&key) {
+                            deadlines.cancelled(at, |key, at| pending.get(key) == Some(&at));
                         }
                     }
                     _ => {
-                        let width = luck(36);
-                        now += luck(1 << width);
+                        let width = random(36);
+                        now += random(1 << width);
                         while let Some(key) =
-                            deadlines.expire(now, |key, at| waiting.get(key) == Some(&at))
+                            deadlines.expire(now, |key, at| pending.get(key) == Some(&at))
                         {
-                            let at = waiting.remove(&key).unwrap();
-                            deadlines.cancelled(at, |key, at| waiting.get(key) == Some(&at));
-                            assert!(at <= now && waiting.values().all(|other| *other >= at));
+                            let at = pending.remove(&key).unwrap();
+                            deadlines.cancelled(at, |key, at| pending.get(key) == Some(&at));
+                            assert!(at <= now && pending.values().all(|other| *other >= at));
                         }
-                        assert!(waiting.values().all(|at| *at > now));
+                        assert!(pending.values().all(|at| *at > now));
                     }
                 }
-                assert_eq!(deadlines.len(), waiting.len());
-                let soonest = waiting.values().min().copied().unwrap_or(NEVER);
+                assert_eq!(deadlines.len(), pending.len());
+                let soonest = pending.values().min().copied().unwrap_or(NEVER);
                 assert!(deadlines.soonest() <= soonest);
                 assert!(deadlines.stored <= 2 * deadlines.live + 17);
                 assert_eq!(deadlines.buckets.is_empty(), deadlines.stored == 0);
@@ -184,7 +186,7 @@ mod tests {
         }
     }
 
-    /// However many there are: 20 s have 35 bits of nanoseconds, and so each is moved 35 times at most.
+    /// 20 s are 35 bits of nanoseconds, so each entry moves at most 35 times, however many there are.
     #[test]
     fn none_is_moved_more_often_when_there_are_more() {
         let scattered = |key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 20_000_000_000;

@@ -1,4 +1,4 @@
-//! [`Duplicates`]: which messages that may come again have come already.
+//! [`Duplicates`]: which reliable messages were received already.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Stamp;
 
-/// How many messages are remembered.
+/// How many stamps are remembered.
 const WINDOW: usize = 1024;
 
-/// The last 1,024 stamps of messages that may come again ([`Head::Message`](crate::Head::Message)`::reliable`).
-/// Clones are handles to the same window: all connections over which a sender may repeat itself share one, at a
-/// server those of a user. It takes 8 bytes a stamp, however long that is.
+/// The stamps of the last 1,024 reliable messages ([`Head::Message`](crate::Head::Message)`::reliable`), to recognise
+/// repetitions.
+///
+/// Clones are handles to the same window. All connections over which a sender may repeat a message share one; at a
+/// server these are the connections of a user. A stamp takes 8 bytes, whatever its length.
 ///
 /// ```
 /// use wse_proto::{Stamp, session::Duplicates};
@@ -24,13 +26,13 @@ pub struct Duplicates(Arc<Window>);
 
 #[derive(Debug, Default)]
 struct Window {
-    /// Of which stamps have the same hash is not for strangers to choose.
+    /// With random keys: a peer must not be able to choose stamps with equal hashes.
     hasher: RandomState,
     seen: Mutex<VecDeque<u64>>,
 }
 
 impl Duplicates {
-    /// Whether this stamp was not seen before, among the last ones; from now on it was.
+    /// Whether this stamp is not among the last ones; remembers it.
     pub fn is_new(&self, stamp: &Stamp) -> bool {
         let hash = self.0.hasher.hash_one(stamp);
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +46,7 @@ impl Duplicates {
         new
     }
 
-    /// Whether there are other handles to it.
+    /// Whether there are other handles to the same window.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }

@@ -1,73 +1,39 @@
-//! What a session wants and tells: [`Output`], [`Event`], [`Close`].
+//! What a session returns: [`Output`], [`Event`] and [`FastEvent`].
 
-use std::fmt;
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
-use super::{CallFailure, CallId, LivenessState, ReceiptFailure};
-use crate::{CloseReason, CodecError, ErrorCode, Fault, Hi, Message, ReceiptOf, Stamp, Text};
+use super::calls::{CallFailure, CallId};
+use super::close::Close;
+use super::heartbeat::LivenessState;
+use super::receipts::ReceiptFailure;
+use crate::{CodecError, ErrorCode, Fault, Hi, ReceiptOf, SessionMessage, Stamp, Text};
 
-/// How a connection ends or ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Close {
-    /// The close code (RFC 6455 §7.4): 1000 and so on; 1005 when the peer sent none, 1006 when it vanished.
-    pub code: u16,
-    /// The reason.
-    pub reason: CloseReason,
-}
-
-impl Close {
-    /// The peer vanished without a close frame.
-    pub const VANISHED: Self = Self { code: 1006, reason: CloseReason::None };
-
-    /// The peer vanished without a trace: it was not heard any more.
-    pub const DEAD: Self = Self { code: 1006, reason: CloseReason::HeartbeatTimeout };
-
-    /// A close with this code and reason.
-    pub fn new(code: u16, reason: impl Into<CloseReason>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-
-    /// A normal close, code 1000.
-    pub const fn normal(reason: CloseReason) -> Self {
-        Self { code: 1000, reason }
-    }
-}
-
-impl fmt::Display for Close {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            CloseReason::None => write!(f, "{}", self.code),
-            reason => write!(f, "{} {reason}", self.code),
-        }
-    }
-}
-
-/// What the session wants done with the connection.
+/// What the driver has to do with the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
-    /// Seal this message and send it, unless that writes nothing.
-    Send(Message),
-    /// Send a WebSocket ping (RFC 6455 §5.5.2) with this payload; give what comes back to
+    /// Pack this message with [`seal`](crate::seal) and send it, unless that writes nothing.
+    Send(SessionMessage),
+    /// Send a WebSocket ping (RFC 6455 §5.5.2) with this payload. Give the payload of each pong to
     /// [`handle_pong`](super::Session::handle_pong).
     Ping(Bytes),
-    /// Begin the closing handshake. Nothing is sent after it.
+    /// Start the closing handshake. Nothing is sent after it.
     Close(Close),
-    /// Drop the connection without a word: nobody is there to hear it. This is how it ended.
+    /// Drop the connection without a close frame, because the peer is gone. This is how it ended.
     Abort(Close),
 }
 
-/// What the head alone says of a message from the peer, see [`Session::pass`](super::Session::pass).
+/// What [`Session::handle_message_fast`](super::Session::handle_message_fast) concludes from the head of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Passed {
-    /// A message or a call for the application: [`Event::Message`] or [`Event::Call`], whichever the head is of.
+pub enum FastEvent {
+    /// Stands for [`Event::Message`] or [`Event::Call`], as the head says.
     Application,
-    /// The answer to this call of ours: [`Event::CallEnded`], with the payload.
+    /// Stands for [`Event::CallEnded`] of this call, with the payload as its result.
     CallEnded(CallId),
-    /// Nothing: [`Event::Dropped`].
+    /// Stands for [`Event::Dropped`].
     Dropped(Dropped),
 }
 
@@ -75,10 +41,10 @@ pub enum Passed {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Server: a stranger greeted. Decide: [`Session::challenge`](super::Session::challenge),
+    /// Server: an unauthenticated connection sent its greeting. Decide: [`Session::challenge`](super::Session::challenge),
     /// [`Session::accept`](super::Session::accept) or [`Session::refuse`](super::Session::refuse).
     Greeted {
-        /// Who it says it is.
+        /// Its identity and meta, not verified yet.
         hi: Hi,
     },
     /// Server: the challenge was answered. Decide: [`Session::accept`](super::Session::accept) or
@@ -87,13 +53,13 @@ pub enum Event {
         /// The encoded answer.
         answer: Bytes,
     },
-    /// Client: the server wants a challenge solved. Decide: [`Session::answer`](super::Session::answer) or
+    /// Client: the server sent a challenge. Decide: [`Session::answer`](super::Session::answer) or
     /// [`Session::close`](super::Session::close).
     Challenged {
-        /// The encoded quest.
+        /// The encoded question.
         quest: Bytes,
     },
-    /// Client: the server let us in.
+    /// Client: the server accepted the connection.
     Ready {
         /// The encoded welcome payload.
         welcome: Bytes,
@@ -105,73 +71,73 @@ pub enum Event {
         /// Its encoded payload.
         payload: Bytes,
     },
-    /// The peer calls a procedure; answer with a reply or a fault under the same stamp.
+    /// The peer calls a procedure. Answer with a reply or a fault under the same stamp.
     Call {
         /// The procedure.
         name: Text,
-        /// What the answer must carry.
+        /// The stamp of the answer.
         stamp: Stamp,
-        /// For how long the caller still waits, in milliseconds, if it says so.
+        /// How long the caller still waits, in milliseconds; `None` when it does not say.
         timeout: Option<NonZeroU32>,
         /// The encoded payload.
         payload: Bytes,
     },
-    /// The peer does not wait any more for the answer to its call with this stamp.
+    /// The peer cancelled its call with this stamp.
     Cancelled {
         /// The call's stamp.
         stamp: Stamp,
     },
-    /// A call of ours has ended.
+    /// A call that this side made has ended.
     CallEnded {
         /// Which.
         call: CallId,
         /// The encoded result, or why there is none.
         outcome: Result<Bytes, CallFailure>,
     },
-    /// A receipt that we asked for has come, or will not.
+    /// A receipt that this side asked for arrived, or will not arrive.
     ReceiptEnded {
-        /// Of what.
+        /// The message or answer that it confirms.
         of: ReceiptOf,
         /// Its stamp.
         stamp: Stamp,
-        /// Whether it has come.
+        /// Whether it arrived.
         outcome: Result<(), ReceiptFailure>,
     },
-    /// Whether the peer is heard in time has changed.
+    /// The peer began to be late, or is no longer late.
     Liveness(LivenessState),
-    /// The peer could not process a message of ours. It is never answered.
-    Complaint {
-        /// What it says about it.
+    /// The peer could not process a message from this side. Error reports are never answered.
+    ErrorReport {
+        /// What went wrong.
         fault: Fault,
     },
-    /// A message could not be read, and the peer was told; the connection goes on
-    /// ([`Abilities::complaints`](crate::Abilities::complaints)).
+    /// A message could not be read. The peer got an error report, and the connection stays open
+    /// ([`Capabilities::error_reports`](crate::Capabilities::error_reports)).
     Unreadable {
         /// What is wrong with it.
         error: CodecError,
     },
-    /// Something came that means nothing any more, or never did. It was dropped and not answered, lest two
-    /// peers answer each other for ever.
+    /// An unexpected message was dropped. It is not answered, because two peers could then answer each other without
+    /// end.
     Dropped(Dropped),
     /// The peer broke the protocol; the connection is being closed.
     Violation {
-        /// Which kind of breach.
+        /// The kind of violation.
         code: ErrorCode,
-        /// What it was, when it was a message that could not be read.
+        /// The error, if a message could not be read.
         error: Option<CodecError>,
     },
 }
 
-/// What came and was dropped.
+/// What was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Dropped {
-    /// An answer to no call that waits: late, twice, to another connection's call, or to none.
+    /// An answer to no pending call: it is late, a repetition, or for a call of another connection.
     Answer,
-    /// A receipt that nobody waits for: late, twice, or for what was never sent.
+    /// A receipt that is not expected: it is late, a repetition, or for something that was not sent.
     Receipt,
-    /// A pong to no ping of ours, or to one that has its pong.
+    /// A pong without a matching ping of this side.
     Pong,
-    /// A message that may come again, and had come before. Its sender got another receipt.
+    /// A repetition of a reliable message. Its sender got another receipt.
     Duplicate,
 }

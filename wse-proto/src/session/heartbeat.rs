@@ -1,12 +1,12 @@
-//! [`Heartbeat`]: is the peer still there, and how far away is it?
+//! [`Heartbeat`]: whether the peer is alive, and the round-trip time.
 //!
 //! ```text
-//!             a ping is due: sent                  nothing heard until the next is due
+//!               ping sent                     nothing received until the next ping
 //!   Live ───────────────────────► Live, waiting ───────────────────────────────────────► Late
 //!    ▲                                  │                                                  │
-//!    │            anything is heard     │                         anything is heard        │
+//!    │        anything is received      │                      anything is received        │
 //!    └──────────────────────────────────┴──────────────────────────────────────────────────┤
-//!                                                          nothing heard for the timeout   │
+//!                                                       nothing received for the timeout   │
 //!                                                                                          ▼
 //!                                                             closed: 1006 wse.heartbeat-timeout
 //! ```
@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use super::deadlines::{NEVER, Nanos, nanos};
 
-/// How often a peer is asked whether it is still there, and for how long it may say nothing.
+/// How often a peer is pinged, and how long it may be silent.
 ///
-/// The intervals follow the round trip time, smoothed as in RFC 6298 §2: a far peer is asked less often and
-/// waited for longer. Anything that arrives is a sign of life, also a part of a message.
+/// Interval and timeout grow with the round-trip time, smoothed as in RFC 6298 §2: a distant peer is pinged less often and
+/// may be silent for longer. Any bytes that arrive show that the peer is alive, also a part of a message.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,16 +28,15 @@ use super::deadlines::{NEVER, Nanos, nanos};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The least time between two pings. Default: 2 s.
+    /// The shortest time between two pings. Default: 2 s.
     pub min_interval: Duration,
-    /// The time between two pings in round trips, where that is more. Default: 10.
+    /// The time between two pings in round-trip times, if that is longer. Default: 10.
     pub interval_rtts: u16,
-    /// The most time between two pings: less than the minute after which some proxies cut an idle connection.
-    /// Default: 25 s.
+    /// The longest time between two pings. Default: 25 s. Some proxies close a connection that is idle for a minute.
     pub max_interval: Duration,
-    /// How long nothing may be heard after a ping, at least. Default: 10 s.
+    /// The shortest silence after a ping that ends the connection. Default: 10 s.
     pub min_timeout: Duration,
-    /// The same in round trips, where that is more. Default: 50.
+    /// The same in round-trip times, if that is longer. Default: 50.
     pub timeout_rtts: u16,
 }
 
@@ -54,7 +53,7 @@ impl Default for Heartbeat {
 }
 
 impl Heartbeat {
-    /// A ping each `interval`, and an end when nothing is heard for `timeout` after one, whatever the round trip time.
+    /// A ping every `interval`, and the end of the connection after `timeout` of silence, whatever the round-trip time.
     pub const fn fixed(interval: Duration, timeout: Duration) -> Self {
         Self {
             min_interval: interval,
@@ -66,19 +65,19 @@ impl Heartbeat {
     }
 }
 
-/// What is known about whether the peer is there: [`Session::liveness`](super::Session::liveness).
+/// The state of the heartbeat: [`Session::liveness`](super::Session::liveness).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Liveness {
-    /// Whether anything was heard since the last ping but one.
+    /// Whether the peer is late.
     pub state: LivenessState,
-    /// The smoothed round trip time; `None` before the first pong.
+    /// The smoothed round-trip time; `None` before the first pong.
     pub rtt: Option<Duration>,
-    /// How much the round trip time varies: RTTVAR of RFC 6298.
+    /// The variation of the round-trip time: RTTVAR of RFC 6298.
     pub rtt_var: Duration,
     /// Pings sent.
     pub pings: u32,
-    /// Pongs that came for them.
+    /// Pongs received.
     pub pongs: u32,
     /// Which pings are sent.
     pub via: PingVia,
@@ -87,32 +86,32 @@ pub struct Liveness {
 /// See [`Liveness::state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LivenessState {
-    /// The peer was heard in time, as far as is known.
+    /// Something was received since the last ping but one.
     Live,
-    /// Nothing was heard since a ping whose successor is sent already.
+    /// Nothing was received since a ping, and the next one was sent already.
     Late,
 }
 
 /// Which pings a session sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PingVia {
-    /// Those of WebSocket (RFC 6455 §5.5.2), which every peer's WebSocket answers by itself, also a browser's.
+    /// WebSocket pings (RFC 6455 §5.5.2). Every WebSocket implementation answers them by itself, also a browser.
     WebSocket,
-    /// Messages of the protocol, answered by the peer's session: what a browser needs that watches its server,
-    /// since it can neither send nor see WebSocket pings.
+    /// Messages of the protocol, answered by the peer's session. A client in a browser needs them, because it can neither
+    /// send nor see WebSocket pings.
     Session,
 }
 
-/// Milliseconds, for a small pulse; 49 days at most.
+/// Milliseconds in 32 bits, to keep [`HeartbeatState`] small; 49 days at most.
 fn millis(time: Duration) -> u32 {
     time.as_millis().try_into().unwrap_or(u32::MAX)
 }
 
 const MILLI: Nanos = 1_000_000;
 
-/// The heartbeat of one session. Small: most of what an idle connection costs is this.
+/// The heartbeat of one session. Small, because it is most of the memory of an idle session.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct HeartbeatState {
     pub(super) via: PingVia,
     late: bool,
     interval_rtts: u16,
@@ -124,28 +123,28 @@ pub(super) struct Pulse {
     srtt: u32,
     rtt_var: u32,
     sent: u32,
-    /// The number of the last pong, and how many there were.
+    /// The number of the last pong.
     answered: u32,
     pongs: u32,
-    /// When the last ping was sent; `NEVER` when its pong may come late for a reason of ours.
+    /// When the last ping was sent; `NEVER` when this side may delay its pong.
     sent_at: Nanos,
-    /// The first ping since something was heard.
+    /// When the first ping since the last sign of life was sent.
     silent_since: Nanos,
     next: Nanos,
 }
 
-/// What is due.
+/// What the heartbeat wants done.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Beat {
-    /// Send the ping with this number. With news: nothing was heard since the last.
+pub(super) enum HeartbeatAction {
+    /// Send the ping with this number. `late`: the peer became late.
     Ping { serial: u64, late: bool },
-    /// The peer is gone.
+    /// End the connection: the peer is gone.
     Dead,
 }
 
-impl Pulse {
+impl HeartbeatState {
     pub(super) fn new(heartbeat: Heartbeat, via: PingVia, first: Nanos) -> Self {
-        // Zero would never end.
+        // With an interval of zero, a ping would always be due.
         let min_interval = millis(heartbeat.min_interval).max(1);
         Self {
             via,
@@ -166,8 +165,8 @@ impl Pulse {
         }
     }
 
-    /// Something was heard; whether that is news.
-    pub(super) fn heard(&mut self, at: Nanos) -> bool {
+    /// Something was received. Returns whether the peer was late until now.
+    pub(super) fn received(&mut self, at: Nanos) -> bool {
         if self.silent_since != NEVER && at >= self.silent_since {
             self.silent_since = NEVER;
             return std::mem::take(&mut self.late);
@@ -175,12 +174,12 @@ impl Pulse {
         false
     }
 
-    /// Nothing was read for a while.
-    pub(super) fn unread(&mut self) {
+    /// This side did not read for a while.
+    pub(super) fn reading_paused(&mut self) {
         self.sent_at = NEVER;
     }
 
-    /// A pong with this number; whether there was a ping for it that has none yet.
+    /// Takes a pong with this number. Returns whether it belongs to a ping that has no pong yet.
     pub(super) fn pong(&mut self, now: Nanos, serial: u64) -> bool {
         let Ok(serial) = u32::try_from(serial) else { return false };
         if serial <= self.answered || serial > self.sent {
@@ -188,7 +187,7 @@ impl Pulse {
         }
         self.answered = serial;
         self.pongs += 1;
-        // As with TCP, what cannot be told apart is no sample: only the last ping's time is known.
+        // Only the time of the last ping is known, so only its pong is a sample (compare RFC 6298 §3).
         if serial == self.sent && self.sent_at != NEVER {
             self.sample(now.saturating_sub(self.sent_at));
         }
@@ -227,14 +226,14 @@ impl Pulse {
         self.silent_since.saturating_add(self.timeout())
     }
 
-    /// When something is due next.
+    /// When [`tick`](Self::tick) is due next.
     pub(super) fn due(&self) -> Nanos {
         self.next.min(self.dead_at())
     }
 
-    pub(super) fn beat(&mut self, now: Nanos) -> Option<Beat> {
+    pub(super) fn tick(&mut self, now: Nanos) -> Option<HeartbeatAction> {
         if self.dead_at() <= now {
-            return Some(Beat::Dead);
+            return Some(HeartbeatAction::Dead);
         }
         if self.next > now {
             return None;
@@ -247,7 +246,7 @@ impl Pulse {
             self.silent_since = now;
             self.late = false;
         }
-        Some(Beat::Ping { serial: self.sent.into(), late })
+        Some(HeartbeatAction::Ping { serial: self.sent.into(), late })
     }
 
     pub(super) fn liveness(&self) -> Liveness {
@@ -263,10 +262,11 @@ impl Pulse {
     }
 }
 
-/// The first ping: a share of the interval from now, so that those who came together are not asked together.
+/// When the first ping is due: after a share of the interval, so that connections that began together are not pinged
+/// together.
 pub(super) fn first(heartbeat: &Heartbeat, now: Duration, jitter: f64) -> Nanos {
     let share = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
-    // More would be too much for the multiplication.
+    // `mul_f64` panics on overflow.
     let interval = heartbeat.min_interval.min(Duration::from_millis(u32::MAX.into()));
     nanos(now.saturating_add(interval.mul_f64(share)))
 }

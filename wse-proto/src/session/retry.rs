@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// Whether a connection that ended with this close code (RFC 6455 §7.4) is worth opening again: 1005,
-/// 1006, 1011 to 1014, and 4000. Not after a normal end (1000), a server that goes away for good
-/// (1001) or a peer that calls us broken.
+/// Whether a client should reconnect after a connection that ended with this close code (RFC 6455 §7.4): yes after
+/// 1005, 1006, 1011 to 1014, and 4000; no after any other, such as a normal end (1000), a server that goes away for
+/// good (1001), or a protocol error (1002).
 pub const fn reconnects(code: u16) -> bool {
     matches!(code, 1005 | 1006 | 1011..=1014 | 4000)
 }
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long to wait before connecting again: exponential with full jitter.
+/// How long to wait before the next attempt to connect: exponential backoff with full jitter.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,9 +26,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct Backoff {
     /// The longest first wait. Default: 1 s.
     pub base: Duration,
-    /// The longest wait at all. Default: 30 s; more than a year counts as a year.
+    /// The upper limit of every wait. Default: 30 s; more than a year counts as a year.
     pub cap: Duration,
-    /// After how many failed attempts in a row to give up; whoever counts them compares. Default: never.
+    /// After how many failed attempts in a row to give up. The caller counts and compares. Default: never.
     pub attempts: Option<u32>,
 }
 
@@ -46,7 +46,7 @@ impl Backoff {
         self
     }
 
-    /// Sets the longest wait. Default: 30 s; more than a year counts as a year.
+    /// Sets the upper limit of every wait. Default: 30 s; more than a year counts as a year.
     #[must_use]
     pub const fn cap(mut self, cap: Duration) -> Self {
         self.cap = cap;
@@ -60,13 +60,13 @@ impl Backoff {
         self
     }
 
-    /// The wait before attempt number `attempt`, counted from 0 after each success. `luck` is a
-    /// random number from 0 to 1: full jitter spreads the clients of a server that came back. Luck
-    /// beyond either end counts as that end, and none at all (NaN) as 0.
-    pub fn delay(&self, attempt: u32, luck: f64) -> Duration {
+    /// The wait before attempt number `attempt`, counted from 0 after each success. `random` is a random number from
+    /// 0 to 1: full jitter spreads the clients of a server that restarted. A number outside the range counts as the
+    /// nearer end, NaN as 0.
+    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let longest = self.base.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
-        let luck = if luck.is_nan() { 0.0 } else { luck.clamp(0.0, 1.0) };
-        // A year at most: `mul_f64` panics where it would overflow.
-        longest.min(self.cap).min(YEAR).mul_f64(luck)
+        let random = if random.is_nan() { 0.0 } else { random.clamp(0.0, 1.0) };
+        // A year at most: `mul_f64` panics on overflow.
+        longest.min(self.cap).min(YEAR).mul_f64(random)
     }
 }

@@ -1,25 +1,29 @@
-//! What time does to a session: what is not waited for any more, and the heartbeat.
+//! Timeouts and the heartbeat of a session.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Body, CloseReason, Head, Message, Pings, ReceiptOf};
-
+use super::calls::CallFailure;
+use super::close::Close;
 use super::deadlines::{NEVER, Nanos, nanos};
-use super::heartbeat::{self, Beat, Pulse};
-use super::{
-    CallFailure, Close, Event, Heartbeat, Liveness, LivenessState, Output, Phase, PingVia,
-    ReceiptFailure, Session, push,
+use super::event::{Event, Output};
+use super::heartbeat::{
+    self, Heartbeat, HeartbeatAction, HeartbeatState, Liveness, LivenessState, PingVia,
 };
+use super::machine::Session;
+use super::phase::Phase;
+use super::queue::push;
+use super::receipts::ReceiptFailure;
+use crate::{Body, CloseReason, Head, Pings, ReceiptOf, SessionMessage};
 
 impl Session {
-    /// Watches whether the peer is there, from now on. The first ping comes after a share `jitter`, from 0 to 1,
-    /// of the interval, so that peers that came together are not asked together. Default: the peer is not watched.
+    /// Starts the heartbeat. The first ping is sent after the share `jitter` of the interval, a random number from 0 to
+    /// 1, so that connections that began together are not pinged together. Default: no heartbeat.
     ///
-    /// Pings are those of WebSocket, unless the protocol's [`Abilities`](crate::Abilities) say that they are its own, or `via`
-    /// wants them so: for a driver that cannot send WebSocket pings, as one in a browser. The protocol's own wait
-    /// until the session is ready.
+    /// It sends WebSocket pings. It sends pings of the protocol if the protocol says
+    /// [`Pings::Always`], or if it says `Possible` and `via` asks for them, as a driver in a
+    /// browser does, which cannot send WebSocket pings. Pings of the protocol are not sent before the session is ready.
     #[must_use]
     pub fn with_heartbeat(
         mut self,
@@ -28,37 +32,41 @@ impl Session {
         now: Duration,
         jitter: f64,
     ) -> Self {
-        let via = match (self.abilities.pings, via) {
+        let via = match (self.capabilities.has_pings(), via) {
             (Pings::Always, _) => PingVia::Session,
             (Pings::Possible, Some(via)) => via,
             (Pings::Possible | Pings::Never, _) => PingVia::WebSocket,
         };
-        self.pulse = Some(Pulse::new(heartbeat, via, heartbeat::first(&heartbeat, now, jitter)));
+        let first = heartbeat::first(&heartbeat, now, jitter);
+        self.heartbeat = Some(HeartbeatState::new(heartbeat, via, first));
         self
     }
 
-    /// What is known about whether the peer is there; `None` when it is not watched.
+    /// The state of the heartbeat; `None` when there is none.
     pub fn liveness(&self) -> Option<Liveness> {
-        self.pulse.as_ref().map(Pulse::liveness)
+        self.heartbeat.as_ref().map(HeartbeatState::liveness)
     }
 
-    /// Something was heard of the peer at `at`, if only a part of a message: it is there. Needed only before
-    /// [`handle_timeout`](Self::handle_timeout), which would else take it for dead.
+    /// Tells the heartbeat that bytes of the peer arrived at `at`, such as a part of a message. This is only needed before
+    /// [`handle_timeout`](Self::handle_timeout), which could end the connection otherwise.
     pub fn handle_life(&mut self, at: Duration) {
-        if !self.is_closed() && self.pulse.as_mut().is_some_and(|pulse| pulse.heard(nanos(at))) {
+        if self.is_closed() {
+            return;
+        }
+        if self.heartbeat.as_mut().is_some_and(|heartbeat| heartbeat.received(nanos(at))) {
             push(&mut self.events, Event::Liveness(LivenessState::Live));
         }
     }
 
-    /// For a while nothing was read that may have come: pongs to the pings until now tell nothing of how far away the
-    /// peer is.
+    /// Tells the heartbeat that this side did not read for a while. Pongs to the pings until now do not count as samples of
+    /// the round-trip time.
     pub fn handle_unread(&mut self) {
-        if let Some(pulse) = &mut self.pulse {
-            pulse.unread();
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.reading_paused();
         }
     }
 
-    /// Takes the payload of a WebSocket pong. What belongs to no ping of the session's is dropped.
+    /// Takes the payload of a WebSocket pong. A pong without a matching ping is dropped.
     pub fn handle_pong(&mut self, now: Duration, payload: &[u8]) {
         self.handle_life(now);
         let serial = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok());
@@ -67,10 +75,10 @@ impl Session {
         }
     }
 
-    /// Does what is due: what is waited for and does not come, pings, the end of a peer that is not heard any
-    /// more, and the deadline before authentication, which closes the connection with 1000 `wse.not-authorized`.
+    /// Does what is due: ends calls and receipts whose time is up, sends pings, ends the connection when the peer is
+    /// silent for too long, and enforces the deadline for authentication, which closes with 1000 `wse.not-authorized`.
     pub fn handle_timeout(&mut self, now: Duration) {
-        if self.greeting_deadline().is_some_and(|deadline| deadline <= now) {
+        if self.phase.deadline().is_some_and(|deadline| deadline <= now) {
             self.close(Close::normal(CloseReason::NotAuthorized));
         }
         let at = nanos(now);
@@ -84,25 +92,26 @@ impl Session {
             self.end_receipt(ReceiptOf::Call, call.stamp(), outstanding);
             push(&mut self.events, Event::CallEnded { call, outcome: Err(CallFailure::Timeout) });
         }
-        self.beat(at);
+        self.tick(at);
     }
 
-    fn beat(&mut self, now: Nanos) {
-        let Some(pulse) = self.pulse.as_mut().filter(|it| beats(it, &self.phase)) else { return };
-        let via = pulse.via;
-        match pulse.beat(now) {
-            Some(Beat::Dead) => {
+    fn tick(&mut self, now: Nanos) {
+        let heartbeat = self.heartbeat.as_mut().filter(|it| is_active(it, &self.phase));
+        let Some(heartbeat) = heartbeat else { return };
+        let via = heartbeat.via;
+        match heartbeat.tick(now) {
+            Some(HeartbeatAction::Dead) => {
                 self.end(&Close::DEAD);
                 push(&mut self.outputs, Output::Abort(Close::DEAD));
             }
-            Some(Beat::Ping { serial, late }) => {
+            Some(HeartbeatAction::Ping { serial, late }) => {
                 match via {
                     PingVia::WebSocket => {
                         let payload = Bytes::from(serial.to_string());
                         push(&mut self.outputs, Output::Ping(payload));
                     }
                     PingVia::Session => {
-                        self.send(Message { head: Head::Ping, body: Body::Serial(serial) });
+                        self.send(SessionMessage { head: Head::Ping, body: Body::Serial(serial) });
                     }
                 }
                 if late {
@@ -113,33 +122,34 @@ impl Session {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due next; `None` while nothing is waited for.
-    /// It may be a little early, never late. It may lie as far away as [`Duration::MAX`]: add it to a clock with a
-    /// checked addition.
+    /// When [`handle_timeout`](Self::handle_timeout) is due next; `None` when nothing is pending.
+    ///
+    /// It may be a little early, never late. It may be as large as [`Duration::MAX`]: add it to a clock with a checked
+    /// addition.
     pub fn poll_timeout(&self) -> Option<Duration> {
         [self.poll_deadline(), self.poll_heartbeat()].into_iter().flatten().min()
     }
 
-    /// The part of [`poll_timeout`](Self::poll_timeout) that is not the heartbeat, for drivers that keep many
-    /// sessions alive by one clock.
+    /// [`poll_timeout`](Self::poll_timeout) without the heartbeat, for drivers that run the heartbeats of many sessions by
+    /// one timer.
     pub fn poll_deadline(&self) -> Option<Duration> {
         let receipts = self.receipts.as_ref().map_or(NEVER, |receipts| receipts.soonest());
         let waiting = Some(self.calls.soonest().min(receipts)).filter(|at| *at != NEVER);
-        [self.greeting_deadline(), waiting.map(Duration::from_nanos)].into_iter().flatten().min()
+        [self.phase.deadline(), waiting.map(Duration::from_nanos)].into_iter().flatten().min()
     }
 
-    /// When the heartbeat is due next; `None` when the peer is not watched.
+    /// When the heartbeat is due next; `None` when there is none.
     pub fn poll_heartbeat(&self) -> Option<Duration> {
-        let pulse = self.pulse.as_ref().filter(|it| beats(it, &self.phase));
-        pulse.map(|pulse| Duration::from_nanos(pulse.due()))
+        let heartbeat = self.heartbeat.as_ref().filter(|it| is_active(it, &self.phase));
+        heartbeat.map(|it| Duration::from_nanos(it.due()))
     }
 }
 
-/// The protocol's own pings wait for the welcome: a greeting has no room for them.
-fn beats(pulse: &Pulse, phase: &Phase) -> bool {
+/// Pings of the protocol are only allowed after the welcome.
+fn is_active(heartbeat: &HeartbeatState, phase: &Phase) -> bool {
     match phase {
         Phase::Ready => true,
-        Phase::Server(_) | Phase::Client(_) => pulse.via == PingVia::WebSocket,
+        Phase::Server(_) | Phase::Client(_) => heartbeat.via == PingVia::WebSocket,
         Phase::Closed => false,
     }
 }

@@ -1,12 +1,12 @@
-//! [`Users`]: who is connected, with which connections.
+//! [`Users`]: the connected users and their connections.
 
 use std::collections::HashMap;
 
 use crate::Text;
 
-/// Who is connected: users by id, each with its connections, oldest first, and a limit per user.
+/// The connected users by id, each with its connections, oldest first. The number of connections per user is limited.
 ///
-/// `C` is whatever a connection is to its owner; its `id` must differ from those of all others.
+/// `C` is the caller's type for a connection. The `id` of a connection must be unique.
 ///
 /// ```
 /// use wse_proto::session::Users;
@@ -26,19 +26,19 @@ pub struct Users<C> {
 /// What [`Users::join`] did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Joined<C> {
-    /// It is the user's first connection.
+    /// Whether it is the first connection of the user.
     pub first: bool,
-    /// Connections over the limit, which are no longer the user's and are to be closed.
+    /// Connections over the limit. They are removed, and the caller closes them.
     pub evicted: Vec<C>,
 }
 
 impl<C> Users<C> {
-    /// Nobody yet; a user may have `limit` connections, at least one.
+    /// Without users. Each may have `limit` connections; 0 counts as 1.
     pub fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), by_id: HashMap::new() }
     }
 
-    /// Adds a connection of `user`; its oldest ones make room when the limit is reached.
+    /// Adds a connection of `user`. When the limit is reached, it removes the oldest ones.
     pub fn join(&mut self, user: Text, id: u64, connection: C) -> Joined<C> {
         let connections = self.by_id.entry(user).or_default();
         let first = connections.is_empty();
@@ -48,7 +48,7 @@ impl<C> Users<C> {
         Joined { first, evicted }
     }
 
-    /// Removes a connection; `Some(true)` when it was the user's last, `None` when it was not there.
+    /// Removes a connection. Returns `Some(true)` when it was the last of its user, `None` when it was not found.
     pub fn leave(&mut self, user: &str, id: u64) -> Option<bool> {
         let connections = self.by_id.get_mut(user)?;
         let at = connections.iter().position(|(other, _)| *other == id)?;
@@ -71,12 +71,12 @@ impl<C> Users<C> {
         self.by_id.get(user).into_iter().flatten().map(|(_, connection)| connection)
     }
 
-    /// All users with the number of their connections, in no order.
+    /// All users and the number of their connections, in any order.
     pub fn iter(&self) -> impl Iterator<Item = (&Text, usize)> {
         self.by_id.iter().map(|(user, connections)| (user, connections.len()))
     }
 
-    /// All connections, in no order.
+    /// All connections, in any order.
     pub fn connections(&self) -> impl Iterator<Item = &C> {
         self.by_id.values().flatten().map(|(_, connection)| connection)
     }
@@ -86,7 +86,7 @@ impl<C> Users<C> {
         self.by_id.len()
     }
 
-    /// Whether nobody is connected.
+    /// Whether no user is connected.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

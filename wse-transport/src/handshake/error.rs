@@ -1,38 +1,35 @@
-//! What can go wrong before a connection is a WebSocket, by who is at fault.
+//! Invalid requests and responses.
 
-use std::{fmt, io};
+use std::fmt;
 
-use bytes::Bytes;
-use http::{HeaderName, Response};
+use http::HeaderName;
 
-use super::{head::HeadError, redirect::RedirectError, rejection::Rejection};
-use crate::proxy::ProxyError;
-#[cfg(feature = "tls")]
-use crate::tls::TlsError;
+use crate::extension::AnswerError;
+use crate::head::HeadError;
 
-/// A [`ClientRequest`](super::ClientRequest) that cannot be sent. The caller's fault.
+/// A [`ClientRequest`](super::ClientRequest) that cannot be sent. The caller's mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Not a URL.
+    /// The text is not a URL.
     Url(url::ParseError),
-    /// A scheme other than `ws` and `wss`.
+    /// The scheme is not `ws` or `wss`.
     Scheme(String),
-    /// A `wss` URL, and TLS is not compiled in: that is the feature `tls`.
+    /// The URL is `wss`, and the feature `tls` is off.
     NoTls,
-    /// A URL without a host.
+    /// The URL has no host.
     NoHost,
-    /// A URL with a fragment, which RFC 6455 §3 forbids.
+    /// The URL has a fragment, which RFC 6455 §3 forbids.
     Fragment,
-    /// A URL whose path and query cannot stand in an HTTP request, being too long.
+    /// The path and query are too long for an HTTP request.
     Target,
-    /// A subprotocol that is not a token, or is there twice.
+    /// The subprotocol is not a token, or is repeated.
     Subprotocol(String),
-    /// An extension whose name or parameters are not tokens, or that is there twice.
+    /// The name or a parameter of the extension is not a token, or the extension is repeated.
     Extension(String),
-    /// A header field that belongs to the handshake itself.
+    /// The header field belongs to the handshake itself.
     ReservedHeader(HeaderName),
-    /// A header field with a character that is not allowed, such as a line break.
+    /// The header field has characters that are not allowed, such as a line break.
     MalformedHeader(String),
 }
 
@@ -70,32 +67,32 @@ impl std::error::Error for RequestError {
     }
 }
 
-/// A response that makes no WebSocket: the server's fault when it was received, the caller's when
-/// it was to be built.
+/// A response that does not open a WebSocket: the server's fault if it was received, the caller's if it was to be
+/// built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// Not an HTTP response, or one beyond the limits.
+    /// The response is not HTTP, or exceeds the limits.
     Head(HeadError),
-    /// 101 in an HTTP version other than 1.1.
+    /// The status is 101 in an HTTP version other than 1.1.
     Version,
     /// `Upgrade` is not `websocket`.
     Upgrade,
-    /// `Connection` does not say `upgrade`.
+    /// `Connection` does not contain `upgrade`.
     Connection,
-    /// `Sec-WebSocket-Accept` does not answer our key.
+    /// `Sec-WebSocket-Accept` does not match the key.
     AcceptMismatch,
-    /// A subprotocol that was not offered.
+    /// The selected subprotocol was not offered.
     SubprotocolNotOffered(String),
     /// Subprotocols were offered, and none was selected.
     SubprotocolMissing,
-    /// `Sec-WebSocket-Protocol` is malformed, or there twice.
+    /// `Sec-WebSocket-Protocol` is malformed or repeated.
     SubprotocolMalformed,
-    /// An extension that was not offered, or one beyond what was.
+    /// An extension was not offered, or grants more than was offered.
     ExtensionNotOffered,
-    /// `Sec-WebSocket-Extensions` is malformed, or has a parameter that makes no sense.
+    /// `Sec-WebSocket-Extensions` is malformed, or has invalid parameters.
     ExtensionMalformed,
-    /// A header field that belongs to the handshake itself.
+    /// The header field belongs to the handshake itself.
     ReservedHeader(HeaderName),
 }
 
@@ -128,109 +125,11 @@ impl std::error::Error for ResponseError {
     }
 }
 
-/// Any failure of the opening handshake.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The client's fault: its request was answered, or is to be answered, with this.
-    Rejected(Rejection),
-    /// The caller's fault.
-    Request(RequestError),
-    /// The server's fault, or that of the caller who builds its response.
-    Response(ResponseError),
-    /// The server said no: its response, with up to 4 KiB of the body.
-    Refused(Box<Response<Bytes>>),
-    /// The server redirects to where we do not follow.
-    Redirect(RedirectError),
-    /// The proxy opened no tunnel.
-    Proxy(ProxyError),
-    /// It took too long.
-    Timeout,
-    /// The transport did not come to be TLS.
-    #[cfg(feature = "tls")]
-    Tls(TlsError),
-    /// The transport failed, or ended within a head.
-    Io(io::Error),
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rejected(_) => f.write_str("client sent no valid websocket request"),
-            Self::Request(_) => f.write_str("websocket request cannot be sent"),
-            Self::Response(_) => f.write_str("websocket response is invalid"),
-            Self::Refused(response) => {
-                write!(f, "server refused the websocket with {}", response.status().as_u16())?;
-                let body = String::from_utf8_lossy(response.body());
-                let start: String = body.trim().chars().take(200).collect();
-                let printable = !start.is_empty() && !start.contains(char::is_control);
-                if printable { write!(f, ": {start}") } else { Ok(()) }
-            }
-            Self::Redirect(_) => f.write_str("redirect of the websocket is not followed"),
-            Self::Proxy(_) => f.write_str("no tunnel for the websocket"),
-            Self::Timeout => f.write_str("websocket handshake took too long"),
-            #[cfg(feature = "tls")]
-            Self::Tls(_) => f.write_str("no tls connection for the websocket"),
-            Self::Io(_) => f.write_str("transport failed during the websocket handshake"),
+impl From<AnswerError> for ResponseError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::NotOffered => Self::ExtensionNotOffered,
+            AnswerError::Malformed => Self::ExtensionMalformed,
         }
-    }
-}
-
-impl std::error::Error for HandshakeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Rejected(error) => Some(error),
-            Self::Request(error) => Some(error),
-            Self::Response(error) => Some(error),
-            Self::Redirect(error) => Some(error),
-            Self::Proxy(error) => Some(error),
-            #[cfg(feature = "tls")]
-            Self::Tls(error) => Some(error),
-            Self::Io(error) => Some(error),
-            Self::Refused(_) | Self::Timeout => None,
-        }
-    }
-}
-
-impl From<Rejection> for HandshakeError {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-impl From<RequestError> for HandshakeError {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<ResponseError> for HandshakeError {
-    fn from(error: ResponseError) -> Self {
-        Self::Response(error)
-    }
-}
-
-impl From<RedirectError> for HandshakeError {
-    fn from(error: RedirectError) -> Self {
-        Self::Redirect(error)
-    }
-}
-
-impl From<ProxyError> for HandshakeError {
-    fn from(error: ProxyError) -> Self {
-        Self::Proxy(error)
-    }
-}
-
-#[cfg(feature = "tls")]
-impl From<TlsError> for HandshakeError {
-    fn from(error: TlsError) -> Self {
-        Self::Tls(error)
-    }
-}
-
-impl From<io::Error> for HandshakeError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
     }
 }

@@ -1,8 +1,7 @@
-//! What proxies write into `Forwarded` (RFC 7239) and into `X-Forwarded-For` and its like, last proxy
-//! first.
+//! Parses `Forwarded` (RFC 7239) and `X-Forwarded-For`, `-Host` and `-Proto`, from the last proxy to the first.
 //!
-//! Clients may send these fields too: what the nearest proxy appended is read without regard to what
-//! stands before it, be it malformed.
+//! Clients can send these fields too. Therefore the item of the nearest proxy is parsed independently of the items
+//! before it, which may be malformed.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,37 +13,37 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::headers::is_token;
+use crate::head::is_token;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Of one element. There are four, and hardly any extensions.
+/// The most parameters of one element. RFC 7239 defines four, and extensions are rare.
 const MAX_PARAMETERS: usize = 16;
 
-/// What one proxy says of the request that it got.
+/// What one proxy says about the request that it received.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hop {
-    /// Who sent it; `None` when the proxy does not tell. Port 0 stands for none.
+    /// The sender; `None` when the proxy does not tell it. Port 0 stands for an unknown port.
     pub(super) addr: Option<SocketAddr>,
-    /// The host and port that it was sent to.
+    /// The host and port in the request.
     pub(super) host: Option<String>,
-    /// The scheme that it was sent by, in lower case.
+    /// The scheme of the request, in lower case.
     pub(super) proto: Option<String>,
 }
 
-/// The hops in `Forwarded`, from the nearest proxy on, up to one that is malformed.
+/// The hops in `Forwarded`, from the nearest proxy up to the first malformed one.
 pub(super) fn standard(headers: &HeaderMap) -> impl Iterator<Item = Hop> {
     let lines = headers.get_all(header::FORWARDED).into_iter().rev();
     let elements = lines.flat_map(|line| Elements(Some(line.as_bytes()))).map(text);
     elements.filter(|it| !it.is_empty()).map_while(element)
 }
 
-/// The hops in `X-Forwarded-For`, from the nearest proxy on, up to one that is malformed.
+/// The hops in `X-Forwarded-For`, from the nearest proxy up to the first malformed one.
 ///
-/// Of `X-Forwarded-Host` and `-Proto` there is one for all hops, or as many as there are hops: anything
-/// else cannot be assigned, and is ignored.
+/// `X-Forwarded-Host` and `-Proto` have one item for all hops, or one for each hop. Otherwise they cannot be
+/// assigned to hops, and are ignored.
 pub(super) fn customary<'a>(headers: &'a HeaderMap) -> impl Iterator<Item = Hop> + 'a {
     let nodes = list(headers, &FOR);
     let count = nodes.len();
@@ -61,25 +60,25 @@ pub(super) fn customary<'a>(headers: &'a HeaderMap) -> impl Iterator<Item = Hop>
     })
 }
 
-/// Whether there is a field of either kind.
+/// Whether the headers contain `Forwarded`, and whether they contain `X-Forwarded-For`.
 pub(super) fn is_there(headers: &HeaderMap) -> (bool, bool) {
     (headers.contains_key(header::FORWARDED), headers.contains_key(FOR))
 }
 
-/// The items of a list, over all its repetitions, from the last on.
+/// The items of a list, from the last one on. The field may be repeated.
 fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let lines = headers.get_all(name).into_iter().rev();
     let items = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(text);
     items.filter(|it| !it.is_empty()).collect()
 }
 
-/// What is no text spoils the item that it stands in, and no other: a quote alone is never valid.
+/// An item that is not text becomes invalid, without an effect on others: a single quote is never valid.
 fn text(item: &[u8]) -> &str {
     std::str::from_utf8(item).unwrap_or("\"").trim()
 }
 
-/// The elements of a list, from the last on, split at commas outside of quotes. One that is malformed
-/// may come with everything before it.
+/// The elements of a list, from the last one on, split at commas outside quotes. A malformed element may include
+/// everything before it.
 struct Elements<'a>(Option<&'a [u8]>);
 
 impl<'a> Iterator for Elements<'a> {
@@ -92,7 +91,7 @@ impl<'a> Iterator for Elements<'a> {
             let (before, found) = rest.split_at(at);
             match byte {
                 b'"' => {
-                    // Inside of quotes an escaped one is content; outside it is malformed, and found to be.
+                    // Inside quotes an escaped quote is content; outside it is malformed, which the parser finds.
                     let escapes = before.iter().rev().take_while(|it| **it == b'\\').count();
                     quoted ^= escapes % 2 == 0;
                 }
@@ -107,7 +106,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// `[ pair ] *( ";" [ pair ] )` (RFC 7239 §4); `None` for what is malformed.
+/// Parses `[ pair ] *( ";" [ pair ] )` (RFC 7239 §4); `None` if it is malformed.
 fn element(text: &str) -> Option<Hop> {
     let mut hop = Hop { addr: None, host: None, proto: None };
     let mut seen = Vec::new();
@@ -136,7 +135,7 @@ fn element(text: &str) -> Option<Hop> {
     Some(hop)
 }
 
-/// A token or a quoted string, and what is behind it.
+/// Parses a token or a quoted string; returns it with the rest.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, behind) = text.split_at(text.find(';').unwrap_or(text.len()));
@@ -154,8 +153,8 @@ fn value(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// A node (RFC 7239 §6), also IPv6 without brackets: `Some(None)` for one that hides, `None` for what
-/// is malformed.
+/// Parses a node (RFC 7239 §6), also IPv6 without brackets. `Some(None)` for a hidden node, `None` for a malformed
+/// one.
 fn node(text: &str) -> Option<Option<SocketAddr>> {
     if text.eq_ignore_ascii_case("unknown") || (text.starts_with('_') && is_token(text)) {
         return Some(None);
@@ -175,7 +174,7 @@ fn node(text: &str) -> Option<Option<SocketAddr>> {
     };
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => 0,
-        // RFC 7239 §6.3: a port may hide as well.
+        // RFC 7239 §6.3: a port may be hidden as well.
         Some(port) if port.starts_with('_') && is_token(port) => 0,
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok()?,
         _ => return None,

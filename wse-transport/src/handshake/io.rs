@@ -1,34 +1,26 @@
-//! Heads over a transport. Nothing here has a deadline of its own but the reading around a refusal:
-//! wrap the whole handshake in one.
+//! Requests and responses over a transport. Except for the reads around a refusal, nothing here has a deadline: put
+//! one around the whole handshake.
 
-use std::{io, time::Duration};
+use std::io;
 
-use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode, header};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::timeout,
+use bytes::BytesMut;
+use http::{Request, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::client_request::ClientRequest;
+use super::error::ResponseError;
+use super::handshake_error::HandshakeError;
+use super::rejection::Rejection;
+use crate::head::{
+    HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
+    parse_response, read_body,
 };
+use crate::linger::linger;
+#[cfg(feature = "tls")]
+use crate::tls::TlsError;
 
-use super::{
-    client::ClientRequest,
-    error::{HandshakeError, ResponseError},
-    head::{
-        HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
-        parse_response,
-    },
-    headers::single,
-    rejection::Rejection,
-};
-
-/// How much of a refusal's body is kept, in bytes.
-const MAX_BODY: usize = 4096;
-
-/// How long a refusal's body is waited for, and a refused peer's end of the connection.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The client's part, from the request to the verified response: the response, the server's first frames
-/// behind it, and the subprotocol selected.
+/// Does a client's handshake. Returns the verified response, the server's first frames behind it, and the selected
+/// subprotocol.
 pub(crate) async fn ask<T: AsyncRead + AsyncWrite + Unpin>(
     io: &mut T,
     request: &ClientRequest,
@@ -39,22 +31,23 @@ pub(crate) async fn ask<T: AsyncRead + AsyncWrite + Unpin>(
         read_response(io, &HeadLimits::default()).await
     };
     let (response, leftover) = asked.await.map_err(|error| match error {
-        // A server judges a client's certificate only when the client is through with TLS.
+        // With TLS 1.3, the server judges a client's certificate after the handshake is done on the client's side.
         #[cfg(feature = "tls")]
-        HandshakeError::Io(error) => crate::tls::handshake_error(error, false),
+        HandshakeError::Io(error) => TlsError::from_io(error, false).into(),
         error => error,
     })?;
     let selected = request.verify(key, &response)?;
     Ok((response, leftover, selected))
 }
 
-/// Reads a request's head. Bytes behind it are returned: they are the client's first frames.
+/// Reads the head of a request. Returns also the bytes behind it, which are the client's first frames.
+///
+/// Not cancel safe.
 ///
 /// # Errors
 ///
-/// [`HandshakeError::Rejected`] for a malformed head (400), too long a first line (414), and
-/// anything else beyond the limits (431); [`HandshakeError::Io`], also when the transport ends
-/// early. Not cancel safe.
+/// [`HandshakeError::Rejected`] for a malformed head (400), too long a first line (414), and other excesses of the
+/// limits (431); [`HandshakeError::Io`], also when the transport ends early.
 pub async fn read_request<T: AsyncRead + Unpin>(
     io: &mut T,
     limits: &HeadLimits,
@@ -64,13 +57,14 @@ pub async fn read_request<T: AsyncRead + Unpin>(
     Ok((parse_request(&head, limits).map_err(rejected)?, leftover))
 }
 
-/// Reads a response's head. Bytes behind it are returned: they are the server's first frames.
+/// Reads the head of a response. Returns also the bytes behind it, which are the server's first frames.
+///
+/// Not cancel safe.
 ///
 /// # Errors
 ///
-/// [`HandshakeError::Refused`] for a status other than 101, with what comes of the body within a
-/// second, up to 4 KiB; [`ResponseError::Head`]; [`HandshakeError::Io`], also when the transport
-/// ends early. Not cancel safe.
+/// [`HandshakeError::Refused`] for a status other than 101, with the part of the body that arrives within a second,
+/// up to 4 KiB; [`ResponseError::Head`]; [`HandshakeError::Io`], also when the transport ends early.
 pub async fn read_response<T: AsyncRead + Unpin>(
     io: &mut T,
     limits: &HeadLimits,
@@ -84,11 +78,11 @@ pub async fn read_response<T: AsyncRead + Unpin>(
     Err(HandshakeError::Refused(Box::new(response.map(|()| body))))
 }
 
-/// Writes a request and flushes.
+/// Writes a request and flushes. Not cancel safe.
 ///
 /// # Errors
 ///
-/// Those of the transport. Not cancel safe.
+/// Those of the transport.
 pub async fn write_request<T: AsyncWrite + Unpin>(
     io: &mut T,
     request: &Request<()>,
@@ -97,11 +91,11 @@ pub async fn write_request<T: AsyncWrite + Unpin>(
     io.flush().await
 }
 
-/// Writes the response 101 and flushes.
+/// Writes a response with status 101 and flushes. Not cancel safe.
 ///
 /// # Errors
 ///
-/// Those of the transport. Not cancel safe.
+/// Those of the transport.
 pub async fn write_response<T: AsyncWrite + Unpin>(
     io: &mut T,
     response: &Response<()>,
@@ -110,11 +104,11 @@ pub async fn write_response<T: AsyncWrite + Unpin>(
     io.flush().await
 }
 
-/// Writes a refusal and shuts the write side down. Then it reads what still comes, for a second at most.
+/// Writes a rejection and shuts the write side down, then reads and discards for a second at most. Not cancel safe.
 ///
 /// # Errors
 ///
-/// Those of the transport. Not cancel safe.
+/// Those of the transport.
 pub async fn write_rejection<T: AsyncRead + AsyncWrite + Unpin>(
     io: &mut T,
     rejection: &Rejection,
@@ -124,15 +118,7 @@ pub async fn write_rejection<T: AsyncRead + AsyncWrite + Unpin>(
     linger(io).await
 }
 
-/// Shuts the write side down and reads what still comes, for a second at most: closing a socket with
-/// unread bytes would reset it, and destroy on its way what was written last.
-pub(crate) async fn linger<T: AsyncRead + AsyncWrite + Unpin>(io: &mut T) -> io::Result<()> {
-    io.shutdown().await?;
-    let _ = timeout(PATIENCE, tokio::io::copy(io, &mut tokio::io::sink())).await;
-    Ok(())
-}
-
-/// The outer error is the transport's, the inner one the sender's.
+/// Reads a head. The outer error is the transport's, the inner one the sender's.
 async fn read_head<T: AsyncRead + Unpin>(
     io: &mut T,
     limits: &HeadLimits,
@@ -149,25 +135,4 @@ async fn read_head<T: AsyncRead + Unpin>(
             Err(error) => return Ok(Err(error)),
         }
     }
-}
-
-/// Best effort: what has arrived when the body is complete, when the patience or the connection
-/// ends, or when it is enough.
-pub(crate) async fn read_body<T: AsyncRead + Unpin, B>(
-    io: &mut T,
-    mut body: BytesMut,
-    response: &Response<B>,
-) -> Bytes {
-    let length = single(response.headers(), header::CONTENT_LENGTH).ok().flatten();
-    let wanted = length.and_then(|it| it.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);
-    let _ = timeout(PATIENCE, async {
-        while body.len() < wanted {
-            if !matches!(io.read_buf(&mut body).await, Ok(1..)) {
-                break;
-            }
-        }
-    })
-    .await;
-    body.truncate(wanted);
-    body.freeze()
 }

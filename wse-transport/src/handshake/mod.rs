@@ -1,44 +1,44 @@
-//! The opening handshake (RFC 6455 §4): an HTTP/1.1 request that turns a connection into a
-//! WebSocket, or a request of HTTP/2 that turns one of its streams into one (RFC 8441).
+//! The opening handshake (RFC 6455 §4): an HTTP/1.1 request that turns a connection into a WebSocket, or an HTTP/2
+//! request that turns one of its streams into one (RFC 8441).
 //!
-//! Parsing, checking and building are pure and work on [`http`] types, so that an HTTP server can
-//! use them too; only [`read_request`] and its siblings touch a transport. A server reads a
-//! request, makes an [`Upgrade`] of it, and answers with [`Upgrade::response`] or with a
-//! [`Rejection`]. [`TrustedProxies`] tell who the client is behind proxies. A client builds a [`ClientRequest`], and verifies the response with it.
+//! Parsing, checking and building have no I/O and work on types of [`http`], so that HTTP servers can use them;
+//! only [`read_request`] and its siblings use a transport.
+//!
+//! - A server reads a request, checks it with [`Upgrade`], and answers with [`Upgrade::response`] or a
+//!   [`Rejection`]. [`OriginPolicy`] checks which page a browser shows, and [`TrustedProxies`] tell the address of a
+//!   client behind proxies.
+//! - A client builds a [`ClientRequest`], and verifies the response with it.
 
-mod accept;
-mod client;
-#[cfg(feature = "deflate")]
-mod deflate;
+mod accept_key;
+mod client_request;
 mod error;
-mod extensions;
 mod forwarded;
-mod head;
-mod headers;
+mod handshake_error;
 mod io;
-mod net;
 mod origin;
-mod proxies;
+mod proxy_net;
 mod redirect;
+mod redirect_error;
 mod rejection;
+mod trusted_proxies;
 mod upgrade;
 
-pub use accept::accept_key;
-pub use client::ClientRequest;
-pub use error::{HandshakeError, RequestError, ResponseError};
-pub(crate) use head::encode_headers;
-pub use head::{
+pub use crate::head::{
     HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
     parse_response,
 };
-pub(crate) use headers::{basic_auth, is_reserved, is_token, list_has, percent_decode, single};
-pub(crate) use io::{ask, linger, read_body};
+pub use crate::negotiated::Negotiated;
+pub use accept_key::accept_key;
+pub use client_request::ClientRequest;
+pub use error::{RequestError, ResponseError};
+pub use handshake_error::HandshakeError;
+pub(crate) use io::ask;
 pub use io::{read_request, read_response, write_rejection, write_request, write_response};
-pub use net::{ParseNetError, ProxyNet};
 pub use origin::OriginPolicy;
-pub use proxies::{Forwarded, ProxyHeaders, TrustedProxies};
-pub use redirect::RedirectError;
+pub use proxy_net::{ParseNetError, ProxyNet};
 pub(crate) use redirect::is_redirect;
+pub use redirect_error::RedirectError;
 pub use rejection::Rejection;
+pub use trusted_proxies::{Forwarded, ProxyHeaders, TrustedProxies};
 pub(crate) use upgrade::no_body;
 pub use upgrade::{Upgrade, is_websocket};

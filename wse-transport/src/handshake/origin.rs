@@ -1,29 +1,25 @@
-//! Which web pages may connect (RFC 6455 §10.2).
+//! [`OriginPolicy`] (RFC 6455 §10.2).
 
 use http::{Request, StatusCode, header};
 use url::{Origin, Url};
 
-use super::{
-    headers::{host, single},
-    proxies::Forwarded,
-    rejection::Rejection,
-};
+use super::rejection::Rejection;
+use super::trusted_proxies::Forwarded;
+use crate::head::{host, single};
 
-/// Whether a request is refused because of the page it comes from.
+/// Which web pages may connect.
 ///
-/// Browsers let any page open a WebSocket to any host, with that host's cookies, and say in
-/// `Origin` which page it is. Programs that are not browsers send no `Origin`, or any that they
-/// like: the check protects the users of browsers and nobody else.
+/// Browsers let any page open a WebSocket to any host, with the cookies of that host, and send the origin of the page
+/// in `Origin`. Programs other than browsers send no `Origin`, or any: the check protects users of browsers only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
-    /// If there is an `Origin`, its host and port must be those of `Host`, or of `:authority` over
-    /// HTTP/2. The default.
+    /// An `Origin`, if present, must have the host and port of `Host`, or of `:authority` over HTTP/2. The default.
     #[default]
     SameHost,
-    /// If there is an `Origin`, it must be one of these, such as `https://example.com`.
+    /// An `Origin`, if present, must be in this list, for instance `https://example.com`.
     List(Vec<String>),
-    /// Every page may connect: for public services without cookies or other ambient credentials.
+    /// Any page may connect: for public services without cookies or other ambient credentials.
     Any,
 }
 
@@ -37,8 +33,8 @@ impl OriginPolicy {
         self.check_forwarded(request, &Forwarded::default())
     }
 
-    /// As [`check`](Self::check), behind proxies: the host is the one that a trusted proxy says the
-    /// client asked for, if it says so.
+    /// As [`check`](Self::check), behind proxies: compares with the host that a trusted proxy says the client asked
+    /// for, if it says so.
     ///
     /// # Errors
     ///
@@ -72,8 +68,8 @@ impl OriginPolicy {
     }
 }
 
-/// Whether `Host` names the host and port of `origin`; a missing port is that of the origin's
-/// scheme, since a server behind a TLS proxy cannot know its own.
+/// Whether `host` has the host and port of `origin`. A missing port is that of the origin's scheme: a server behind
+/// a TLS proxy does not know its own scheme.
 fn same_host(origin: &str, host: &str) -> bool {
     let Ok(origin) = Url::parse(origin) else {
         return false;

@@ -1,55 +1,12 @@
 //! Redirects of the opening handshake (RFC 6455 §4.1, RFC 9110 §15.4).
 
-use std::fmt;
-
 use http::{Response, StatusCode, header};
 use url::Url;
 
-use super::client::ClientRequest;
-use super::error::RequestError;
+use super::client_request::ClientRequest;
+use super::redirect_error::RedirectError;
 
-/// A redirect that is not followed. The server's fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RedirectError {
-    /// More of them than are allowed, which is this number.
-    TooMany(u8),
-    /// There is no `Location`, or more than one, or it is no text.
-    NoLocation,
-    /// `Location` is not a URL.
-    Location(url::ParseError),
-    /// `Location` has this scheme, not ws, wss, http or https.
-    Scheme(String),
-    /// From TLS to a connection that anybody can read.
-    Downgrade,
-    /// `Location` is of no use for a request.
-    Request(RequestError),
-}
-
-impl fmt::Display for RedirectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooMany(most) => write!(f, "server redirected more often than {most} times"),
-            Self::NoLocation => f.write_str("server redirected without one location"),
-            Self::Location(_) => f.write_str("server redirected to a malformed url"),
-            Self::Scheme(scheme) => write!(f, "server redirected to a url with scheme {scheme:?}"),
-            Self::Downgrade => f.write_str("server redirected from wss to ws"),
-            Self::Request(_) => f.write_str("server redirected to an unusable url"),
-        }
-    }
-}
-
-impl std::error::Error for RedirectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Location(error) => Some(error),
-            Self::Request(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a response sends the client elsewhere.
+/// Whether a response is a redirect that a client can follow.
 pub(crate) fn is_redirect<B>(response: &Response<B>) -> bool {
     matches!(
         response.status(),
@@ -62,7 +19,7 @@ pub(crate) fn is_redirect<B>(response: &Response<B>) -> bool {
 }
 
 impl ClientRequest {
-    /// The same request to where a response redirects. To another origin it goes without credentials.
+    /// The same request, redirected by a response. To another origin it goes without credentials.
     pub(crate) fn redirected<B>(&self, response: &Response<B>) -> Result<Self, RedirectError> {
         let mut locations = response.headers().get_all(header::LOCATION).into_iter();
         let location = match (locations.next(), locations.next()) {
@@ -76,8 +33,8 @@ impl ClientRequest {
             "wss" | "https" => "wss",
             other => return Err(RedirectError::Scheme(other.to_owned())),
         };
-        // None of these fails for a URL with a host, which all of these schemes have. It is not for a server
-        // to say as whom we log in (RFC 9110 §4.2.4), and a fragment is for us alone (§10.2.2).
+        // None of these fails for a URL with a host, which all of these schemes have. A server must not choose the
+        // client's login (RFC 9110 §4.2.4), and a fragment is not sent (§10.2.2).
         let _ = (url.set_scheme(scheme), url.set_username(""), url.set_password(None));
         url.set_fragment(None);
         let fresh = Self::new(url.as_str()).map_err(RedirectError::Request)?;
@@ -87,7 +44,7 @@ impl ClientRequest {
         Ok(self.moved(fresh))
     }
 
-    /// Where this request goes, without a login.
+    /// The URL of this request, without a login.
     fn url(&self) -> Result<Url, url::ParseError> {
         let scheme = if self.is_secure() { "wss" } else { "ws" };
         let host = self.host();

@@ -1,11 +1,13 @@
-//! How a server says no.
+//! [`Rejection`]: how a server refuses a request.
 
 use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 
-/// Why a request is not upgraded, as the HTTP response that says so: any status, header fields and body.
+use crate::head::HeadError;
+
+/// The HTTP response that refuses an upgrade: any status, header fields and body.
 ///
 /// ```
 /// use http::{HeaderValue, StatusCode, header};
@@ -25,25 +27,25 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A rejection with a status and an explanation, sent as plain text unless a header says
-    /// otherwise. The explanation goes to a stranger: it should not quote what is private.
+    /// Creates a rejection with a status and a body, which is sent as plain text unless a header field says otherwise.
+    /// The peer is not authenticated: the body should not contain anything private.
     ///
-    /// A status that would not refuse is sent as 500: 1xx, and 2xx over HTTP/2, where it would open
-    /// the WebSocket.
+    /// A status that would not refuse is sent as 500: 1xx, and 2xx over HTTP/2, where it would open the WebSocket.
+    #[must_use]
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, headers: Vec::new(), body: body.into(), version: Version::HTTP_11 }
     }
 
-    /// Adds a header field. `Content-Type` replaces that of plain text; `Content-Length` and
-    /// `Transfer-Encoding` are left out, since they follow from the body.
+    /// Adds a header field. `Content-Type` replaces the one for plain text; `Content-Length` and `Transfer-Encoding` are
+    /// omitted, since they follow from the body.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Sets the HTTP version that it answers in: from 2 on, fields about the connection do not belong
-    /// in it (RFC 9113 §8.2.2). Default: 1.1.
+    /// Sets the HTTP version of the response: from HTTP/2 on, fields about the connection are omitted (RFC 9113 §8.2.2).
+    /// Default: 1.1.
     #[must_use]
     pub const fn over(mut self, version: Version) -> Self {
         self.version = version;
@@ -54,7 +56,7 @@ impl Rejection {
         Self::new(StatusCode::BAD_REQUEST, body)
     }
 
-    /// 426, with the fields that say what would be right (RFC 9110 §15.5.22).
+    /// Status 426, with the fields that tell what is supported (RFC 9110 §15.5.22).
     pub(super) fn upgrade_required(body: &'static str) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, body)
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
@@ -67,19 +69,19 @@ impl Rejection {
         self.status
     }
 
-    /// The header fields beyond those that every rejection has.
+    /// The added header fields.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// The explanation.
+    /// The body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The response to send, after which a connection of HTTP/1.1 is to be closed.
+    /// The response to send. Close a connection of HTTP/1.1 after it.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
         let multiplexed = self.version >= Version::HTTP_2;
@@ -89,7 +91,7 @@ impl Rejection {
         } else {
             self.status
         };
-        // RFC 9110 §8.6, §15.3.5: a 204 has no content, and says no length.
+        // RFC 9110 §8.6, §15.3.5: a 204 has neither content nor a length.
         let empty = status == StatusCode::NO_CONTENT;
         let body = if empty { Bytes::new() } else { self.body.clone() };
         let mut response = Response::new(body);
@@ -121,6 +123,19 @@ impl Rejection {
                 .or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
         }
         response
+    }
+}
+
+impl From<HeadError> for Rejection {
+    fn from(error: HeadError) -> Self {
+        let status = match error {
+            HeadError::FirstLineTooLong => StatusCode::URI_TOO_LONG,
+            HeadError::LineTooLong | HeadError::TooManyHeaders | HeadError::TooLong => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            HeadError::Malformed => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -1,20 +1,20 @@
-//! The server's side: from a request to the answer 101 (RFC 6455 §4.2), or 200 over HTTP/2 (RFC 8441).
+//! The server's side of the handshake: from a request to the response 101 (RFC 6455 §4.2), or 200 over HTTP/2 (RFC 8441).
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
-use super::{
-    accept::{accept_key, is_key},
-    error::ResponseError,
-    extensions::{self, Element, Malformed},
-    headers::{host, is_reserved, list_has, single, subprotocols},
-    rejection::Rejection,
-};
-use crate::ws::{AgreedExtensions, Extension, ReservedBits};
+use super::accept_key::{accept_key, is_key};
+use super::error::ResponseError;
+use super::rejection::Rejection;
+use crate::deflate::{Deflate, DeflateAgreement};
+use crate::extension::{AgreedExtensions, Element, Extension, Malformed, ReservedBits};
+use crate::head::{host, is_reserved, list_has, single, subprotocols};
+use crate::negotiated::Negotiated;
+use crate::{deflate, extension};
 
-/// Whether a request wants to become a WebSocket, rightly or not: what to ask before it is handed
-/// to something that speaks HTTP. [`Upgrade::from_request`] checks the rest.
+/// Whether a request of HTTP/1.1 asks for a WebSocket, correctly or not: to decide which part of a server gets it.
+/// [`Upgrade::from_request`] checks the rest.
 #[must_use]
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
     request.method() == Method::GET
@@ -22,15 +22,15 @@ pub fn is_websocket<B>(request: &Request<B>) -> bool {
         && list_has(request.headers(), &header::UPGRADE, "websocket")
 }
 
-/// A request that asks for a WebSocket in full accordance with RFC 6455 §4.2.1 or RFC 8441 §5.
+/// A valid request for a WebSocket, as of RFC 6455 §4.2.1 or RFC 8441 §5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// None over HTTP/2, where `:protocol` stands for it.
+    /// `None` over HTTP/2, which has `:protocol` instead.
     key: Option<String>,
     subprotocols: Vec<String>,
     /// The answers to the offered extensions.
     extensions: Vec<String>,
-    /// The reserved bits that they use.
+    /// The reserved bits that the extensions use.
     bits: ReservedBits,
 }
 
@@ -39,9 +39,8 @@ impl Upgrade {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`]: 505 for an HTTP version other than 1.1, 405 for a method other than GET,
-    /// 426 for a request that asks for no WebSocket or for another version of it, and 400 for
-    /// anything that is missing, malformed or repeated.
+    /// A [`Rejection`]: 505 for an HTTP version other than 1.1, 405 for a method other than GET, 426 for a request that
+    /// does not ask for a WebSocket, or for another version of it, and 400 for anything missing, malformed or repeated.
     pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
         let headers = request.headers();
         let bad = |what| move |()| Rejection::bad_request(what);
@@ -85,16 +84,15 @@ impl Upgrade {
         })
     }
 
-    /// Checks a request of HTTP/2, or 3, whose pseudo-header `:protocol` is `protocol` (RFC 8441, RFC
-    /// 9220). Servers keep it beside the request; hyper in an extension of it, `hyper::ext::Protocol`.
+    /// Checks a request of HTTP/2, or 3, whose pseudo-header `:protocol` is `protocol` (RFC 8441, RFC 9220). hyper keeps
+    /// it in an extension of the request, `hyper::ext::Protocol`.
     ///
-    /// There is no key to such a request, and none to the answer; frames are masked all the same.
+    /// Neither request nor response have a key; frames are masked nevertheless.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`]: 505 for an HTTP version below 2, 405 for a method other than CONNECT, 501 for
-    /// another protocol, and 400 for another version of WebSocket, and for anything that is missing,
-    /// malformed or repeated.
+    /// A [`Rejection`]: 505 for an HTTP version below 2, 405 for a method other than CONNECT, 501 for another protocol,
+    /// and 400 for another version of WebSocket and for anything missing, malformed or repeated.
     pub fn from_connect<B>(
         request: &Request<B>,
         protocol: Option<&str>,
@@ -115,11 +113,11 @@ impl Upgrade {
         }
         let protocol = protocol.ok_or_else(|| Rejection::bad_request(":protocol is missing"))?;
         if !protocol.eq_ignore_ascii_case("websocket") {
-            // RFC 9220 §3, as good for HTTP/2.
+            // RFC 9220 §3, applied to HTTP/2 too.
             let status = StatusCode::NOT_IMPLEMENTED;
             return Err(Rejection::new(status, ":protocol must be websocket"));
         }
-        // RFC 9113 §8.2.2: malformed. HTTP libraries see to it; what made this request may not.
+        // RFC 9113 §8.2.2: malformed. HTTP libraries reject it, but the request may come from elsewhere.
         if headers.contains_key(header::CONNECTION) || headers.contains_key(header::UPGRADE) {
             return Err(Rejection::bad_request("Connection and Upgrade do not belong in HTTP/2"));
         }
@@ -138,51 +136,71 @@ impl Upgrade {
         Ok(Self { key: None, subprotocols, extensions: Vec::new(), bits: ReservedBits::NONE })
     }
 
-    /// Whether a request of HTTP/1.1 asks for a WebSocket, be it rightly or not: unlike [`is_websocket`] with
-    /// any method, so that who asks wrongly is told so.
+    /// Whether a request of HTTP/1.1 asks for a WebSocket with any method, so that a wrong method is reported; compare
+    /// [`is_websocket`].
     #[cfg(feature = "tower")]
     pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
         list_has(request.headers(), &header::UPGRADE, "websocket")
     }
 
-    /// The client's `Sec-WebSocket-Key`; none over HTTP/2.
+    /// The client's `Sec-WebSocket-Key`; `None` over HTTP/2.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// The `Sec-WebSocket-Accept` that answers it.
+    /// The `Sec-WebSocket-Accept` for the key; `None` over HTTP/2.
     #[must_use]
     pub fn accept(&self) -> Option<String> {
         self.key().map(accept_key)
     }
 
-    /// The subprotocols that the client speaks, best first.
+    /// The subprotocols that the client offers, best first.
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
     }
 
-    /// Agrees to the best offer of compression that is acceptable, if there is one, which
-    /// [`response`](Self::response) then says; the agreement is for
-    /// [`WebSocket::set_deflate`](crate::ws::WebSocket::set_deflate). Offers that are not
-    /// acceptable, and other extensions, are passed over.
+    /// Agrees to offered compression and extensions, if the server wants them: [`deflate`](Self::deflate) and
+    /// [`extend`](Self::extend) in the right order. [`response`](Self::response) then contains the answers. Pass the
+    /// result to [`WebSocket::set_negotiated`](crate::ws::WebSocket::set_negotiated).
     ///
     /// # Errors
     ///
     /// A [`Rejection`] with status 400 for a malformed `Sec-WebSocket-Extensions`.
-    #[cfg(feature = "deflate")]
+    pub fn negotiate<B>(
+        &mut self,
+        request: &Request<B>,
+        deflate: Option<Deflate>,
+        extensions: &[Arc<dyn Extension>],
+    ) -> Result<Negotiated, Rejection> {
+        let mut negotiated = Negotiated::default();
+        // Compression first: it is nearest to the application (RFC 6455 §9.1).
+        if let Some(settings) = deflate {
+            negotiated.deflate = self.deflate(&settings, request)?.map(|agreed| (settings, agreed));
+        }
+        negotiated.extensions = self.extend(extensions, request)?;
+        Ok(negotiated)
+    }
+
+    /// Agrees to the best acceptable offer of compression, if there is one; other offers are ignored.
+    /// [`response`](Self::response) then contains the answer. The result is for
+    /// [`WebSocket::set_deflate`](crate::ws::WebSocket::set_deflate).
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with status 400 for a malformed `Sec-WebSocket-Extensions`.
     pub fn deflate<B>(
         &mut self,
-        deflate: &crate::ws::Deflate,
+        settings: &Deflate,
         request: &Request<B>,
-    ) -> Result<Option<crate::ws::DeflateAgreement>, Rejection> {
+    ) -> Result<Option<DeflateAgreement>, Rejection> {
         let offers = offers(request)?;
-        // RFC 7692 §6: the first reserved bit is its own.
+        // RFC 7692 §6: compression uses the first reserved bit.
         let Some(bits) = self.bits.with(ReservedBits::RSV1) else {
             return Ok(None);
         };
-        let Some((answer, agreed)) = super::deflate::answer(deflate, &offers) else {
+        let Some((answer, agreed)) = deflate::answer(settings, &offers) else {
             return Ok(None);
         };
         self.extensions.push(answer);
@@ -190,10 +208,9 @@ impl Upgrade {
         Ok(Some(agreed))
     }
 
-    /// Agrees to those extensions that were offered, in this order, which
-    /// [`response`](Self::response) then says; what it returns is for
-    /// [`WebSocket::set_extensions`](crate::ws::WebSocket::set_extensions). Compression, if any, has to
-    /// be agreed upon first.
+    /// Agrees to those of `extensions` that were offered, in this order. [`response`](Self::response) then contains the
+    /// answers. The result is for [`WebSocket::set_extensions`](crate::ws::WebSocket::set_extensions). Agree to
+    /// compression first, if at all.
     ///
     /// # Errors
     ///
@@ -206,17 +223,16 @@ impl Upgrade {
         if extensions.is_empty() {
             return Ok(AgreedExtensions::default());
         }
-        let (answers, agreed) = extensions::answer(extensions, &offers(request)?, &mut self.bits);
+        let (answers, agreed) = extension::answer(extensions, &offers(request)?, &mut self.bits);
         self.extensions.extend(answers);
         Ok(agreed)
     }
 
-    /// The answer, 101 or over HTTP/2 200, with the selected subprotocol and any other fields.
+    /// The response, 101 or over HTTP/2 200, with the selected subprotocol and other header fields.
     ///
     /// # Errors
     ///
-    /// [`ResponseError`] for a subprotocol that was not offered, and for a field that belongs to
-    /// the handshake itself.
+    /// [`ResponseError`] for a subprotocol that was not offered, and for a field that belongs to the handshake itself.
     pub fn response(
         &self,
         selected: Option<&str>,
@@ -237,7 +253,7 @@ impl Upgrade {
             let accept = value(&accept).map_err(|_| ResponseError::AcceptMismatch)?;
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if let Some(extensions) = extensions::field(&self.extensions) {
+        if let Some(extensions) = extension::field(&self.extensions) {
             headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
         if let Some(name) = selected {
@@ -255,13 +271,13 @@ impl Upgrade {
     }
 }
 
-/// What a request offers.
+/// The extensions that a request offers.
 fn offers<B>(request: &Request<B>) -> Result<Vec<Element<'_>>, Rejection> {
-    extensions::parse(request.headers())
+    extension::parse(request.headers())
         .map_err(|Malformed| Rejection::bad_request("Sec-WebSocket-Extensions is malformed"))
 }
 
-/// A body would be taken for frames.
+/// Rejects a request with a body, which would be read as frames.
 pub(crate) fn no_body(headers: &HeaderMap) -> Result<(), Rejection> {
     let length = single(headers, header::CONTENT_LENGTH)
         .map_err(|()| Rejection::bad_request("Content-Length is malformed or repeated"))?;

@@ -7,25 +7,25 @@ use url::{Host, Url};
 
 use super::error::ProxyConfigError;
 use super::socks::Login;
-use crate::handshake::{basic_auth, is_reserved, percent_decode};
+use crate::head::{basic_auth, is_reserved, percent_decode};
 #[cfg(feature = "tls")]
 use crate::tls::ClientTls;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Http,
     Https,
     Socks5,
     Socks5h,
 }
 
-/// A proxy, and who we are to it.
+/// One proxy, with the login for it.
 ///
-/// | scheme | default port | what it speaks | who looks up the server's name |
+/// | scheme | default port | protocol | resolves the server's name |
 /// | --- | --- | --- | --- |
 /// | `http` | 80 | CONNECT of HTTP/1.1 | the proxy |
-/// | `https` | 443 | the same over TLS: feature `tls` | the proxy |
-/// | `socks5` | 1080 | SOCKS 5 | we do: the first address found is asked for |
+/// | `https` | 443 | the same over TLS (feature `tls`) | the proxy |
+/// | `socks5` | 1080 | SOCKS 5 | the client, which uses the first address |
 /// | `socks5h` | 1080 | SOCKS 5 | the proxy |
 ///
 /// ```
@@ -37,18 +37,18 @@ pub(super) enum Kind {
 /// ```
 #[derive(Clone)]
 pub struct Proxy {
-    pub(super) kind: Kind,
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) login: Option<Login>,
-    pub(super) headers: HeaderMap,
+    pub(crate) kind: Kind,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) login: Option<Login>,
+    pub(crate) headers: HeaderMap,
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<ClientTls>,
+    pub(crate) tls: Option<ClientTls>,
 }
 
 impl Proxy {
-    /// The proxy at a URL; without a scheme it is an `http` one. A user name and password in it are
-    /// percent-decoded, and become a `Proxy-Authorization` field (RFC 7617) or the login of SOCKS (RFC 1929).
+    /// Parses the URL of a proxy; without a scheme it is an `http` proxy. A user name and password are percent-decoded,
+    /// and become a `Proxy-Authorization` field (RFC 7617) or the login of SOCKS (RFC 1929).
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Proxy {
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(ProxyConfigError::Path);
         }
-        // Of SOCKS the URL standard knows nothing, and so leaves the host as it stands.
+        // The URL standard does not know SOCKS, and leaves the host as it is.
         let host = match url.host().ok_or(ProxyConfigError::NoHost)? {
             Host::Domain(name) => Host::parse(name).map_err(ProxyConfigError::Url)?,
             Host::Ipv4(address) => Host::Ipv4(address),
@@ -99,13 +99,13 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Sends a header field with CONNECT, such as `User-Agent`, or a `Proxy-Authorization` other than what the
-    /// URL says. A field of the same name is replaced.
+    /// Sends a header field with CONNECT, such as `User-Agent`, or `Proxy-Authorization` in place of the login in the
+    /// URL. It replaces a field of the same name.
     ///
     /// # Errors
     ///
-    /// [`ProxyConfigError`] for a field that belongs to the request itself, such as `Host`, for a name or value
-    /// with characters that are not allowed, and for a SOCKS proxy.
+    /// [`ProxyConfigError`] for a field that belongs to the request itself, such as `Host`, for a name or value with
+    /// characters that are not allowed, and for a SOCKS proxy.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ProxyConfigError> {
         let malformed = || ProxyConfigError::MalformedHeader(name.to_owned());
         let parsed = HeaderName::try_from(name).map_err(|_| malformed())?;
@@ -121,8 +121,8 @@ impl Proxy {
         Ok(self)
     }
 
-    /// Whom to trust, and who the client is, when this is an `https` proxy. Default: trust what the system
-    /// trusts. What is set for the server behind it does not hold here.
+    /// Sets the TLS settings for an `https` proxy; those for the server behind it are separate. Default: trust the
+    /// certificate authorities of the system. Feature `tls`.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
@@ -148,7 +148,7 @@ impl Proxy {
 }
 
 impl fmt::Display for Proxy {
-    /// Without the login.
+    /// Omits the login.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.kind {
             Kind::Http => "http",
@@ -164,7 +164,7 @@ impl fmt::Display for Proxy {
 }
 
 impl fmt::Debug for Proxy {
-    /// Without the login, and of the header fields their names alone.
+    /// Omits the login and the values of header fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
             .field("url", &self.to_string())

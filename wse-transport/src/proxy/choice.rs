@@ -1,10 +1,10 @@
-//! [`Proxies`]: which proxy for which server.
+//! [`Proxies`]: the selection of a proxy for a server.
 
 use super::address::Proxy;
 use super::error::ProxyConfigError;
 use super::exempt::Exempt;
 
-/// Which proxy leads to which server. By default none is used.
+/// Selects a proxy for a server. By default, connections are direct.
 ///
 /// ```
 /// use wse_transport::proxy::{Proxies, Proxy};
@@ -22,31 +22,31 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// What the environment of the process says:
+    /// Reads the environment of the process:
     ///
-    /// | for | the first of these that is there and not empty |
+    /// | for | the first of these variables that is set and not empty |
     /// | --- | --- |
     /// | `wss` | `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` |
     /// | `ws` | `http_proxy`, `all_proxy`, `ALL_PROXY` |
     /// | [`except`](Self::except) | `no_proxy`, `NO_PROXY` |
     ///
-    /// `HTTP_PROXY` is never read, nor `http_proxy` where `REQUEST_METHOD` is set: in a CGI program its
-    /// client could write it, as the header field `Proxy` (CVE-2016-5385).
+    /// `HTTP_PROXY` is never read, and `http_proxy` not if `REQUEST_METHOD` is set: in a CGI program, the client could
+    /// set it with the header field `Proxy` (CVE-2016-5385).
     ///
     /// # Errors
     ///
-    /// [`ProxyConfigError::Variable`] for a proxy that cannot be used.
+    /// [`ProxyConfigError::Variable`] for an invalid proxy.
     pub fn from_env() -> Result<Self, ProxyConfigError> {
         Self::from_variables(|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })
     }
 
-    /// [`from_env`](Self::from_env), but the variables come from `lookup`.
+    /// As [`from_env`](Self::from_env), but `lookup` returns the variables.
     ///
     /// # Errors
     ///
-    /// [`ProxyConfigError::Variable`] for a proxy that cannot be used.
+    /// [`ProxyConfigError::Variable`] for an invalid proxy.
     pub fn from_variables(
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ProxyConfigError> {
@@ -78,25 +78,25 @@ impl Proxies {
         })
     }
 
-    /// Connects directly to these servers, separated by commas or spaces, instead of those of an earlier list:
+    /// Connects directly to these servers. The items are separated by commas or spaces; an earlier list is replaced.
     ///
     /// | item | servers |
     /// | --- | --- |
     /// | `*` | all |
-    /// | `example.com`, `.example.com`, `*.example.com` | this name and those that end in `.example.com` |
-    /// | `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` | this address, when the URL has it |
-    /// | `10.0.0.0/8`, `fd00::/8` | these addresses, when the URL has them; no name is looked up |
-    /// | `example.com:8080`, `[::1]:8080` | the same on this port alone |
+    /// | `example.com`, `.example.com`, `*.example.com` | this name and all names below it |
+    /// | `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` | this address, if the URL contains it |
+    /// | `10.0.0.0/8`, `fd00::/8` | these addresses, if the URL contains them; names are not resolved |
+    /// | `example.com:8080`, `[::1]:8080` | the same, on this port only |
     ///
-    /// What is none of these is ignored.
+    /// Other items are ignored.
     #[must_use]
     pub fn except(mut self, servers: &str) -> Self {
         self.exempt = Exempt::parse(servers);
         self
     }
 
-    /// The proxy for a server: whether its URL is a `wss` one, its host (a name, or an address without
-    /// brackets) and its port. `None` to connect directly.
+    /// The proxy for a server, given whether the URL is `wss`, the host (a name, or an address without brackets) and the
+    /// port. `None` to connect directly.
     #[must_use]
     pub fn choose(&self, secure: bool, host: &str, port: u16) -> Option<&Proxy> {
         let proxy = if secure { &self.wss } else { &self.ws };
@@ -104,7 +104,7 @@ impl Proxies {
     }
 }
 
-/// This one for all servers.
+/// Uses this proxy for all servers.
 impl From<Proxy> for Proxies {
     fn from(proxy: Proxy) -> Self {
         Self { ws: Some(proxy.clone()), wss: Some(proxy), exempt: Exempt::default() }

@@ -7,20 +7,17 @@ use http::StatusCode;
 
 use super::address::Proxy;
 use super::error::ProxyFailure;
-use super::tunnel::Step;
-use crate::handshake::{
-    ClientRequest, HeadError, HeadLimits, HeadScanner, encode_headers, parse_response,
-};
+use super::step::Step;
+use crate::head::{HeadError, HeadLimits, HeadScanner, encode_headers, parse_response};
 
-/// Asks an HTTP proxy for a tunnel.
+/// The dialogue with an HTTP proxy that opens a tunnel.
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use wse_transport::handshake::ClientRequest;
 /// use wse_transport::proxy::{Connect, Proxy, Step};
 ///
 /// let proxy = Proxy::new("http://proxy.example:3128")?;
-/// let mut connect = Connect::new(&proxy, &ClientRequest::new("wss://example.com")?);
+/// let mut connect = Connect::new(&proxy, "example.com", 443)?;
 /// let mut received = BytesMut::new();
 /// let request = "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
 /// assert_eq!(connect.step(&mut received)?, Step::Send(request.into()));
@@ -38,12 +35,18 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// A tunnel to where a request goes, with the login and header fields of the proxy. The response is bounded
-    /// by [`HeadLimits::default`].
-    #[must_use]
-    pub fn new(proxy: &Proxy, request: &ClientRequest) -> Self {
-        // Both come out of URLs, and so cannot break the line. A colon occurs in IPv6 alone.
-        let (host, port) = (request.host(), request.port());
+    /// Creates a dialogue that opens a tunnel to `host`, a name or an address without brackets, and `port`. It sends
+    /// the login and the header fields of the proxy. The response is limited by [`HeadLimits::default`].
+    ///
+    /// # Errors
+    ///
+    /// [`ProxyFailure::Host`] for a host that cannot be sent in a request.
+    pub fn new(proxy: &Proxy, host: &str, port: u16) -> Result<Self, ProxyFailure> {
+        // A space or a line break would end the request line early.
+        if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ProxyFailure::Host);
+        }
+        // A colon occurs in IPv6 addresses only.
         let target = match host.contains(':') {
             true => format!("[{host}]:{port}"),
             false => format!("{host}:{port}"),
@@ -51,21 +54,21 @@ impl Connect {
         let mut request = BytesMut::new();
         request.put_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
         encode_headers(&proxy.headers, &mut request);
-        Self {
+        Ok(Self {
             request: Some(request.freeze()),
             scanner: HeadScanner::default(),
             limits: HeadLimits::default(),
             open: false,
-        }
+        })
     }
 
-    /// What is next, given all that was received. Of that, what is understood is removed; what is left when
-    /// the tunnel is open came through it.
+    /// The next step, given all bytes received. Bytes that were understood are removed; bytes that are left when the
+    /// tunnel is open came through it.
     ///
     /// # Errors
     ///
-    /// [`ProxyFailure::Refused`], with what has arrived of the body left in `received`, and
-    /// [`ProxyFailure::Head`]; with either the dialogue is over.
+    /// [`ProxyFailure::Refused`], which leaves the received part of the body in `received`, and
+    /// [`ProxyFailure::Head`]. Both end the dialogue.
     pub fn step(&mut self, received: &mut BytesMut) -> Result<Step, ProxyFailure> {
         if let Some(request) = self.request.take() {
             return Ok(Step::Send(request));
@@ -87,7 +90,7 @@ impl Connect {
             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
                 return Err(ProxyFailure::Refused(Box::new(response.map(|()| Bytes::new()))));
             }
-            // RFC 9110 §15.2: the final response is yet to come. All heads share one limit.
+            // RFC 9110 §15.2: the final response follows. All heads share one limit.
             self.scanner = HeadScanner::default();
             self.limits.max_head = self
                 .limits
@@ -100,8 +103,27 @@ impl Connect {
 }
 
 impl fmt::Debug for Connect {
-    /// Without the request, which may hold a login.
+    /// Omits the request, which may contain a login.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_cannot_break_the_request() {
+        let proxy = Proxy::new("http://proxy.example").unwrap();
+        for host in ["", "a b", "a\r\nX-Injected: 1", "a\0", "ä"] {
+            let refused = Connect::new(&proxy, host, 443);
+            assert!(matches!(refused, Err(ProxyFailure::Host)), "{host:?}");
+        }
+        for (host, line) in [("a.example", "CONNECT a.example:80 "), ("::1", "CONNECT [::1]:80 ")] {
+            let mut connect = Connect::new(&proxy, host, 80).unwrap();
+            let Ok(Step::Send(request)) = connect.step(&mut BytesMut::new()) else { panic!() };
+            assert!(request.starts_with(line.as_bytes()), "{request:?}");
+        }
     }
 }

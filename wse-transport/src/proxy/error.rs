@@ -1,37 +1,37 @@
-//! What can go wrong with proxies, by who is at fault. No error quotes a password.
+//! What can go wrong with proxies, and who is at fault. No error contains a password.
 
 use std::{fmt, io};
 
 use bytes::Bytes;
 use http::{HeaderName, Response, header};
 
-use crate::handshake::HeadError;
+use crate::head::HeadError;
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
 
-/// A proxy that cannot be used as it is given. The caller's fault.
+/// A proxy with invalid settings. The caller's mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyConfigError {
-    /// Not a URL.
+    /// The text is not a URL.
     Url(url::ParseError),
-    /// A scheme other than `http`, `https`, `socks5` and `socks5h`.
+    /// The scheme is not `http`, `https`, `socks5` or `socks5h`.
     Scheme(String),
-    /// An `https` proxy, and TLS is not compiled in: that is the feature `tls`.
+    /// The proxy is an `https` one, and the feature `tls` is off.
     NoTls,
-    /// A URL without a host.
+    /// The URL has no host.
     NoHost,
-    /// A URL with a path, query or fragment, which mean nothing here.
+    /// The URL has a path, query or fragment.
     Path,
-    /// A user name or password for SOCKS that is empty or longer than 255 bytes (RFC 1929 §2).
+    /// The user name or password for SOCKS is empty or longer than 255 bytes (RFC 1929 §2).
     Login,
-    /// A header field for a proxy that does not speak HTTP.
+    /// A header field was given to a proxy that does not speak HTTP.
     NotHttp,
-    /// A header field that belongs to the request itself.
+    /// The header field belongs to the request itself.
     ReservedHeader(HeaderName),
-    /// A header field with a character that is not allowed, such as a line break.
+    /// The header field has characters that are not allowed, such as a line break.
     MalformedHeader(String),
-    /// What an environment variable of this name says.
+    /// The environment variable of this name is invalid.
     Variable(String, Box<Self>),
 }
 
@@ -57,7 +57,9 @@ impl fmt::Display for ProxyConfigError {
             Self::Path => {
                 "caller gave a url of a proxy with more than scheme, login, host and port"
             }
-            Self::Login => "caller gave a socks user name or password not of 1 to 255 bytes",
+            Self::Login => {
+                "caller gave a socks user name or password that does not have 1 to 255 bytes"
+            }
             Self::NotHttp => "caller gave a header to a proxy that does not speak http",
         })
     }
@@ -73,7 +75,7 @@ impl std::error::Error for ProxyConfigError {
     }
 }
 
-/// There is no tunnel: which proxy, and why.
+/// The proxy has opened no tunnel: which proxy, and why.
 #[derive(Debug)]
 pub struct ProxyError {
     proxy: String,
@@ -91,7 +93,7 @@ impl ProxyError {
         &self.proxy
     }
 
-    /// What happened.
+    /// The reason.
     #[must_use]
     pub const fn failure(&self) -> &ProxyFailure {
         &self.failure
@@ -106,47 +108,51 @@ impl fmt::Display for ProxyError {
 
 impl std::error::Error for ProxyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The failure itself is the second half of this sentence.
+        // The failure is the second half of this sentence already.
         self.failure.source()
     }
 }
 
-/// Why there is no tunnel. `Display` continues the sentence that the proxy's name begins.
+/// Why a proxy has opened no tunnel. `Display` continues a sentence that begins with the name of the proxy.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProxyFailure {
-    /// No connection to the proxy.
+    /// There is no connection to the proxy.
     Unreachable(io::Error),
-    /// The server's name has no address, and the proxy's scheme (`socks5`) has us look for it.
+    /// The server's name has no address; with the scheme `socks5`, the client resolves it.
     Unresolved(io::Error),
-    /// No TLS with the proxy.
+    /// The caller's mistake: the server's host name cannot be sent in a request.
+    Host,
+    /// The TLS handshake with the proxy failed. Feature `tls`.
     #[cfg(feature = "tls")]
     Tls(TlsError),
-    /// The proxy said no to CONNECT: its response, with up to 4 KiB of the body. 407 asks for a login.
+    /// The proxy rejected CONNECT: its response, with up to 4 KiB of the body. The status 407 asks for a login.
     Refused(Box<Response<Bytes>>),
-    /// The proxy's fault: its response to CONNECT is not HTTP, or beyond the limits.
+    /// The proxy's response to CONNECT is not HTTP, or exceeds the limits.
     Head(HeadError),
-    /// A SOCKS proxy said no, or what makes no sense.
+    /// A SOCKS proxy rejected the request, or sent an invalid answer.
     Socks(SocksError),
-    /// The proxy was silent for too long.
+    /// The proxy did not answer in time.
     Timeout,
-    /// The connection to the proxy failed, or ended before its answer.
+    /// The connection to the proxy failed or ended before the answer.
     Io(io::Error),
 }
 
 impl ProxyFailure {
-    /// Whether another attempt may succeed without anybody changing anything.
-    pub(crate) fn is_transient(&self) -> bool {
+    /// Whether another attempt may succeed without a change of settings: the network or the proxy failed, or
+    /// the proxy refused with a 5xx status or 429.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Unresolved(_) | Self::Timeout | Self::Io(_) => true,
             Self::Refused(response) => {
                 response.status().is_server_error() || response.status().as_u16() == 429
             }
-            // RFC 1928 §6: failures of the network and of the proxy, not of what was asked.
+            // RFC 1928 §6: failures of the network and of the proxy, not of the request.
             Self::Socks(error) => matches!(error, SocksError::Refused(1 | 3..=6)),
             #[cfg(feature = "tls")]
             Self::Tls(_) => false,
-            Self::Head(_) => false,
+            Self::Head(_) | Self::Host => false,
         }
     }
 }
@@ -165,8 +171,9 @@ impl fmt::Display for ProxyFailure {
             }
             Self::Unreachable(_) => "cannot be reached",
             Self::Unresolved(_) => "was not asked: the server's name has no address",
+            Self::Host => "was not asked: the server's host name is malformed",
             #[cfg(feature = "tls")]
-            Self::Tls(_) => "does not come to speak tls with us",
+            Self::Tls(_) => "failed the tls handshake",
             Self::Head(_) => "sent a malformed response",
             Self::Socks(_) => "opened no tunnel",
             Self::Timeout => "did not answer in time",
@@ -183,28 +190,28 @@ impl std::error::Error for ProxyFailure {
             Self::Tls(error) => Some(error),
             Self::Head(error) => Some(error),
             Self::Socks(error) => Some(error),
-            Self::Refused(_) | Self::Timeout => None,
+            Self::Refused(_) | Self::Timeout | Self::Host => None,
         }
     }
 }
 
-/// What a SOCKS 5 proxy says instead of opening a tunnel.
+/// Why a SOCKS 5 proxy has opened no tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SocksError {
-    /// The proxy's fault: an answer of another version; 4 and 0 may be SOCKS 4, 72 is the H of HTTP.
+    /// The answer has another version; 4 and 0 may be SOCKS 4, and 72 is the H of HTTP.
     Version(u8),
-    /// The proxy wants a login, and there is none; or none of the kinds that we know.
+    /// The proxy asks for a login, and none is set; or for a method that is not supported.
     NoMethod,
-    /// The proxy's fault: it chose a kind of login that was not offered.
+    /// The proxy selected an authentication method that was not offered.
     MethodNotOffered(u8),
-    /// The caller's fault: the proxy does not accept the user name and password.
+    /// The proxy rejected the user name and password.
     Login,
-    /// The proxy did not connect, for the reason with this number in RFC 1928 §6.
+    /// The proxy did not connect; the number is the reason in RFC 1928 §6.
     Refused(u8),
-    /// The proxy's fault: an address of a kind that does not exist.
+    /// The answer has an address of an unknown type.
     AddressType(u8),
-    /// The caller's fault: a host name longer than 255 bytes.
+    /// The caller's mistake: the host name is longer than 255 bytes.
     HostTooLong,
 }
 
@@ -214,9 +221,12 @@ impl fmt::Display for SocksError {
             Self::Version(found) => {
                 return write!(f, "its answer begins with {found}: it does not speak socks 5");
             }
-            Self::NoMethod => "it asks for a login of another kind than we have",
+            Self::NoMethod => "it asks for an authentication method that is not available",
             Self::MethodNotOffered(method) => {
-                return write!(f, "it chose the kind of login {method}, which was not offered");
+                return write!(
+                    f,
+                    "it selected authentication method {method}, which was not offered"
+                );
             }
             Self::Login => "it does not accept the user name and password",
             Self::Refused(1) => "it has failed",
@@ -229,7 +239,7 @@ impl fmt::Display for SocksError {
             Self::Refused(8) => "it does not support this kind of address",
             Self::Refused(other) => return write!(f, "it refused for the unknown reason {other}"),
             Self::AddressType(kind) => {
-                return write!(f, "its answer has an address of the unknown kind {kind}");
+                return write!(f, "its answer has an address of unknown type {kind}");
             }
             Self::HostTooLong => "caller gave a host name that is too long for socks",
         })

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::Host;
 
-/// Servers that are connected to directly.
+/// Servers to connect to directly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Exempt(Vec<Item>);
 
@@ -17,9 +17,9 @@ struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Servers {
     All,
-    /// Addresses that agree in so many bits.
+    /// Addresses that agree in this many bits.
     Net(IpAddr, u32),
-    /// A name and those below it.
+    /// A name and all names below it.
     Domain(String),
 }
 
@@ -61,7 +61,7 @@ impl Servers {
         let name = name.strip_prefix('.').unwrap_or(name);
         match Host::parse(name).ok()? {
             Host::Domain(name) => Some(Self::Domain(rooted(&name).to_owned())),
-            // An address in a notation of old, such as one number.
+            // An address in an old notation, such as one number.
             Host::Ipv4(_) | Host::Ipv6(_) => None,
         }
     }
@@ -73,7 +73,7 @@ impl Servers {
             (Self::Net(net, bits), Ok(address)) => within(*net, *bits, address),
             (Self::Domain(name), Err(_)) => {
                 let host = rooted(host).to_ascii_lowercase();
-                // On the border of a label: evil-example.com is not below example.com.
+                // Only at the border of a label: evil-example.com is not below example.com.
                 host.strip_suffix(name.as_str())
                     .is_some_and(|it| it.is_empty() || it.ends_with('.'))
             }

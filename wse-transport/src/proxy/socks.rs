@@ -1,9 +1,9 @@
-//! [`Socks5`]: a tunnel through a SOCKS 5 proxy (RFC 1928), if need be with a login (RFC 1929), without I/O.
+//! [`Socks5`]: a tunnel through a SOCKS 5 proxy (RFC 1928), optionally with a login (RFC 1929), without I/O.
 //!
 //! ```text
-//! ─▶ 5 | number of kinds | kinds of login            ◀─ 5 | kind
-//! ─▶ 1 | len | user name | len | password            ◀─ 1 | 0              (kind 2 only)
-//! ─▶ 5 | 1 | 0 | 1, 3 or 4 | address | port          ◀─ 5 | 0 | 0 | 1, 3 or 4 | address | port
+//! ─▶ 5 | number of methods | methods               ◀─ 5 | method
+//! ─▶ 1 | len | user name | len | password          ◀─ 1 | 0              (method 2 only)
+//! ─▶ 5 | 1 | 0 | 1, 3 or 4 | address | port        ◀─ 5 | 0 | 0 | 1, 3 or 4 | address | port
 //! ```
 
 use std::fmt;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::error::{ProxyConfigError, SocksError};
-use super::tunnel::Step;
+use super::step::Step;
 
 const VERSION: u8 = 5;
 /// RFC 1928 §3: "NO AUTHENTICATION REQUIRED".
@@ -25,7 +25,7 @@ const NONE: u8 = 0xff;
 const LOGIN_VERSION: u8 = 1;
 /// RFC 1928 §4: the command CONNECT.
 const CONNECT: u8 = 1;
-/// RFC 1928 §5: kinds of addresses.
+/// RFC 1928 §5: address types.
 const V4: u8 = 1;
 const NAME: u8 = 3;
 const V6: u8 = 4;
@@ -38,7 +38,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// Each of 1 to 255 bytes (RFC 1929 §2).
+    /// Creates a login; both parts have 1 to 255 bytes (RFC 1929 §2).
     ///
     /// # Errors
     ///
@@ -56,13 +56,13 @@ impl Login {
 }
 
 impl fmt::Debug for Login {
-    /// Without either.
+    /// Omits both.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").finish_non_exhaustive()
     }
 }
 
-/// Asks a SOCKS 5 proxy for a tunnel.
+/// The dialogue with a SOCKS 5 proxy that opens a tunnel.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -95,8 +95,8 @@ enum State {
 }
 
 impl Socks5 {
-    /// A tunnel to a host: an address, or a name for the proxy to look up. The login is offered, and used if
-    /// the proxy asks for it.
+    /// Creates a dialogue that opens a tunnel to a host: an address, or a name that the proxy resolves. The login is
+    /// offered, and sent if the proxy asks for it.
     ///
     /// # Errors
     ///
@@ -122,12 +122,12 @@ impl Socks5 {
         Ok(Self { state: State::Greeting, login, target: target.freeze() })
     }
 
-    /// What is next, given all that was received. Of that, what is understood is removed; what is left when
-    /// the tunnel is open came through it.
+    /// The next step, given all bytes received. Bytes that were understood are removed; bytes that are left when the
+    /// tunnel is open came through it.
     ///
     /// # Errors
     ///
-    /// [`SocksError`], with which the dialogue is over.
+    /// [`SocksError`], which ends the dialogue.
     pub fn step(&mut self, received: &mut BytesMut) -> Result<Step, SocksError> {
         match self.state {
             State::Greeting => {
@@ -186,7 +186,7 @@ impl Login {
     }
 }
 
-/// The second of two bytes, of which the first is the version.
+/// The second of two bytes, whose first must be `version`.
 fn answer(version: u8, received: &mut BytesMut) -> Result<Option<u8>, SocksError> {
     match received[..] {
         [found, ..] if found != version => Err(SocksError::Version(found)),
@@ -198,11 +198,11 @@ fn answer(version: u8, received: &mut BytesMut) -> Result<Option<u8>, SocksError
     }
 }
 
-/// RFC 1928 §6. The address is where the proxy has bound its end, and of no use.
+/// Parses the reply (RFC 1928 §6). The address in it is where the proxy has bound its end, and is ignored.
 fn reply(received: &mut BytesMut) -> Result<Step, SocksError> {
     let address = match received[..] {
         [version, ..] if version != VERSION => return Err(SocksError::Version(version)),
-        // The rest of a refusal is not waited for: some proxies do not send it.
+        // Some proxies do not send the rest of a refusal: it is not waited for.
         [_, code, ..] if code != 0 => return Err(SocksError::Refused(code)),
         [_, _, _, V4, ..] => 4,
         [_, _, _, V6, ..] => 16,

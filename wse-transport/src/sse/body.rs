@@ -1,4 +1,4 @@
-//! The end of a stream that bytes are drawn from.
+//! [`EventBody`]: the bytes of a stream.
 
 use std::{
     pin::Pin,
@@ -13,20 +13,20 @@ use tokio::time::{Sleep, sleep};
 
 use super::{config::Config, error::End, shared::Shared};
 
-/// A comment without text, and the empty line at which some intermediaries pass on what they have.
+/// A comment without text, and an empty line, at which some intermediaries forward their data.
 const PING: &[u8] = b":\n\n";
 
-/// The body of the response to an EventSource request: a [`Stream`] of bytes and, with the feature
-/// `hyper`, a `hyper::body::Body`, made by [`response`](super::response) or [`channel`](super::channel).
+/// The body of the response to an EventSource request: a [`Stream`] of bytes and, with the feature `hyper`, a
+/// `hyper::body::Body`. [`response`](super::response) and [`channel`](super::channel) create it.
 ///
-/// It yields pings too, by tokio's clock, and is to be polled within a tokio runtime. Dropping it ends
-/// the stream with [`End::Left`]. It yields an error once when the stream ended otherwise than by being
-/// closed, so that the HTTP server breaks the connection off.
+/// It also yields pings, with the clock of tokio: poll it within a tokio runtime. Dropping it ends the stream with
+/// [`End::Left`]. If the stream ended other than by being closed, it yields an error once, so that the HTTP server aborts
+/// the connection.
 #[derive(Debug)]
 pub struct EventBody {
     shared: Arc<Shared>,
     ping: Option<Duration>,
-    /// When a ping is due; there is none before the first wait.
+    /// The time of the next ping; `None` before the first wait.
     timer: Option<Pin<Box<Sleep>>>,
     failed: bool,
 }
@@ -40,8 +40,7 @@ impl EventBody {
         &self.shared
     }
 
-    /// The next bytes, at most `max`, which are to be reported by [`Shared::wrote`]; `None` when all was
-    /// drawn.
+    /// The next bytes, at most `max`, to be reported with [`Shared::wrote`]; `None` after the last ones.
     pub(super) fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
@@ -59,7 +58,7 @@ impl EventBody {
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            // Should the stream have ended meanwhile, the next turn will tell.
+            // If the stream has ended meanwhile, the next turn finds out.
             let _ = self.shared.push(Bytes::from_static(PING));
         }
     }

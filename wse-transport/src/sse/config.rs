@@ -1,4 +1,4 @@
-//! The settings of a stream.
+//! [`Config`].
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::handshake::{HeadLimits, OriginPolicy, ResponseError};
 
-/// How an [`EventStream`](super::EventStream) is opened and behaves.
+/// Settings of an [`EventStream`](super::EventStream).
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,29 +20,26 @@ use crate::handshake::{HeadLimits, OriginPolicy, ResponseError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Which pages may read the stream. Those of a [`List`](OriginPolicy::List) and, for
-    /// [`Any`](OriginPolicy::Any), all get the `Access-Control-Allow-Origin` that their browser asks
-    /// for; others are refused with 403. Default: only pages of the same host.
+    /// The web pages that may read the stream. Pages in a [`List`](OriginPolicy::List), and with
+    /// [`Any`](OriginPolicy::Any) all pages, get the `Access-Control-Allow-Origin` that their browser requires; others are
+    /// rejected with 403. Default: pages of the same host.
     pub origin: OriginPolicy,
-    /// Whether pages of other hosts in a [`List`](OriginPolicy::List) may send cookies along, as with
-    /// `withCredentials`: adds `Access-Control-Allow-Credentials`. Default: no.
+    /// Whether pages of other hosts in a [`List`](OriginPolicy::List) may send cookies, as with `withCredentials`: adds
+    /// `Access-Control-Allow-Credentials`. Default: no.
     pub credentials: bool,
-    /// How long the client waits before it comes back, told first of all; `None` leaves it to the
-    /// client. Default: 5 s.
+    /// How long the client waits before it reconnects. It is sent first; `None` leaves it to the client. Default: 5 s.
     pub retry: Option<Duration>,
-    /// How long nothing may be written before an empty comment is, lest a proxy take the connection
-    /// for dead; `None` or zero for never. Default: 15 s, which WHATWG HTML §9.2.7 suggests, and half of the
-    /// shortest that proxies commonly wait.
+    /// After this time without data an empty comment is sent, so that proxies do not close the connection; `None` or zero
+    /// for never. Default: 15 s, which WHATWG HTML §9.2.7 suggests; half of the shortest time that proxies commonly wait.
     pub ping: Option<Duration>,
-    /// With this many bytes or 1,024 events on their way to the transport, sending waits; at least 1. The
-    /// last event may be larger. Default: 64 KiB.
+    /// With this many bytes or 1,024 events queued, sending waits; at least 1. The last event may exceed it. Default: 64 KiB.
     pub buffer: usize,
-    /// How long the peer may take for what is written at once, up to 64 KiB; then the stream ends with
+    /// How long the peer may take for one write, of up to 64 KiB; then the stream ends with
     /// [`End::Slow`](super::End::Slow). Default: 30 s.
     pub write_timeout: Duration,
-    /// How long [`accept`](super::accept) and [`respond`](super::respond) may take. Default: 10 s.
+    /// The deadline of [`accept`](super::accept) and [`respond`](super::respond). Default: 10 s.
     pub handshake_timeout: Duration,
-    /// Bounds on the request that [`accept`](super::accept) reads. Default: [`HeadLimits::default`].
+    /// Limits on the request that [`accept`](super::accept) reads. Default: [`HeadLimits::default`].
     pub head: HeadLimits,
     headers: HeaderMap,
 }
@@ -104,14 +101,13 @@ impl Config {
         self
     }
 
-    /// Adds a header field to the response, such as a cookie. It may replace `Cache-Control` (default:
-    /// `no-cache, no-transform`) and `X-Accel-Buffering` (default: `no`).
+    /// Adds a header field to the response, such as a cookie. It may replace `Cache-Control` (default: `no-cache,
+    /// no-transform`) and `X-Accel-Buffering` (default: `no`).
     ///
     /// # Errors
     ///
-    /// [`ResponseError::ReservedHeader`] for `Content-Type`, for what frames the response, and for
-    /// `Access-Control-Allow-Origin` and its `-Credentials`, which follow from
-    /// [`origin`](Self::origin).
+    /// [`ResponseError::ReservedHeader`] for `Content-Type`, for fields that frame the response, and for
+    /// `Access-Control-Allow-Origin` and `-Credentials`, which follow from [`origin`](Self::origin).
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, ResponseError> {
         if RESERVED.contains(&name) {
             return Err(ResponseError::ReservedHeader(name));
@@ -120,7 +116,7 @@ impl Config {
         Ok(self)
     }
 
-    /// The header fields added.
+    /// The added header fields.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers

@@ -1,4 +1,4 @@
-//! A stream's bytes on a connection of our own.
+//! Writes a stream to a connection.
 
 use std::{collections::VecDeque, future::poll_fn, io::IoSlice};
 
@@ -9,24 +9,24 @@ use tokio::{
 };
 
 use super::{body::EventBody, error::End};
-use crate::handshake::linger;
+use crate::linger::linger;
 
-/// Bytes written at once, which have to be taken within the write timeout.
+/// The most bytes of one write, which the peer must accept within the write timeout.
 const BATCH: usize = 64 * 1024;
 
-/// Bytes that a peer may send behind its request, where nothing is expected.
+/// The most bytes that a peer may send behind its request; none are expected.
 const MAX_STRAY: usize = 16 * 1024;
 
-/// What frames the body (RFC 9112 §6.3).
+/// The framing of the body (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// Chunks (RFC 9112 §7.1), so that proxies and clients can tell an end from a failure.
+    /// Chunks (RFC 9112 §7.1), with which proxies and clients can distinguish an end from a failure.
     Chunked,
-    /// The end of the connection: all that HTTP/1.0 knows.
+    /// The end of the connection, for HTTP/1.0.
     UntilClose,
 }
 
-/// Writes what is drawn from `body` until the stream or the connection ends.
+/// Writes the bytes of `body` until the stream or the connection ends.
 pub(super) async fn run<T>(io: T, mut body: EventBody, framing: Framing, leftover: usize)
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -48,7 +48,7 @@ where
     }
 }
 
-/// Reads until the peer ends its side: it has nothing more to say.
+/// Reads until the peer ends its side.
 async fn left<R: AsyncRead + Unpin>(reader: &mut R, mut stray: usize) -> End {
     let mut ignored = [0; 256];
     while stray <= MAX_STRAY {
@@ -99,7 +99,7 @@ where
     timeout(patience, writing).await.map_err(|_| End::Slow)?.map_err(End::from)
 }
 
-/// Pieces to be written as one, without copying them together.
+/// Pieces to be written together without a copy.
 struct Batch {
     pieces: VecDeque<Bytes>,
     len: usize,
@@ -115,7 +115,7 @@ impl Batch {
         self.pieces.push_back(piece);
     }
 
-    /// Makes a chunk of it, which must not be empty: an empty one would be the last.
+    /// Turns the pieces into a chunk. They must not be empty: an empty chunk is the last one.
     fn frame(&mut self) {
         let head = format!("{:x}\r\n", self.len);
         self.len += head.len();

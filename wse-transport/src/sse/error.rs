@@ -1,16 +1,16 @@
-//! What can go wrong, by who is at fault.
+//! What can go wrong, and who is at fault.
 
 use std::{fmt, io, sync::Arc};
 
 use crate::handshake::Rejection;
 
-/// An [`Event`](super::Event) that cannot be written. The caller's fault.
+/// An [`Event`](super::Event) that cannot be encoded. The caller's mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventError {
-    /// A line break in the part named, which has to be one line. Text of several lines is for data.
+    /// A line break in this part, which must be one line. Data may have several lines.
     LineBreak(&'static str),
-    /// U+0000 in an id.
+    /// U+0000 in an id, which clients ignore.
     Nul,
 }
 
@@ -27,18 +27,18 @@ impl fmt::Display for EventError {
 
 impl std::error::Error for EventError {}
 
-/// Why a stream is over: what [`EventStream::closed`](super::EventStream::closed) returns, and sending
-/// from then on.
+/// Why a stream has ended: the result of [`EventStream::closed`](super::EventStream::closed), and of sending after the
+/// end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// We closed it, and all that was sent before is written.
+    /// The caller closed it, and everything sent before is written.
     Closed,
-    /// The peer closed or reset the connection, or the HTTP server dropped the body. The normal end.
+    /// The peer closed or reset the connection, or the HTTP server dropped the body. The usual end.
     Left,
-    /// The peer took less than it has to within [`Config::write_timeout`](super::Config::write_timeout).
+    /// The peer did not read fast enough: see [`Config::write_timeout`](super::Config::write_timeout).
     Slow,
-    /// The peer kept sending after its request, more than 16 KiB.
+    /// The peer sent more than 16 KiB after its request.
     Chatter,
     /// The transport failed.
     Failed(Arc<io::Error>),
@@ -66,7 +66,7 @@ impl std::error::Error for End {
 }
 
 impl From<io::Error> for End {
-    /// How a peer leaves is nothing that the caller could act upon.
+    // How a peer leaves makes no difference to the caller.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe
@@ -83,9 +83,9 @@ impl From<io::Error> for End {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// [`Config::buffer`](super::Config::buffer) bytes wait already: the peer, or the way to it, is slow.
+    /// [`Config::buffer`](super::Config::buffer) bytes are queued: the peer or its network is slow.
     Full,
-    /// The stream is over.
+    /// The stream has ended.
     Ended(End),
 }
 
@@ -111,9 +111,9 @@ impl std::error::Error for TrySendError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The client's fault, or the caller's decision: it was answered with this.
+    /// The request was answered with this rejection: it is invalid, or the caller has refused it.
     Rejected(Rejection),
-    /// The request, or writing the answer, took too long.
+    /// Reading the request, or writing the response, exceeded the deadline.
     Timeout,
     /// The transport failed, or ended within the request.
     Io(io::Error),

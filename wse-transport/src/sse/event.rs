@@ -1,4 +1,4 @@
-//! Events ⇄ the lines of `text/event-stream` (WHATWG HTML §9.2.5); the reading is the client's.
+//! [`Event`], and its encoding as lines of `text/event-stream` (WHATWG HTML §9.2.5).
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -6,20 +6,20 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::error::EventError;
 
-/// What timers of 31 bits can hold; past it some clients would come back at once.
+/// The largest value of timers with 31 bits; beyond it some clients would reconnect at once.
 const MAX_RETRY: Duration = Duration::from_millis(i32::MAX as u64);
 
 const MAX_RETRY_LEN: usize = "retry: 2147483647\n".len();
 
 /// One event, or only some of its parts.
 ///
-/// | part | what a client does with it |
+/// | part | effect on a client |
 /// | --- | --- |
-/// | data | dispatches the event; without data it does not, whatever else there is |
-/// | name | the event's type; `message` when there is none, or an empty one |
-/// | id | says it in `Last-Event-ID` when it comes back; an empty one is forgotten again |
-/// | retry | waits as long before it comes back |
-/// | comment | nothing |
+/// | data | dispatches the event; without data none is dispatched |
+/// | name | the type of the event; `message` if it is absent or empty |
+/// | id | is sent in `Last-Event-ID` when the client reconnects; an empty one removes it |
+/// | retry | the time to wait before reconnecting |
+/// | comment | none |
 ///
 /// ```
 /// # use wse_transport::sse::{Event, EventError};
@@ -38,22 +38,23 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with this data. CR LF, LF and CR in it all arrive as LF, for that is all the format
-    /// can carry.
+    /// Creates an event with this data. CR LF, LF and CR in it all arrive as LF: the format has no other line break.
+    #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
         Self { data: Some(data.into()), ..Self::default() }
     }
 
-    /// A comment, which clients pass over. Line breaks make several of it.
+    /// Creates a comment, which clients ignore. Each line becomes a comment.
+    #[must_use]
     pub fn comment(text: impl Into<String>) -> Self {
         Self { comment: Some(text.into()), ..Self::default() }
     }
 
-    /// Sets the name, which is the `type` of the client's event.
+    /// Sets the name, which is the `type` of the event in a client.
     ///
     /// # Errors
     ///
-    /// [`EventError::LineBreak`] for a name with CR or LF, which would end it and begin another field.
+    /// [`EventError::LineBreak`] for a name with CR or LF, which would begin another field.
     pub fn name(mut self, name: impl Into<String>) -> Result<Self, EventError> {
         self.name = Some(one_line("name", name.into())?);
         Ok(self)
@@ -63,8 +64,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`EventError::LineBreak`] for an id with CR or LF; [`EventError::Nul`] for one with U+0000,
-    /// which clients ignore.
+    /// [`EventError::LineBreak`] for an id with CR or LF; [`EventError::Nul`] for one with U+0000, which clients ignore.
     pub fn id(mut self, id: impl Into<String>) -> Result<Self, EventError> {
         let id = one_line("id", id.into())?;
         if id.contains('\0') {
@@ -74,15 +74,14 @@ impl Event {
         Ok(self)
     }
 
-    /// Sets how long the client waits before it comes back, in whole milliseconds and at most 2³¹ - 1
-    /// of them, some 24 days.
+    /// Sets how long the client waits before it reconnects, in whole milliseconds, at most 2³¹ - 1 of them (24 days).
     #[must_use]
     pub fn retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry.min(MAX_RETRY));
         self
     }
 
-    /// Its bytes, to be sent to many streams without being copied for each.
+    /// Encodes the event, to be sent to many streams without a copy for each.
     #[must_use]
     pub fn encode(&self) -> EncodedEvent {
         let parts = [&self.comment, &self.name, &self.id, &self.data];
@@ -92,7 +91,7 @@ impl Event {
         EncodedEvent(out.freeze())
     }
 
-    /// Appends its bytes to `out`, up to and with the empty line that ends it.
+    /// Appends the encoded event to `out`, with the empty line at its end.
     pub fn write(&self, out: &mut BytesMut) {
         for line in self.comment.iter().flat_map(|text| lines(text)) {
             field("", line, out);
@@ -126,7 +125,7 @@ impl From<String> for Event {
     }
 }
 
-/// The bytes of an [`Event`]. Clones share them.
+/// An encoded [`Event`]. Clones share its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedEvent(Bytes);
 
@@ -172,7 +171,7 @@ impl From<String> for EncodedEvent {
     }
 }
 
-/// A field: clients take one space after the colon away, so that there is always one to take.
+/// Appends a field. Clients remove one space behind the colon, so that there must always be one.
 fn field(name: &str, value: &str, out: &mut BytesMut) {
     out.put_slice(name.as_bytes());
     out.put_slice(b": ");
@@ -184,13 +183,13 @@ fn one_line(what: &'static str, text: String) -> Result<String, EventError> {
     if text.contains(['\r', '\n']) { Err(EventError::LineBreak(what)) } else { Ok(text) }
 }
 
-/// The bytes of a part at most: each line break makes a field of its own.
+/// The most bytes of a part: each line break makes a field.
 fn max_len(text: &str) -> usize {
     let breaks = text.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
     text.len() + (breaks + 1) * "event: \n".len()
 }
 
-/// The lines of a text as clients tell them apart: CR LF, LF and CR each end one.
+/// The lines of a text: CR LF, LF and CR each end one, as for clients.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

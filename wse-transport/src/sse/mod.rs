@@ -1,10 +1,10 @@
-//! EventSource: server-sent events (WHATWG HTML §9.2), a stream of text from a server to a browser page
-//! over plain HTTP, for where a WebSocket is too much or a proxy lets none through.
+//! EventSource: server-sent events (WHATWG HTML §9.2). A stream of text from a server to a web page over plain HTTP, where a
+//! WebSocket is not needed or a proxy blocks it.
 //!
-//! From the outside in: [`accept`] and [`respond`] answer a request on a connection of our own, and
-//! [`response`] inside an HTTP server; all give an [`EventStream`] to send [`Event`]s on. Its other end
-//! is an [`EventBody`], which the task of a connection or the HTTP server draws bytes from; [`channel`]
-//! makes the two by themselves. [`Event`], [`is_event_source`] and [`Wanted`] are pure.
+//! [`accept`] and [`respond`] answer a request on a connection, and [`response`] inside an HTTP server. All return an
+//! [`EventStream`] to send [`Event`]s on. Its other end is an [`EventBody`], from which the task of the connection or the
+//! HTTP server takes bytes; [`channel`] creates both without a request. [`Event`], [`is_event_source`] and [`Wanted`] have
+//! no I/O.
 //!
 //! ```text
 //! Event ─▶ event.rs: lines ─▶ shared.rs: bounded queue ─▶ body.rs: pings ─▶ connection.rs: chunks ─▶ bytes
@@ -15,7 +15,7 @@
 //! use wse_transport::sse::{self, Config, Event, Wanted};
 //!
 //! # async fn example(mut io: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
-//! // One port for both, and for pages. Put a deadline around the reading.
+//! // One port for event streams, WebSockets and pages. Put a deadline around reading the request.
 //! let (request, leftover) = read_request(&mut io, &HeadLimits::default()).await?;
 //! match Wanted::of(&request) {
 //!     Wanted::EventSource => {
@@ -29,8 +29,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A browser comes back by itself whenever a stream ends, after [`Config::retry`], and says in
-//! [`last_event_id`] where it was. To keep it away, refuse it with the status 204.
+//! A browser reconnects whenever a stream ends, after [`Config::retry`], and sends the id of the last event that it got
+//! ([`last_event_id`]). To stop it, reject it with the status 204.
 
 mod body;
 mod config;

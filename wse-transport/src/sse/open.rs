@@ -21,18 +21,17 @@ use super::{
 };
 use crate::handshake::{HandshakeError, Rejection, read_request, write_rejection, write_response};
 
-/// Accepts a stream of events on a fresh connection, and returns it with the request that asked for it.
-/// A request that asks for something else gets an HTTP answer that says so, as one from another page than
-/// [`Config::origin`] allows.
+/// Accepts a stream of events on a fresh connection, and returns it with the request. Other requests get an HTTP response
+/// with an error status, as do pages that [`Config::origin`] does not allow.
 ///
-/// A task of the tokio runtime that this is called in then writes what is sent, and reads, to notice when
-/// the peer leaves; it ends with the stream. The TCP options are the caller's: set `TCP_NODELAY`.
+/// A task in the current tokio runtime then writes the events, and reads, to notice when the peer leaves. It ends with the
+/// stream. The caller sets the options of TCP: set `TCP_NODELAY`.
+///
+/// Not cancel safe: dropping the future drops the transport.
 ///
 /// # Errors
 ///
-/// [`OpenError`], also after [`Config::handshake_timeout`].
-///
-/// Not cancel safe: the transport is dropped with the future.
+/// [`OpenError`]; [`OpenError::Timeout`] after [`Config::handshake_timeout`].
 pub async fn accept<T>(io: T, config: Config) -> Result<(EventStream, Request<()>), OpenError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -40,15 +39,15 @@ where
     accept_with(io, config, |_, config| Ok(config)).await
 }
 
-/// [`accept`] with a decision of the caller's: `decide` gets a request that asks for events and returns the configuration of
-/// this stream, such as with other headers, or a [`Rejection`]. One with the status 204 tells a browser
-/// not to come back.
+/// [`accept`] with a decision of the caller's: `decide` gets a request for events, and returns the configuration of this
+/// stream, for instance with other header fields, or a [`Rejection`]. A rejection with the status 204 tells a browser not
+/// to reconnect.
+///
+/// Not cancel safe: dropping the future drops the transport.
 ///
 /// # Errors
 ///
-/// [`OpenError`], also after [`Config::handshake_timeout`].
-///
-/// Not cancel safe: the transport is dropped with the future.
+/// [`OpenError`]; [`OpenError::Timeout`] after [`Config::handshake_timeout`].
 pub async fn accept_with<T, F>(
     mut io: T,
     config: Config,
@@ -75,15 +74,14 @@ where
     .await
 }
 
-/// Answers a request that [`read_request`] has read, with the bytes it found behind, on a connection of
-/// our own: what [`accept`] does after reading. It serves HTTP/1.1 in chunks, HTTP/1.0 until the end of
-/// the connection, and closes the connection with the stream.
+/// Answers a request that [`read_request`] has read, with the bytes behind it: [`accept`] without reading. HTTP/1.1 gets
+/// chunks, HTTP/1.0 everything up to the end of the connection, which is closed with the stream.
+///
+/// Not cancel safe: dropping the future drops the transport.
 ///
 /// # Errors
 ///
-/// [`OpenError`], also after [`Config::handshake_timeout`].
-///
-/// Not cancel safe: the transport is dropped with the future.
+/// [`OpenError`]; [`OpenError::Timeout`] after [`Config::handshake_timeout`].
 pub async fn respond<T>(
     io: T,
     leftover: BytesMut,
@@ -96,8 +94,8 @@ where
     within(config.handshake_timeout, open(io, &leftover, request, config)).await
 }
 
-/// The stream and the response to return from a handler of an HTTP server, whichever framework it is of.
-/// With the feature `hyper` the body fits hyper 1 and axum 0.8.
+/// Creates the stream and the response to return from a handler of an HTTP server. With the feature `hyper` the body fits
+/// hyper 1 and axum 0.8.
 ///
 /// ```no_run
 /// # #[cfg(feature = "hyper")]
@@ -127,8 +125,8 @@ pub fn response<B>(
     Ok((stream, response.map(|()| body)))
 }
 
-/// A stream and the body that its events come out of, without a request or response: what
-/// [`response`] does beyond it, the caller does.
+/// Creates a stream and the body with its bytes, without a request or response: the rest of [`response`] is the caller's
+/// task.
 #[must_use]
 pub fn channel(config: &Config) -> (EventStream, EventBody) {
     pair(config, None)
@@ -137,7 +135,7 @@ pub fn channel(config: &Config) -> (EventStream, EventBody) {
 fn pair(config: &Config, last_event_id: Option<&str>) -> (EventStream, EventBody) {
     let shared = Arc::new(Shared::new(config));
     if let Some(retry) = config.retry {
-        // A new stream takes everything.
+        // A new stream has space for everything.
         let _ = shared.push(Bytes::from(Event::default().retry(retry).encode()));
     }
     let stream = EventStream::new(Arc::clone(&shared), last_event_id.map(str::to_owned));

@@ -3,23 +3,24 @@
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::config::Config;
-use crate::handshake::{OriginPolicy, Rejection, list_has, no_body, single};
+use crate::handshake::{OriginPolicy, Rejection, no_body};
+use crate::head::{list_has, single};
 
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// What a request on a port for everything asks for.
+/// The kind of a request, for servers with one port for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
-    /// A WebSocket, whether [`Upgrade`](crate::handshake::Upgrade) finds the request in order or not.
+    /// A WebSocket; [`Upgrade`](crate::handshake::Upgrade) checks whether the request is valid.
     WebSocket,
     /// A stream of events.
     EventSource,
-    /// Something else.
+    /// Anything else.
     Other,
 }
 
 impl Wanted {
-    /// Reads it off the request.
+    /// The kind of this request.
     pub fn of<B>(request: &Request<B>) -> Self {
         if list_has(request.headers(), &header::UPGRADE, "websocket") {
             Self::WebSocket
@@ -31,8 +32,7 @@ impl Wanted {
     }
 }
 
-/// Whether a request asks for a stream of events: GET, with `text/event-stream` in `Accept`. `*/*` alone
-/// does not ask for it.
+/// Whether a request asks for a stream of events: GET, with `text/event-stream` in `Accept`. `*/*` alone does not.
 pub fn is_event_source<B>(request: &Request<B>) -> bool {
     request.method() == Method::GET
         && request
@@ -44,7 +44,7 @@ pub fn is_event_source<B>(request: &Request<B>) -> bool {
             .any(accepts)
 }
 
-/// The id of the last event that the client got before it lost its stream, if there was one.
+/// The id of the last event that the client received before it lost its stream, if there was one.
 pub fn last_event_id<B>(request: &Request<B>) -> Option<&str> {
     let mut values = request.headers().get_all("last-event-id").into_iter();
     // It is UTF-8, unlike other fields (WHATWG HTML §9.2.4).
@@ -52,7 +52,7 @@ pub fn last_event_id<B>(request: &Request<B>) -> Option<&str> {
     Some(id).filter(|id| !id.is_empty() && values.next().is_none())
 }
 
-/// Whether a request is for us at all.
+/// Checks whether a request asks for a stream of events.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Rejection> {
     if request.method() != Method::GET {
         return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
@@ -65,7 +65,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The head of the response, without what frames it, or why there is none.
+/// The head of the response, without its framing; or a rejection.
 pub(super) fn head<B>(request: &Request<B>, config: &Config) -> Result<Response<()>, Rejection> {
     check(request)?;
     config.origin.check(request)?;
@@ -88,7 +88,7 @@ pub(super) fn head<B>(request: &Request<B>, config: &Config) -> Result<Response<
         }
         (OriginPolicy::List(_), origin) => {
             headers.append(header::VARY, fixed("Origin"));
-            // It passed the check, so that it is one of the list.
+            // The origin has passed the check: it is in the list.
             if let Some(origin) = origin {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
                 if config.credentials {
@@ -96,13 +96,13 @@ pub(super) fn head<B>(request: &Request<B>, config: &Config) -> Result<Response<
                 }
             }
         }
-        // The browser asks for no permission on pages of the same origin.
+        // For pages of the same origin, browsers require no permission.
         (OriginPolicy::SameHost, _) => {}
     }
     Ok(response)
 }
 
-/// What an HTTP server checks that is not there on a connection of our own.
+/// Checks that an HTTP server would do.
 pub(super) fn check_http<B>(request: &Request<B>) -> Result<(), Rejection> {
     let bad = |what: &'static str| Rejection::new(StatusCode::BAD_REQUEST, what);
     let headers = request.headers();
@@ -114,7 +114,7 @@ pub(super) fn check_http<B>(request: &Request<B>) -> Result<(), Rejection> {
     no_body(headers)
 }
 
-/// Whether an item of `Accept` is for events: with `q=0` it would be against them (RFC 9110 §12.4.2).
+/// Whether an item of `Accept` allows events: with `q=0` it forbids them (RFC 9110 §12.4.2).
 fn accepts(range: &str) -> bool {
     let mut parts = range.split(';').map(str::trim);
     let is_ours = parts.next().is_some_and(|it| it.eq_ignore_ascii_case(EVENT_STREAM));

@@ -1,4 +1,4 @@
-//! What a stream and its body share: the queue between them, and how it ends.
+//! The state that a stream and its body share: the queue between them, and the end.
 
 use std::{
     collections::VecDeque,
@@ -16,16 +16,16 @@ use super::{
     error::{End, TrySendError},
 };
 
-/// Events that may wait, however small: each costs some memory of its own.
+/// The most queued events, however small: each costs some memory of its own.
 const MAX_EVENTS: usize = 1024;
 
-/// Events that there is room for while nothing is sent.
+/// The capacity for events while nothing is sent.
 const SMALL_QUEUE: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Told of all that a sender may wait for.
+    /// Notified of everything that a sender may wait for.
     progress: Notify,
     buffer: usize,
     write_timeout: Duration,
@@ -34,7 +34,7 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Bytes>,
-    /// Bytes ever queued, and how many of them the transport has taken.
+    /// The number of bytes ever queued, and of those that the transport has accepted.
     queued: u64,
     written: u64,
     closing: bool,
@@ -56,7 +56,7 @@ impl Shared {
         self.write_timeout
     }
 
-    /// Queues an event if there is room.
+    /// Queues an event if there is space.
     pub(super) fn try_push(&self, event: &Bytes) -> Result<(), TrySendError> {
         let mut state = self.lock();
         state.check().map_err(TrySendError::Ended)?;
@@ -67,7 +67,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Queues an event for which there was room a while ago.
+    /// Queues an event for which there was space before.
     pub(super) fn push(&self, event: Bytes) -> Result<(), End> {
         let mut state = self.lock();
         state.check()?;
@@ -75,7 +75,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Queues an event as soon as there is room.
+    /// Queues an event as soon as there is space.
     pub(super) async fn pushed(&self, event: &Bytes) -> Result<(), End> {
         self.wait(|| match self.try_push(event) {
             Ok(()) => Some(Ok(())),
@@ -85,7 +85,7 @@ impl Shared {
         .await
     }
 
-    /// Whether there is room, or never will be.
+    /// Whether there is space, or will never be.
     pub(super) fn room(&self) -> Option<Result<(), End>> {
         let state = self.lock();
         match state.check() {
@@ -102,7 +102,7 @@ impl Shared {
         self.lock().queued
     }
 
-    /// Whether the transport has taken the first `target` bytes ever queued, or never will.
+    /// Whether the transport has accepted the first `target` bytes ever queued, or never will.
     pub(super) fn written(&self, target: u64) -> Option<Result<(), End>> {
         let state = self.lock();
         if state.written >= target {
@@ -115,7 +115,7 @@ impl Shared {
         self.wait(|| self.written(target)).await
     }
 
-    /// Bytes queued and not yet taken.
+    /// The number of bytes queued and not yet accepted.
     pub(super) fn waiting(&self) -> usize {
         let state = self.lock();
         usize::try_from(state.queued - state.written).unwrap_or(usize::MAX)
@@ -124,7 +124,7 @@ impl Shared {
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.wake_body();
-        // Who waits for the end has a deadline now.
+        // A caller that waits for the end has a deadline from now on.
         self.progress.notify_waiters();
     }
 
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// Ends the stream, unless it has ended already. What is still queued is let go.
+    /// Ends the stream, unless it has ended already. Queued bytes are dropped.
     pub(super) fn end(&self, end: End) {
         let mut state = self.lock();
         state.end.get_or_insert(end);
@@ -186,18 +186,18 @@ impl Shared {
         if !state.body.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             old = state.body.replace(cx.waker().clone());
         }
-        // It may be the last that holds a task, and that task a stream of ours, which locks too.
+        // Woken outside the lock: a waker may hold the last reference to a task with a stream, which locks too.
         drop(state);
         drop(old);
         Poll::Pending
     }
 
-    /// Takes at most `max` bytes off the queue if something is there.
+    /// Takes at most `max` bytes off the queue, if there are any.
     pub(super) fn pop(&self, max: usize) -> Option<Bytes> {
         self.lock().pop(max)
     }
 
-    /// The transport has taken bytes that were popped.
+    /// The transport has accepted bytes that were popped.
     pub(super) fn wrote(&self, bytes: usize) {
         self.lock().written += bytes as u64;
         self.progress.notify_waiters();
@@ -210,7 +210,7 @@ impl Shared {
         }
     }
 
-    /// Tries again at each progress. A peer that makes none for the write timeout ends the stream.
+    /// Retries at each progress. A peer without progress for the write timeout ends the stream.
     async fn wait<R>(&self, attempt: impl Fn() -> Option<R>) -> R {
         if let Some(result) = attempt() {
             return result;
@@ -235,7 +235,7 @@ impl Shared {
 }
 
 impl State {
-    /// Whether something may still be sent.
+    /// Whether events can still be sent.
     fn check(&self) -> Result<(), End> {
         match &self.end {
             Some(end) => Err(end.clone()),
@@ -260,7 +260,7 @@ impl State {
         }
         let piece = self.queue.pop_front();
         if self.queue.is_empty() {
-            // An idle stream keeps no room for the burst that it once had.
+            // An idle stream does not keep the capacity of an earlier burst.
             self.queue.shrink_to(SMALL_QUEUE);
         }
         piece

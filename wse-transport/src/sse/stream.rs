@@ -1,4 +1,4 @@
-//! The stream that applications hold.
+//! [`EventStream`].
 
 use std::{
     fmt,
@@ -15,37 +15,35 @@ use super::{
     shared::Shared,
 };
 
-/// A stream of events to one client, on a connection of our own or inside an HTTP server.
+/// A stream of events to one client, on a connection or inside an HTTP server.
 ///
 /// # Sending
 ///
-/// [`feed`](Self::feed) queues, [`send`](Self::send) queues and flushes, [`flush`](Self::flush) waits
-/// until the transport has taken what is queued; an HTTP server takes bytes into a buffer of its own.
-/// Feeding many events and flushing once costs few writes. With more than
-/// [`Config::buffer`](super::Config::buffer) bytes waiting, `feed` and `send` wait for the transport, and
-/// [`try_send`](Self::try_send) says so. All take an [`Event`](super::Event), a text, or an
-/// [`EncodedEvent`], which is not copied; they can be called from several tasks. It is a [`Sink`] too.
+/// [`feed`](Self::feed) queues, [`send`](Self::send) queues and flushes, [`flush`](Self::flush) waits until the transport
+/// has accepted the queue; an HTTP server copies bytes into a buffer of its own. Feeding many events and flushing once
+/// costs few writes.
 ///
-/// `feed`, `send` and `flush` are cancel safe in so far as an event is queued whole or not at all; one
-/// that is queued stays so.
+/// With [`Config::buffer`](super::Config::buffer) bytes queued, `feed` and `send` wait for the transport, and
+/// [`try_send`](Self::try_send) fails. All take an [`Event`](super::Event), a text, or an [`EncodedEvent`], which is not
+/// copied, and can be called from several tasks. The stream is a [`Sink`] too.
+///
+/// `feed`, `send` and `flush` are cancel safe: an event is queued whole or not at all, and stays queued.
 ///
 /// # Ending
 ///
-/// [`closed`](Self::closed) resolves when the stream is over, for whatever reason, and sending fails with
-/// that [`End`]. On a connection of our own that is as soon as the peer ends its side of it. A peer that
-/// vanishes without a trace is noticed by pings, when the system gives up on them.
+/// [`closed`](Self::closed) resolves when the stream has ended, and sending fails with that [`End`]. On a connection it
+/// ends when the peer ends its side. A peer that vanishes is noticed by pings, when the system gives up on them.
 ///
-/// A peer that reads too slowly ends the stream too: on a connection of our own after
-/// [`Config::write_timeout`](super::Config::write_timeout) without 64 KiB or the rest of what is queued
-/// being taken; inside an HTTP server, whose transport we do not see, when `feed`, `send`, `flush` or,
-/// after `close`, `closed` have waited that long in vain. That server's own timeouts decide when it lets
-/// go of the connection.
+/// A peer that reads too slowly also ends the stream. On a connection, this is when it does not accept 64 KiB, or the rest
+/// of the queue, within [`Config::write_timeout`](super::Config::write_timeout). Inside an HTTP server, whose transport is
+/// not visible here, it is when `feed`, `send`, `flush` or, after `close`, `closed` have waited that long; the timeouts of
+/// that server decide when it closes the connection.
 ///
 /// Dropping the stream closes it, as [`close`](Self::close) does.
 pub struct EventStream {
     shared: Arc<Shared>,
     last_event_id: Option<String>,
-    /// What the sink waits for. The lock is never held across anything; it makes the stream `Sync`.
+    /// What the sink waits for. Locked only briefly; the lock makes the stream `Sync`.
     waiting: Mutex<Option<Waiting>>,
 }
 
@@ -63,70 +61,72 @@ impl EventStream {
         Self { shared, last_event_id, waiting: Mutex::default() }
     }
 
-    /// Sends an event: waits for room, and until the transport has taken it. Cancel safe, as said above.
+    /// Queues an event when there is space, and waits until the transport has accepted it. Cancel safe, as described above.
     ///
     /// # Errors
     ///
-    /// [`End`], when the stream is over.
+    /// [`End`], if the stream has ended.
     pub async fn send(&self, event: impl Into<EncodedEvent>) -> Result<(), End> {
         self.feed(event).await?;
         self.flush().await
     }
 
-    /// Queues an event, when there is room for it. Cancel safe: dropped while it waits, it queues nothing.
+    /// Queues an event when there is space. Cancel safe: dropped while it waits, it queues nothing.
     ///
     /// # Errors
     ///
-    /// [`End`], when the stream is over.
+    /// [`End`], if the stream has ended.
     pub async fn feed(&self, event: impl Into<EncodedEvent>) -> Result<(), End> {
         self.shared.pushed(&event.into().into()).await
     }
 
-    /// Waits until the transport has taken all that was queued before. Cancel safe.
+    /// Waits until the transport has accepted everything that was queued before. Cancel safe.
     ///
     /// # Errors
     ///
-    /// [`End`], when the stream was over before.
+    /// [`End`], if the stream has ended before.
     pub async fn flush(&self) -> Result<(), End> {
         self.shared.is_written(self.shared.queued()).await
     }
 
-    /// Sends an event without waiting, if there is room: for one who has many streams to send to.
+    /// Queues an event without waiting, if there is space: for senders to many streams.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`], which leaves it to the caller to wait, to skip the event or to close the
-    /// stream, so that the client comes back and says what it has missed; [`TrySendError::Ended`].
+    /// [`TrySendError::Full`]: the caller can wait, skip the event, or close the stream, so that the client reconnects and
+    /// tells what it has missed. [`TrySendError::Ended`].
     pub fn try_send(&self, event: impl Into<EncodedEvent>) -> Result<(), TrySendError> {
         let pushed = self.shared.try_push(&event.into().into());
-        // Also when it is full: some of that may be fed and not yet flushed.
+        // Also when it is full: a part of the queue may be fed and not yet flushed.
         self.shared.wake_body();
         pushed
     }
 
-    /// Ends the stream when all that is queued is written. Nothing more can be sent. The client will come
-    /// back, unless it is told by an event of the application's to close its `EventSource`, or refused
-    /// with the status 204.
+    /// Ends the stream once the queue is written. Nothing more can be sent. The client reconnects, unless an event of the
+    /// application tells it to close its `EventSource`, or it is rejected with the status 204.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Waits for the end, and says why. It may be called many times, and beside `send`. Cancel safe.
+    /// Waits for the end, and returns its cause. It may be called several times, also during `send`. Cancel safe.
     pub async fn closed(&self) -> End {
         self.shared.ended().await
     }
 
     /// Whether nothing more can be sent.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.is_ended()
     }
 
-    /// Bytes that are queued and not yet taken by the transport; after the end, those that never were.
+    /// The number of bytes that are queued and not yet accepted by the transport; after the end, of those that were lost.
+    #[must_use]
     pub fn queued(&self) -> usize {
         self.shared.waiting()
     }
 
-    /// The id of the last event that the client got before it came back, if there was one.
+    /// The id of the last event that the client received before it reconnected, if there was one.
+    #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         self.last_event_id.as_deref()
     }
@@ -176,7 +176,7 @@ impl<E: Into<EncodedEvent>> Sink<E> for EventStream {
         self.get_mut().poll_until(Until::Written(target), cx)
     }
 
-    /// Closes the stream, and waits until all is written.
+    /// Closes the stream, and waits until everything is written.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.shared.close();
         let target = self.shared.queued();

@@ -10,13 +10,12 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::error::{TlsConfigError, TlsError, handshake_error};
+use super::crypto::{ALPN, certificates, provider};
+use super::error::{TlsConfigError, TlsError};
 use super::pin::Pinned;
-use super::{ALPN, certificates, provider};
-use crate::handshake::HandshakeError;
 
-/// Whom a client trusts, and who it is. Clones share it, and with it the sessions that TLS resumes:
-/// build it once and use it for many clients.
+/// TLS settings of a client: whom it trusts, and its own certificate. Clones share them, and with them the
+/// sessions that TLS resumes: build it once for many connections.
 #[derive(Clone)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
@@ -24,24 +23,27 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// One to be. By itself it trusts the authorities that the system trusts, or those of Mozilla
-    /// where the system names none.
+    /// Starts a builder. Without further calls it trusts the certificate authorities of the system, or those of
+    /// Mozilla if the system has none.
     pub fn builder() -> ClientTlsBuilder {
         ClientTlsBuilder::default()
     }
 
-    /// A rustls configuration of your own, taken as it is: set its ALPN to `http/1.1` or leave it empty.
+    /// Takes a rustls configuration as it is. Set its ALPN to `http/1.1`, or leave it empty.
+    #[must_use]
     pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
         Self { config, server_name: None }
     }
 
-    /// Speaks TLS over `io`, whose other end must prove to be `host`: a name, or an address without
-    /// brackets. For transports of your own; clients of `wss://` URLs do so by themselves.
+    /// Does the TLS handshake over `io`. The server must prove to be `host`, a name or an address without brackets.
+    /// For transports of your own; [`connect`](crate::connect) does it for `wss://` URLs.
+    ///
+    /// It has no deadline of its own. Not cancel safe.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Tls`] and [`HandshakeError::Io`]. It has no deadline of its own. Not cancel safe.
-    pub async fn connect<T>(&self, host: &str, io: T) -> Result<TlsStream<T>, HandshakeError>
+    /// [`TlsError`].
+    pub async fn connect<T>(&self, host: &str, io: T) -> Result<TlsStream<T>, TlsError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
@@ -51,7 +53,7 @@ impl ClientTls {
                 .map_err(|_| TlsError::ServerName(host.to_owned()))?,
         };
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(name, io);
-        let io = connecting.await.map_err(|error| handshake_error(error, false))?;
+        let io = connecting.await.map_err(|error| TlsError::from_io(error, false))?;
         Ok(TlsStream::Client(io))
     }
 }
@@ -62,7 +64,7 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-/// A [`ClientTls`] to be. What is wrong with what it is given shows in [`build`](Self::build).
+/// Builds a [`ClientTls`]. Errors in its input are reported by [`build`](Self::build).
 #[derive(Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientTlsBuilder {
@@ -75,48 +77,46 @@ pub struct ClientTlsBuilder {
 }
 
 impl ClientTlsBuilder {
-    /// Trusts the authorities that the system trusts, and fails when it names none. The environment
-    /// variables `SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed.
+    /// Trusts the certificate authorities of the system, and fails if there are none. The environment variables
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are respected.
     pub fn system_roots(mut self) -> Self {
         self.system = true;
         self
     }
 
-    /// Trusts the authorities that Mozilla trusts, as of when `webpki-roots` was compiled in.
+    /// Trusts the certificate authorities of Mozilla, as of the version of `webpki-roots` that was compiled in.
     pub fn webpki_roots(mut self) -> Self {
         self.webpki = true;
         self
     }
 
-    /// Trusts the authorities in this PEM text, and no others unless they are asked for too.
+    /// Trusts the certificate authorities in this PEM text, and no others unless they are added too.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(pem.into());
         self
     }
 
-    /// Shows this certificate to servers that ask for one: PEM texts of the certificate, followed by those
-    /// between it and the authority, and of its private key in PKCS #8, PKCS #1 or SEC 1.
+    /// Sets the certificate to show to servers that ask for one: PEM texts of the chain, starting with the client's
+    /// certificate, and of its private key in PKCS #8, PKCS #1 or SEC 1.
     pub fn client_auth_pem(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.identity = Some((chain.into(), key.into()));
         self
     }
 
-    /// Trusts only a server with this public key: the SHA-256 of its certificate's
-    /// `SubjectPublicKeyInfo`. The usual verification takes place too. With several pins any of them
-    /// will do: pin the next key before you change keys.
+    /// Trusts only a server with this public key, given as the SHA-256 of its certificate's `SubjectPublicKeyInfo`.
+    /// The certificate is verified too. With several pins one must match: pin the next key before you change keys.
     pub fn pin_spki_sha256(mut self, pin: [u8; 32]) -> Self {
         self.pins.push(pin);
         self
     }
 
-    /// What servers must prove to be, and what they are told in the SNI, instead of the URL's host: a
-    /// name or an address.
+    /// Sets the name or address that servers must prove, and that is sent in SNI, in place of the host of the URL.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// Reads and checks it all. This may read files of the system's: not in a task that others wait for.
+    /// Builds the settings. This may read files of the system: do not call it in a task that must not block.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl ClientTlsBuilder {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsConfigError::Identity)?
-            // rustls' name for any verifier that is made beforehand; this one verifies as its own does.
+            // This is how rustls takes a verifier that was built beforehand; it verifies as usual.
             .dangerous()
             .with_custom_certificate_verifier(match self.pins.is_empty() {
                 true => verifier,
@@ -183,7 +183,7 @@ impl ClientTlsBuilder {
 }
 
 impl fmt::Debug for ClientTlsBuilder {
-    /// Without the private key.
+    /// Omits the private key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTlsBuilder")
             .field("system_roots", &self.system)
@@ -196,8 +196,8 @@ impl fmt::Debug for ClientTlsBuilder {
     }
 }
 
-/// What was chosen, or else a default that is read from the system once per process.
-pub(crate) async fn or_system(chosen: Option<&ClientTls>) -> Result<ClientTls, HandshakeError> {
+/// The given settings, or the default, which is read from the system once per process.
+pub(crate) async fn or_system(chosen: Option<&ClientTls>) -> Result<ClientTls, TlsError> {
     static SYSTEM: OnceLock<ClientTls> = OnceLock::new();
     if let Some(tls) = chosen.or_else(|| SYSTEM.get()) {
         return Ok(tls.clone());
@@ -211,7 +211,7 @@ pub(crate) async fn or_system(chosen: Option<&ClientTls>) -> Result<ClientTls, H
 fn system_roots() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::warn!(%error, "a trusted certificate of the system's cannot be read");
+        tracing::warn!(%error, "cannot read a certificate of the system");
     }
     found.certs
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with TLS, by who is at fault.
+//! What can go wrong with TLS, and who is at fault.
 
 use std::{fmt, io};
 
@@ -7,27 +7,27 @@ use rustls::server::VerifierBuilderError;
 use rustls::{AlertDescription, CertificateError, Error};
 
 use super::pin::PinMismatch;
-use crate::handshake::HandshakeError;
 
-/// Certificates or keys that cannot be used. The caller's fault, but for [`NoSystemRoots`](Self::NoSystemRoots).
+/// Certificates or keys that cannot be used: a mistake of the caller, except for
+/// [`NoSystemRoots`](Self::NoSystemRoots).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsConfigError {
-    /// Not PEM, or without the private key that was expected.
+    /// The text is not PEM, or lacks the expected private key.
     Pem(pem::Error),
-    /// PEM without a certificate.
+    /// The PEM text has no certificate.
     NoCertificate,
-    /// A certificate that cannot be an authority.
+    /// The certificate cannot be a certificate authority.
     Authority(Error),
-    /// A certificate and a private key that are malformed, of no supported kind, or not of each other.
+    /// The certificate or the private key is malformed or not supported, or they do not belong together.
     Identity(Error),
-    /// Authorities for clients' certificates that cannot be used.
+    /// The certificate authorities for clients cannot be used.
     ClientAuthority(VerifierBuilderError),
-    /// Authorities for clients' certificates, given to a ready-made rustls configuration: they belong in there.
+    /// Certificate authorities for clients were given to a rustls configuration: set its client verifier instead.
     ReadyMade,
-    /// A server's name that no certificate can be for.
+    /// The server name cannot be in a certificate.
     ServerName(String),
-    /// The system was to be asked which authorities it trusts, and named none.
+    /// The certificate authorities of the system were asked for, and there are none.
     NoSystemRoots,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for TlsConfigError {
             Self::ServerName(name) => {
                 return write!(f, "caller gave {name:?}, no host name for tls");
             }
-            Self::Pem(_) => "caller gave no valid pem",
+            Self::Pem(_) => "caller gave invalid pem",
             Self::NoCertificate => "caller gave pem without a certificate",
             Self::Authority(_) => "caller gave a certificate that cannot be an authority",
             Self::Identity(_) => "caller gave a certificate and key that cannot be used",
@@ -46,7 +46,7 @@ impl fmt::Display for TlsConfigError {
                 "caller gave authorities for clients to a ready-made rustls configuration: \
                  set its client verifier instead"
             }
-            Self::NoSystemRoots => "system names no certificate authority that it trusts",
+            Self::NoSystemRoots => "system has no certificate authorities",
         })
     }
 }
@@ -64,26 +64,28 @@ impl std::error::Error for TlsConfigError {
     }
 }
 
-/// A connection did not come to be a TLS one. The source is what [rustls] says.
+/// Why the TLS handshake failed. The source is the error of [rustls].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The caller's fault: a host that no certificate can be for.
+    /// The caller's mistake: the host cannot be in a certificate.
     ServerName(String),
-    /// The caller's fault: what it trusts, or is, cannot be used.
+    /// The caller's mistake: the settings cannot be used.
     Config(TlsConfigError),
-    /// The server's fault: its certificate is of no authority that the client trusts, has expired, or the like.
+    /// The server's certificate is not trusted: an unknown authority, expired, or similar.
     Untrusted(Error),
-    /// The server's fault: its certificate is for another host.
+    /// The server's certificate is for another host.
     WrongName(Error),
-    /// The server's fault: its key is none of those pinned.
+    /// The server's public key is not pinned.
     Pin(PinMismatch),
-    /// The client's fault: it showed no certificate, or one that the server refuses.
+    /// The client has shown no certificate, or the server has rejected it.
     ClientCertificate(Error),
-    /// The peer's fault: it speaks something else, such as HTTP on a port that is not for TLS.
+    /// The peer does not speak TLS, such as a port for plain HTTP.
     NotTls(Error),
-    /// Anything else, such as that the peers have no cipher in common.
+    /// Anything else, such as no common cipher suite.
     Failed(Error),
+    /// The transport failed, or ended during the handshake.
+    Io(io::Error),
 }
 
 impl fmt::Display for TlsError {
@@ -93,12 +95,13 @@ impl fmt::Display for TlsError {
             Self::Config(_) => f.write_str("tls cannot be set up"),
             Self::Untrusted(_) => f.write_str("server's certificate is not trusted"),
             Self::WrongName(_) => f.write_str("server's certificate is for another host"),
-            Self::Pin(_) => f.write_str("server's key is none of those pinned"),
+            Self::Pin(_) => f.write_str("server's public key is not pinned"),
             Self::ClientCertificate(_) => {
                 f.write_str("client's certificate is missing or was refused")
             }
-            Self::NotTls(_) => f.write_str("peer speaks no tls"),
+            Self::NotTls(_) => f.write_str("peer does not speak tls"),
             Self::Failed(_) => f.write_str("tls handshake failed"),
+            Self::Io(_) => f.write_str("transport failed during the tls handshake"),
         }
     }
 }
@@ -109,6 +112,7 @@ impl std::error::Error for TlsError {
             Self::ServerName(_) => None,
             Self::Config(error) => Some(error),
             Self::Pin(error) => Some(error),
+            Self::Io(error) => Some(error),
             Self::Untrusted(error)
             | Self::WrongName(error)
             | Self::ClientCertificate(error)
@@ -118,11 +122,19 @@ impl std::error::Error for TlsError {
     }
 }
 
-/// What a transport said during a handshake: TLS's own errors travel inside of I/O errors.
-pub(crate) fn handshake_error(error: io::Error, we_serve: bool) -> HandshakeError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(inner) => HandshakeError::Tls(blame(inner.clone(), we_serve)),
-        None => HandshakeError::Io(error),
+impl TlsError {
+    /// Classifies what a transport reported during the handshake: errors of TLS are inside I/O errors.
+    pub(crate) fn from_io(error: io::Error, we_serve: bool) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(inner) => blame(inner.clone(), we_serve),
+            None => Self::Io(error),
+        }
+    }
+}
+
+impl From<io::Error> for TlsError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
@@ -141,7 +153,7 @@ fn blame(error: Error, we_serve: bool) -> TlsError {
             },
             _ => TlsError::Untrusted(error),
         },
-        // The peer's opinion of our certificate.
+        // The peer has rejected our certificate.
         Error::AlertReceived(alert) if is_of_certificate(*alert) => match we_serve {
             true => TlsError::Untrusted(error),
             false => TlsError::ClientCertificate(error),
@@ -150,7 +162,7 @@ fn blame(error: Error, we_serve: bool) -> TlsError {
     }
 }
 
-/// RFC 8446 §6.2.
+/// Whether an alert is about the certificate of its receiver (RFC 8446 §6.2).
 const fn is_of_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,

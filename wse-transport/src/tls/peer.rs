@@ -1,35 +1,30 @@
-//! Who a client has proven to be.
+//! [`PeerCertificates`].
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use http::Extensions;
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsStream;
 
-/// The certificates of a client, its own first, then those that lead to its authority; TLS has verified
-/// them. Servers that ask for them ([`ServerTls`](super::ServerTls)) put them among the
-/// [extensions](http::Request::extensions) of the request that `identify` sees.
+/// The verified certificates of the peer, its own first, then those up to its certificate authority. A server whose
+/// [`ServerTls`](super::ServerTls) asks for them can put them into the
+/// [extensions](http::Request::extensions) of the request.
 ///
 /// ```
-/// use wse_transport::Stranger;
+/// use http::Request;
 /// use wse_transport::tls::PeerCertificates;
 ///
-/// fn certificate<P: wse_proto::Protocol>(stranger: &Stranger<P>) -> Option<&[u8]> {
-///     let certificates = stranger.request().extensions().get::<PeerCertificates>()?;
-///     certificates.first().map(AsRef::as_ref) // DER, for a parser of X.509
+/// fn certificate<B>(request: &Request<B>) -> Option<&[u8]> {
+///     let certificates = request.extensions().get::<PeerCertificates>()?;
+///     certificates.first().map(AsRef::as_ref) // DER, for an X.509 parser
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerCertificates(Arc<[CertificateDer<'static>]>);
 
 impl PeerCertificates {
-    /// The extensions of a request that came through `io`.
-    pub(crate) fn extensions<T>(io: &TlsStream<T>) -> Extensions {
-        let mut extensions = Extensions::new();
-        if let Some(certificates) = io.get_ref().1.peer_certificates() {
-            extensions.insert(Self(certificates.into()));
-        }
-        extensions
+    /// The certificates of the other end of `io`; `None` if it has shown none.
+    pub fn of<T>(io: &TlsStream<T>) -> Option<Self> {
+        io.get_ref().1.peer_certificates().map(|it| Self(it.into()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pins: a server's key must be one that the client knows.
+//! Pinned public keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use sha2::{Digest, Sha256};
 
-/// The server's key is none of those pinned: what [rustls] reports, and the source of
+/// The server's public key is not pinned. Reported by [rustls], and the source of
 /// [`TlsError::Pin`](super::TlsError::Pin).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PinMismatch {
-    /// The SHA-256 of the server's `SubjectPublicKeyInfo`.
+    /// The SHA-256 of the `SubjectPublicKeyInfo` of the server.
     pub found: [u8; 32],
 }
 
@@ -27,7 +28,7 @@ impl fmt::Display for PinMismatch {
 
 impl std::error::Error for PinMismatch {}
 
-/// The usual verification, and then the pins.
+/// Verifies as usual, then checks the pins.
 #[derive(Debug)]
 pub(super) struct Pinned {
     pub(super) usual: Arc<WebPkiServerVerifier>,

@@ -10,11 +10,11 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::error::{TlsConfigError, handshake_error};
-use super::{ALPN, certificates, provider};
-use crate::handshake::{HandshakeError, linger};
+use super::crypto::{ALPN, certificates, provider};
+use super::error::{TlsConfigError, TlsError};
+use crate::linger::linger;
 
-/// Who a server is, and which clients it lets in. Clones share it.
+/// TLS settings of a server: its certificate, and which clients it accepts. Clones share them.
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
@@ -22,8 +22,8 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// A server with this certificate: PEM texts of the certificate, followed by those between it and the
-    /// authority, and of its private key in PKCS #8, PKCS #1 or SEC 1.
+    /// Creates settings with a certificate: PEM texts of the chain, starting with the server's certificate, and of its
+    /// private key in PKCS #8, PKCS #1 or SEC 1.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl ServerTls {
         Ok(Self { config: Arc::new(config), ready_made: false })
     }
 
-    /// Lets in only clients that show a certificate of an authority in this PEM text.
+    /// Accepts only clients with a certificate of one of the authorities in this PEM text.
     ///
     /// # Errors
     ///
@@ -70,20 +70,22 @@ impl ServerTls {
         Ok(Self { config: Arc::new(config), ready_made: false })
     }
 
-    /// A rustls configuration of your own, taken as it is, such as one that picks certificates by name or
-    /// gets new ones: set its ALPN to `http/1.1` or leave it empty.
+    /// Takes a rustls configuration as it is, for instance one that selects certificates by name or reloads them. Set
+    /// its ALPN to `http/1.1`, or leave it empty.
+    #[must_use]
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
         Self { config, ready_made: true }
     }
 
-    /// Speaks TLS over a fresh connection. For transports of your own, such as before
-    /// [`ws::accept`](crate::ws::accept); [`Server::listen_tls`](crate::Server::listen_tls) does so by itself.
-    /// A client that fails is told why.
+    /// Does the TLS handshake over a fresh connection, for instance before [`accept`](crate::accept). A failing client
+    /// gets an alert with the reason.
+    ///
+    /// It has no deadline of its own. Not cancel safe.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Tls`] and [`HandshakeError::Io`]. It has no deadline of its own. Not cancel safe.
-    pub async fn accept<T>(&self, io: T) -> Result<TlsStream<T>, HandshakeError>
+    /// [`TlsError`].
+    pub async fn accept<T>(&self, io: T) -> Result<TlsStream<T>, TlsError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
@@ -91,9 +93,9 @@ impl ServerTls {
         match accepting.await {
             Ok(io) => Ok(TlsStream::Server(io)),
             Err((error, mut io)) => {
-                // The alert must not be destroyed on its way.
+                // Closing at once could destroy the alert on its way.
                 let _ = linger(&mut io).await;
-                Err(handshake_error(error, true))
+                Err(TlsError::from_io(error, true))
             }
         }
     }

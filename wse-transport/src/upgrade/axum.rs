@@ -14,8 +14,7 @@
 //! }
 //! ```
 //!
-//! HTTP/2 needs axum's feature `http2` besides ours. For `TCP_NODELAY`, give `axum::serve` a listener
-//! with `tap_io`.
+//! HTTP/2 needs the feature `http2` of axum too. For `TCP_NODELAY`, give `axum::serve` a listener with `tap_io`.
 
 use axum_core::body::Body;
 use axum_core::extract::FromRequestParts;
@@ -25,16 +24,16 @@ use http::request::Parts;
 
 use crate::handshake::Rejection;
 
-/// What a handler takes to get a WebSocket, and what it answers with. What does not ask for one is
-/// answered before the handler runs; take `Result<WebSocketUpgrade, Rejection>` to answer otherwise.
-pub type WebSocketUpgrade = super::WebSocketUpgrade<Body>;
+/// The extractor. Requests that do not ask for a WebSocket are answered before the handler runs; take
+/// `Result<WebSocketUpgrade, Rejection>` to answer them yourself.
+pub type WebSocketUpgrade = super::request::WebSocketUpgrade<Body>;
 
 impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         let upgrade = Self::new(Request::from_parts(parts.clone(), ()))?;
-        // There is one connection: an extractor behind this one must not take it as well.
+        // The connection can be taken once: not by this extractor and another one.
         parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
         Ok(upgrade)
     }

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 
-use super::{HttpStream, Upgrading, check, take};
+use super::check::{check, take_upgrade};
+use super::stream::{HttpStream, Upgrading};
 use crate::handshake::{Forwarded, OriginPolicy, Rejection, TrustedProxies, Upgrade};
-use crate::ws::{Agreed, Config, Extension, WebSocket, compression};
+use crate::ws::{Config, Extension, WebSocket};
 
-/// A request that asks for a WebSocket, before it is answered. Drop it and answer anything else to
-/// refuse.
+/// A request for a WebSocket that is not answered yet. To refuse, drop it and send another response.
 ///
 /// ```no_run
 /// use bytes::Bytes;
@@ -35,7 +35,7 @@ use crate::ws::{Agreed, Config, Extension, WebSocket, compression};
 /// }
 /// ```
 ///
-/// `R` is the body of the response, which is empty, or an explanation. With the feature `axum`,
+/// `R` is the body of the response, which is empty, or the text of a rejection. With the feature `axum`,
 /// `upgrade::axum::WebSocketUpgrade` is an extractor.
 #[must_use = "a request wants an answer: `on_upgrade` or `accept`"]
 pub struct WebSocketUpgrade<R = Bytes> {
@@ -52,17 +52,18 @@ pub struct WebSocketUpgrade<R = Bytes> {
 }
 
 impl<R: From<Bytes>> WebSocketUpgrade<R> {
-    /// Checks a request of a hyper 1 server, of HTTP/1.1 (RFC 6455 §4.2.1) or, with the feature
-    /// `http2`, of HTTP/2 (RFC 8441 §5).
+    /// Checks a request of a hyper 1 server, of HTTP/1.1 (RFC 6455 §4.2.1) or, with the feature `http2`, of HTTP/2 (RFC 8441
+    /// §5).
     ///
     /// # Errors
     ///
-    /// A [`Rejection`], as of [`Upgrade::from_request`] and [`Upgrade::from_connect`]; 500 for a request
-    /// without hyper's `OnUpgrade` among its extensions.
+    /// A [`Rejection`], as [`Upgrade::from_request`] and [`Upgrade::from_connect`] return it; 500 for a request whose
+    /// extensions lack hyper's `OnUpgrade`.
     pub fn new<B>(request: Request<B>) -> Result<Self, Rejection> {
         let upgrade = check(&request)?;
         let mut request = request.map(drop);
-        let upgrading = take(request.extensions_mut()).map_err(|no| no.over(request.version()))?;
+        let upgrading =
+            take_upgrade(request.extensions_mut()).map_err(|no| no.over(request.version()))?;
         Ok(Self {
             upgrade,
             request,
@@ -89,78 +90,77 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
         self.upgrade.subprotocols()
     }
 
-    /// Sets what is spoken here. Of these the one is selected that the client offers first; a client
-    /// whose offers have none of them is refused with 400, one that offers nothing is not. Default: none
-    /// is selected, whatever is offered.
+    /// Sets the supported subprotocols. The first one that the client offers is selected. A client that offers others only is
+    /// rejected with 400; one that offers none is not. Default: no subprotocol is selected.
     pub fn protocols<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.protocols = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The subprotocol that will be selected, of those that [`protocols`](Self::protocols) named.
+    /// The subprotocol that will be selected, according to [`protocols`](Self::protocols).
     #[must_use]
     pub fn protocol(&self) -> Option<&str> {
         let spoken = self.protocols.as_deref()?;
         self.offered().iter().find(|name| spoken.contains(name)).map(String::as_str)
     }
 
-    /// Sets how the WebSocket behaves. Its `handshake_timeout` bounds the wait until the response is
-    /// sent, its `deflate` is agreed to when a client offers compression. Default: [`Config::default`].
+    /// Sets the configuration of the WebSocket. Its `handshake_timeout` limits the wait until the response is sent; its
+    /// `deflate` is agreed to if a client offers compression. Default: [`Config::default`].
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// Agrees to an extension when a client offers it; those added before are preferred. Default: none.
+    /// Agrees to an extension if a client offers it; those added earlier are preferred. Default: none.
     pub fn extension(mut self, extension: Arc<dyn Extension>) -> Self {
         self.extensions.push(extension);
         self
     }
 
-    /// Sets which browser pages may connect; others get 403. Default: [`OriginPolicy::SameHost`].
+    /// Sets which web pages may connect; others get 403. Default: [`OriginPolicy::SameHost`].
     pub fn origins(mut self, policy: OriginPolicy) -> Self {
         self.origins = policy;
         self
     }
 
-    /// Adds a header field to the answer. Those that belong to the handshake itself are the caller's
-    /// mistake, and make it a 500.
+    /// Adds a header field to the response. A field that belongs to the handshake itself is a mistake of the caller, and makes
+    /// the response a 500.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
 
-    /// Believes proxies that are listed: then [`forwarded`](Self::forwarded) tells who the client is, and
-    /// the policy of origins compares with the host that it asked for. `peer` is the address of the
-    /// socket's other end. Default: headers of proxies are ignored.
+    /// Trusts these proxies: [`forwarded`](Self::forwarded) then tells the client's address, and the policy of origins
+    /// compares with the host that the client asked for. `peer` is the address of the other end of the socket. Default:
+    /// header fields of proxies are ignored.
     pub fn trusted_proxies(mut self, peer: SocketAddr, proxies: &TrustedProxies) -> Self {
         self.forwarded = proxies.forwarded(Some(peer), self.request.headers());
         self
     }
 
-    /// Where the request comes from, by [`trusted_proxies`](Self::trusted_proxies).
+    /// Where the request comes from, according to [`trusted_proxies`](Self::trusted_proxies).
     #[must_use]
     pub fn forwarded(&self) -> &Forwarded {
         &self.forwarded
     }
 
-    /// The response to send, and the WebSocket that comes of it.
+    /// Returns the response to send, and a future of the WebSocket.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] to send instead: 403 for an origin, 400 for no common subprotocol and for a
-    /// malformed extension.
+    /// A [`Rejection`] to send instead: 403 for an origin, and 400 if there is no common subprotocol, or an extension is
+    /// malformed.
     pub fn accept(self) -> Result<(Response<R>, Upgrading), Rejection> {
         let version = self.request.version();
         self.decide().map_err(|no| no.over(version))
     }
 
-    /// Answers, and runs `handler` with the WebSocket in a task of its own; or answers why not. An
-    /// upgrade that fails after that is a debug event of `tracing`: the client has gone.
+    /// Returns the response to send, and runs `handler` with the WebSocket in a task; or returns a rejection. If the client
+    /// leaves before the response is sent, `handler` does not run, and `tracing` gets a debug event.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside a tokio runtime.
     pub fn on_upgrade<F, Fut>(self, handler: F) -> Response<R>
     where
         F: FnOnce(WebSocket<HttpStream>) -> Fut + Send + 'static,
@@ -171,7 +171,7 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
                 tokio::spawn(async move {
                     match upgrading.await {
                         Ok(socket) => handler(socket).await,
-                        Err(error) => tracing::debug!(%error, "the upgrade failed"),
+                        Err(error) => tracing::debug!(%error, "upgrade failed"),
                     }
                 });
                 response
@@ -187,14 +187,14 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
         {
             return Err(no_common_subprotocol(spoken));
         }
-        let wanted = compression::wanted(&self.config);
-        let agreed = Agreed::by_server(&mut self.upgrade, &self.request, wanted, &self.extensions)?;
+        let deflate = self.config.deflate;
+        let negotiated = self.upgrade.negotiate(&self.request, deflate, &self.extensions)?;
         let response = self.upgrade.response(selected.as_deref(), &self.headers);
         let response = response.map_err(|error| {
-            tracing::error!(%error, "no answer to a websocket request");
+            tracing::error!(%error, "cannot answer a websocket request");
             Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, "this server cannot answer")
         })?;
-        let upgrading = Upgrading::new(self.upgrading, self.config, agreed);
+        let upgrading = Upgrading::new(self.upgrading, self.config, negotiated);
         Ok((response.map(|()| Bytes::new().into()), upgrading))
     }
 }

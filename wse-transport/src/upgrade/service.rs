@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,20 +10,18 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Either, ready};
 use http::{Request, Response};
 use tower_service::Service;
-use wse_proto::Protocol;
 
-use super::WebSocketUpgrade;
+use super::request::WebSocketUpgrade;
 use crate::handshake::Upgrade;
-use crate::server::Server;
 
 type Answering = BoxFuture<'static, Response<Bytes>>;
 type Handler = dyn Fn(Request<()>) -> Answering + Send + Sync;
 
-/// A `Service` that answers requests for a WebSocket on one path, and passes all others on to an inner
-/// one: also those on its path that do not ask for a WebSocket.
+/// A tower `Service` that upgrades requests for a WebSocket on one path, and passes all others to an inner service, also
+/// those on its path that do not ask for a WebSocket. Feature `tower`.
 ///
-/// Stack several for several paths. For a layer: `tower::layer::layer_fn(move |inner|
-/// UpgradeService::new(inner, "/echo", handler))`.
+/// Stack several for several paths. For a layer: `tower::layer::layer_fn(move |inner| UpgradeService::new(inner, "/echo",
+/// handler))`.
 ///
 /// ```no_run
 /// # fn example<S>(inner: S) -> wse_transport::upgrade::UpgradeService<S> {
@@ -47,8 +44,7 @@ pub struct UpgradeService<S> {
 }
 
 impl<S> UpgradeService<S> {
-    /// Answers those on exactly `path`, a query aside, with `handler`. What is malformed is answered
-    /// before it gets there.
+    /// Answers requests on exactly `path`, a query aside, with `handler`. Malformed requests are answered before.
     pub fn new<F, Fut>(inner: S, path: impl Into<Arc<str>>, handler: F) -> Self
     where
         F: Fn(WebSocketUpgrade) -> Fut + Send + Sync + 'static,
@@ -60,15 +56,14 @@ impl<S> UpgradeService<S> {
         })
     }
 
-    /// Gives those on exactly `path`, a query aside, to `server`. The peer's address is the `SocketAddr`
-    /// among the extensions of the request, if there is one: put it there where connections are
-    /// accepted.
-    pub fn server<P: Protocol>(inner: S, path: impl Into<Arc<str>>, server: &Server<P>) -> Self {
-        let server = server.clone();
-        Self::answering(inner, path, move |request| {
-            let peer_addr = request.extensions().get::<SocketAddr>().copied();
-            Box::pin(ready(server.upgrade(request, peer_addr)))
-        })
+    /// Answers requests on exactly `path`, a query aside, with a `handler` that gets them unchecked and without their body:
+    /// for servers that check and answer requests themselves. Their extensions are kept, such as the address of the peer.
+    pub fn unchecked<F, Fut>(inner: S, path: impl Into<Arc<str>>, handler: F) -> Self
+    where
+        F: Fn(Request<()>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Response<Bytes>> + Send + 'static,
+    {
+        Self::answering(inner, path, move |request| Box::pin(handler(request)))
     }
 
     fn answering(
@@ -112,11 +107,11 @@ impl<S: fmt::Debug> fmt::Debug for UpgradeService<S> {
     }
 }
 
-/// Whether a request asks for a WebSocket, be it rightly or not.
+/// Whether a request asks for a WebSocket, correctly or not.
 fn asks<B>(request: &Request<B>) -> bool {
     #[cfg(feature = "http2")]
     if request.version() >= http::Version::HTTP_2 {
-        return super::connect_protocol(request)
+        return super::check::connect_protocol(request)
             .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
     }
     Upgrade::is_asked(request)

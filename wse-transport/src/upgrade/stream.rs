@@ -1,4 +1,4 @@
-//! [`HttpStream`]: the connection, or the stream of HTTP/2, that a request was upgraded to.
+//! [`HttpStream`]: the upgraded connection.
 
 use std::fmt;
 use std::future::Future;
@@ -13,25 +13,28 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use crate::handshake::HandshakeError;
-use crate::ws::{Agreed, Config, Role, WebSocket};
+use crate::handshake::{HandshakeError, Negotiated};
+use crate::ws::{Config, Role, WebSocket};
 
-/// What hyper hands over: a connection of HTTP/1.1, or one stream of HTTP/2.
+/// An upgraded connection of HTTP/1.1, or stream of HTTP/2.
 #[derive(Debug)]
 pub struct HttpStream(TokioIo<Upgraded>);
 
 impl HttpStream {
-    /// The connection as hyper has it, to be downcast, or to be used with something else.
+    /// The connection of hyper, to be downcast or used otherwise.
     #[must_use]
     pub fn into_inner(self) -> Upgraded {
         self.0.into_inner()
     }
 
-    /// Waits until the response is sent.
-    pub(crate) async fn open(
-        upgrading: OnUpgrade,
-        within: Duration,
-    ) -> Result<Self, HandshakeError> {
+    /// Waits until the response is sent, at most for `within`.
+    ///
+    /// Not cancel safe: dropping the future drops the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Io`] when the response could not be sent, and [`HandshakeError::Timeout`].
+    pub async fn open(upgrading: OnUpgrade, within: Duration) -> Result<Self, HandshakeError> {
         match timeout(within, upgrading).await {
             Ok(Ok(io)) => Ok(Self(TokioIo::new(io))),
             Ok(Err(error)) => Err(io::Error::other(error).into()),
@@ -80,21 +83,21 @@ impl AsyncWrite for HttpStream {
     }
 }
 
-/// The WebSocket to be, once the response is sent: see [`WebSocketUpgrade::accept`](super::WebSocketUpgrade::accept).
+/// The future of a WebSocket, ready once the response is sent: see
+/// [`WebSocketUpgrade::accept`](super::WebSocketUpgrade::accept).
 ///
-/// It fails with [`HandshakeError::Io`] when the response could not be sent, and with
-/// [`HandshakeError::Timeout`] after [`Config::handshake_timeout`] from its first poll. Dropping it
-/// drops the connection: do so if you send another response after all, since hyper hands a connection
-/// over whatever was sent.
+/// It fails with [`HandshakeError::Io`] if the response could not be sent, and with [`HandshakeError::Timeout`] after
+/// [`Config::handshake_timeout`] from its first poll. Dropping it drops the connection: do so if you send another response,
+/// since hyper hands the connection over after any response.
 #[must_use = "futures do nothing unless polled"]
 pub struct Upgrading(BoxFuture<'static, Result<WebSocket<HttpStream>, HandshakeError>>);
 
 impl Upgrading {
-    pub(super) fn new(upgrading: OnUpgrade, config: Config, agreed: Agreed) -> Self {
+    pub(super) fn new(upgrading: OnUpgrade, config: Config, negotiated: Negotiated) -> Self {
         Self(Box::pin(async move {
             let io = HttpStream::open(upgrading, config.handshake_timeout).await?;
             let mut socket = WebSocket::new(io, Role::Server, config);
-            socket.agree(agreed);
+            socket.set_negotiated(negotiated);
             Ok(socket)
         }))
     }

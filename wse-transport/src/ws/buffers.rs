@@ -1,33 +1,32 @@
-//! Read and write buffers that belong to the thread, and to a connection only while something is under way
-//! in it.
+//! Read and write buffers. They belong to the thread; a connection borrows them only while it has data.
 //!
-//! They are large, so that one read takes in all that has arrived, and hot, since every connection of a
-//! thread goes through the same few.
+//! They are large, so that one read takes all that has arrived, and stay in the cache, since all connections of a
+//! thread use the same few.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// How large a buffer is, in bytes.
+/// The size of a buffer, in bytes.
 pub(super) const SIZE: usize = 128 * 1024;
 
-/// How many buffers a thread keeps: as many as are in use at once by one connection, and some for those
-/// that wait within a message.
+/// The number of buffers that a thread keeps: as many as one connection uses at once, and some for connections that
+/// wait within a message.
 const KEEP: usize = 8;
 
-/// With less room than this at its end, a buffer is renewed, in bytes.
+/// A buffer with less space than this at its end is renewed, in bytes.
 const MIN: usize = 8 * 1024;
 
-/// So much of a message that is under way is copied while its connection waits, in bytes, rather than that
-/// it keeps a buffer: a peer that stops within a message costs us no more than it has sent.
+/// A connection that waits within a message copies up to this many bytes of it, instead of keeping a buffer: a peer
+/// that stops within a message costs no more memory than it has sent.
 const SHELF: usize = 8 * 1024;
 
 thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes room behind what is in the buffer: for at least `need` bytes, [`SIZE`] at most, or if that is 0 for
-/// whatever comes.
+/// Makes space behind the contents of a buffer: at least `need` bytes, and [`SIZE`] at most; for `need` 0, as much as
+/// there is.
 pub(super) fn lend(buffer: &mut BytesMut, need: usize) {
     let need = if need == 0 { MIN } else { need };
     if buffer.capacity() - buffer.len() >= need {
@@ -38,7 +37,7 @@ pub(super) fn lend(buffer: &mut BytesMut, need: usize) {
         .ok()
         .flatten()
         .unwrap_or_default();
-    // From the start again when nobody holds what went through it: there it is in the cache.
+    // Reuse the memory from its start if no message holds it: there it is in the cache.
     if !fresh.try_reclaim(SIZE) && fresh.capacity() < buffer.len() + need {
         fresh = BytesMut::with_capacity(SIZE.max(buffer.len() + need));
     }
@@ -48,8 +47,8 @@ pub(super) fn lend(buffer: &mut BytesMut, need: usize) {
     keep(old);
 }
 
-/// Takes a buffer back unless much is in it. What was decoded from it, and is still held somewhere, stays
-/// valid: it shares the memory.
+/// Takes a buffer back unless it holds much data. Messages that were decoded from it and are still held stay valid:
+/// they share the memory.
 pub(super) fn take_back(buffer: &mut BytesMut) {
     if !is_short(buffer) {
         return;
@@ -60,8 +59,8 @@ pub(super) fn take_back(buffer: &mut BytesMut) {
     keep(old);
 }
 
-/// Drops a buffer that is the connection's `own` unless much is in it. In the thread's hands it would stay
-/// alive, unseen as long as bytes of it are held elsewhere.
+/// Drops a buffer that is the connection's `own` unless it holds much data. The thread would keep its memory alive as
+/// long as a message holds a part of it.
 pub(super) fn drop_own(buffer: &mut BytesMut, own: &mut bool) {
     if *own && is_short(buffer) {
         *buffer = BytesMut::from(&buffer[..]);
@@ -74,11 +73,11 @@ fn is_short(buffer: &BytesMut) -> bool {
 }
 
 fn keep(mut buffer: BytesMut) {
-    // The capacity is what is left behind the bytes that went through, and says nothing about them.
+    // The capacity is the space behind the bytes that went through, and does not include them.
     if buffer.capacity() == 0 || buffer.try_reclaim(SIZE + 1) {
         return;
     }
-    // A thread that ends keeps nothing.
+    // A thread that ends keeps no buffers.
     let _ = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut()
             && spare.len() < KEEP

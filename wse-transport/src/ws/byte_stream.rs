@@ -1,4 +1,4 @@
-//! A byte stream in binary messages.
+//! [`ByteStream`]: bytes in binary messages.
 
 use std::{
     io,
@@ -9,30 +9,31 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    close::CloseCode, error::Error, message::Message, opcode::Opcode, stream::Link, wakers::Half,
-    websocket::WebSocket,
-};
+use super::connection::Connection;
+use super::message::Message;
+use super::shared_waker::Half;
+use super::websocket::WebSocket;
+use crate::frame::{CloseCode, Error, Opcode};
 
-/// The most bytes that one message carries.
+/// The most bytes in one message.
 const MAX_WRITE: usize = 64 * 1024;
 
-/// A [`WebSocket`] as a stream of bytes, for protocols that want one, such as a tunnel: see
-/// [`WebSocket::into_bytes`]. Messages are binary, and how the bytes are divided into them means nothing.
+/// A [`WebSocket`] as a stream of bytes, for protocols that need one, such as a tunnel: see
+/// [`WebSocket::into_bytes`]. The bytes travel in binary messages; the boundaries of messages have no meaning.
 ///
 /// # Reading
 ///
-/// Frames of any length are read as they arrive; set [`Limits::unlimited`](super::Limits::unlimited), since
-/// no message is put together (with extensions of your own frames are decoded whole: limit those). The stream ends when the peer has closed. A text message is an error of
-/// kind `InvalidData` and closes with 1003; TCP that ends without a close frame is one of kind
-/// `UnexpectedEof`.
+/// Frames of any length are read as they arrive. Set [`Limits::unlimited`](super::Limits::unlimited), since no message
+/// is assembled; with extensions, which need whole frames, set a limit on frames.
+///
+/// The stream ends when the peer has closed. A text message is an error of kind `InvalidData`, and closes with 1003.
+/// TCP that ends without a close frame is an error of kind `UnexpectedEof`.
 ///
 /// # Writing
 ///
-/// What is written at once becomes a message of up to 64 KiB. It goes out when the stream is flushed, when
-/// much is queued, or when a read has to wait. `shutdown` closes with code 1000 and does
-/// not wait for the peer: read to the end for that. What it still sends is lost, since RFC 6455 knows no
-/// half-closed connection.
+/// Each write becomes a message of up to 64 KiB. It is sent when the stream is flushed, when much is queued, or when a
+/// read has to wait. `shutdown` closes with code 1000 and does not wait for the peer: read to the end to do so. Data
+/// that the peer still sends is lost, since RFC 6455 has no half-closed connection.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -55,26 +56,35 @@ const MAX_WRITE: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct ByteStream<T> {
     socket: WebSocket<T>,
-    /// What has arrived and was not read.
+    /// Bytes that have arrived and were not read.
     rest: Bytes,
-    /// Whether the peer's close frame has come.
+    /// Whether the peer's close frame has arrived.
     closed: bool,
 }
 
+impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
+    /// Turns the connection into a stream of bytes.
+    pub fn into_bytes(self) -> ByteStream<T> {
+        ByteStream::new(self)
+    }
+}
+
 impl<T> ByteStream<T> {
-    pub(super) fn new(mut socket: WebSocket<T>) -> Self {
-        socket.link.codec.set_streaming(true);
+    fn new(mut socket: WebSocket<T>) -> Self {
+        socket.connection.codec.set_streaming(true);
         let closed = socket.parked.take().is_some();
         Self { socket, rest: Bytes::new(), closed }
     }
 
-    /// The WebSocket inside. Bytes that have arrived and were not read are lost.
+    /// Returns the WebSocket. Bytes that have arrived and were not read are lost.
+    #[must_use]
     pub fn into_inner(mut self) -> WebSocket<T> {
-        self.socket.link.codec.set_streaming(false);
+        self.socket.connection.codec.set_streaming(false);
         self.socket
     }
 
     /// The WebSocket inside.
+    #[must_use]
     pub const fn get_ref(&self) -> &WebSocket<T> {
         &self.socket
     }
@@ -84,11 +94,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for ByteStream<T> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.rest.is_empty() {
-            let polled = this.socket.poll(Half::Stream, cx, Link::poll_frame);
+            let polled = this.socket.poll(Half::Stream, cx, Connection::poll_frame);
             if polled.is_pending() && this.socket.queued() > 0 {
-                // Who waits for an answer wants his question sent. A failure shows when he writes, or
-                // when TCP ends.
-                let _ = this.socket.poll(Half::Stream, cx, Link::poll_flush);
+                // A caller that waits for an answer expects that its request is sent. A failure shows when it writes, or when
+                // TCP ends.
+                let _ = this.socket.poll(Half::Stream, cx, Connection::poll_flush);
             }
             match ready!(polled) {
                 Some(Ok(frame)) => match frame.opcode {
@@ -140,21 +150,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<T> {
             return Poll::Ready(Ok(0));
         }
         let socket = &mut self.get_mut().socket;
-        ready!(socket.poll(Half::Sink, cx, Link::poll_ready)).map_err(io_error)?;
+        ready!(socket.poll(Half::Sink, cx, Connection::poll_ready)).map_err(io_error)?;
         let here = &bytes[..bytes.len().min(MAX_WRITE)];
         let message = Message::Binary(Bytes::copy_from_slice(here));
-        socket.start(|link| link.start_send(message)).map_err(io_error)?;
+        socket.start(|connection| connection.start_send(message)).map_err(io_error)?;
         Poll::Ready(Ok(here.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket.poll(Half::Sink, cx, Link::poll_flush).map_err(io_error)
+        self.get_mut().socket.poll(Half::Sink, cx, Connection::poll_flush).map_err(io_error)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = &mut self.get_mut().socket;
         socket.close(Some(CloseCode::NORMAL.into()));
-        socket.poll(Half::Sink, cx, Link::poll_flush).map_err(io_error)
+        socket.poll(Half::Sink, cx, Connection::poll_flush).map_err(io_error)
     }
 }
 
@@ -162,6 +172,6 @@ fn io_error(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
         Error::Protocol(error) => io::Error::new(io::ErrorKind::InvalidData, error),
-        Error::Usage(error) => io::Error::new(io::ErrorKind::BrokenPipe, error),
+        Error::Misuse(error) => io::Error::new(io::ErrorKind::BrokenPipe, error),
     }
 }

@@ -1,8 +1,8 @@
 //! The closing handshake as a state machine (RFC 6455 §7).
 
-use super::codec::Role;
+use crate::frame::Role;
 
-/// How far the end of a connection has come.
+/// The state of the closing handshake.
 ///
 /// ```text
 ///                    ┌──────┐
@@ -24,46 +24,44 @@ use super::codec::Role;
 ///  (any state) ───▶└───────────────────────────┘
 /// ```
 ///
-/// A server ends the TCP connection as soon as both close frames are through, a client waits for
-/// it to do so (§7.1.1). After a violation both stop sending, and read without looking what still
-/// comes: closing a socket with unread bytes would reset it, and destroy the close frame on its
-/// way.
+/// A server ends TCP once both close frames are sent; a client waits for it to do so (§7.1.1). After a violation both
+/// stop sending, and discard what arrives: closing a socket with unread bytes would reset it, and could destroy the
+/// close frame on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// Messages go both ways.
     Open,
-    /// Our close frame is queued or sent; theirs is awaited, data that still comes is discarded.
+    /// Our close frame is queued or sent, and the peer's is awaited. Data that still arrives is discarded.
     CloseSent,
-    /// Their close frame came; ours is queued, or was sent before. Nothing more is read.
+    /// The peer's close frame has arrived; ours is queued or sent. Nothing more is read.
     Answering,
-    /// They broke the protocol; our close frame is queued. Nothing more is read.
+    /// The peer violated the protocol; our close frame is queued. Nothing more is read.
     Failed,
-    /// All is sent; whatever comes is discarded until TCP ends.
+    /// Everything is sent; what arrives is discarded until TCP ends.
     Draining,
-    /// Nothing more will happen.
+    /// The connection has ended.
     Ended,
 }
 
-/// What moves [`Closing`] on.
+/// An event that changes the state [`Closing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClosingEvent {
-    /// We want to close.
+    /// This side starts to close.
     Close,
     /// The peer's close frame arrived.
     PeerClose,
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     Violation,
-    /// All that was queued is written, and the write side is shut down where the state asks for
-    /// it; or it cannot be written any more.
+    /// All queued bytes are written, and the write side is shut down if the state demands it; or writing has failed.
     Flushed,
-    /// The peer's side of TCP ended, or TCP failed.
+    /// The peer has ended TCP, or TCP has failed.
     Eof,
-    /// The handshake took longer than it may.
+    /// The handshake has exceeded its deadline.
     Timeout,
 }
 
 impl Closing {
-    /// The state after `event`, and whether a close frame is to be queued now.
+    /// The state after `event`, and whether to queue a close frame now.
     ///
     /// An event that cannot happen in a state changes nothing.
     #[must_use]
@@ -74,7 +72,7 @@ impl Closing {
             (Self::Open, Close) => (Self::CloseSent, true),
             (Self::Open, PeerClose) => (Self::Answering, true),
             (Self::Open, Violation) => (Self::Failed, true),
-            // RFC 6455 §5.5.1: one close frame each; what is wrong after ours ends the wait.
+            // RFC 6455 §5.5.1: one close frame each; a violation after ours ends the wait.
             (Self::CloseSent, PeerClose | Violation) => (Self::Answering, false),
             (Self::Answering, Flushed) => match role {
                 Role::Server => (Self::Ended, false),
@@ -88,14 +86,14 @@ impl Closing {
         }
     }
 
-    /// Whether messages may still be sent.
+    /// Whether messages can still be sent.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Open)
     }
 
-    /// Whether our write side of TCP is to be shut down once all is flushed: a server's always, a
-    /// client's only when it fails the connection.
+    /// Whether to shut the write side of TCP down once all is flushed: a server always does, a client only when it fails the
+    /// connection.
     #[must_use]
     pub const fn shuts_down(self, role: Role) -> bool {
         match self {

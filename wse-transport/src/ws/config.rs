@@ -1,10 +1,12 @@
-//! The settings of a connection.
+//! [`Config`].
 
 use std::time::Duration;
 
-use super::{flood::ControlRate, limits::Limits};
+use super::control_rate::ControlRate;
+use super::limits::Limits;
+use crate::deflate::Deflate;
 
-/// How a [`WebSocket`](super::WebSocket) behaves.
+/// Settings of a [`WebSocket`](super::WebSocket).
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,24 +19,22 @@ use super::{flood::ControlRate, limits::Limits};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Bounds on what is received. Default: [`Limits::default`].
+    /// Limits on what is received. Default: [`Limits::default`].
     pub limits: Limits,
-    /// Bound on received pings and pongs; `None` for no bound. Default: 60 at once, 20 a second.
+    /// The limit on received pings and pongs; `None` for no limit. Default: 60 at once, 20 per second.
     pub control_rate: Option<ControlRate>,
-    /// How long the closing handshake may take, from its beginning to the end of TCP; then the
-    /// stream ends. Default: 10 s.
+    /// The deadline of the closing handshake, including the end of TCP; then the stream ends. Default: 10 s.
     pub close_timeout: Duration,
-    /// How long [`accept`](super::accept) and [`connect`](super::connect) may take, TCP and HTTP
-    /// together. Default: 10 s.
+    /// The deadline of [`accept`](crate::accept), [`connect`](crate::connect) and their variants, including TCP and TLS.
+    /// Default: 10 s.
     pub handshake_timeout: Duration,
-    /// With this many bytes waiting to be written, sending waits for the transport. Default:
-    /// 64 KiB. Raise it for fewer, larger writes.
+    /// With more bytes than this queued for writing, sending waits for the transport. Default: 64 KiB. Raise it for fewer
+    /// and larger writes.
     pub write_buffer: usize,
-    /// Compression to offer in [`connect`](super::connect) and to agree to in
-    /// [`accept`](super::accept); for a WebSocket whose handshake was done elsewhere, see
-    /// [`WebSocket::set_deflate`](super::WebSocket::set_deflate). Default: none.
-    #[cfg(feature = "deflate")]
-    pub deflate: Option<super::Deflate>,
+    /// Compression to offer in [`connect`](crate::connect) and to agree to in [`accept`](crate::accept); feature `deflate`.
+    /// It has no effect on a WebSocket whose handshake was done elsewhere: see
+    /// [`WebSocket::set_negotiated`](super::WebSocket::set_negotiated). Default: none.
+    pub deflate: Option<Deflate>,
 }
 
 impl Config {
@@ -73,10 +73,9 @@ impl Config {
         self
     }
 
-    /// Sets [`deflate`](Self::deflate); `None` turns it off.
-    #[cfg(feature = "deflate")]
+    /// Sets [`deflate`](Self::deflate); `None` turns it off. Feature `deflate`.
     #[must_use]
-    pub const fn deflate(mut self, deflate: Option<super::Deflate>) -> Self {
+    pub const fn deflate(mut self, deflate: Option<Deflate>) -> Self {
         self.deflate = deflate;
         self
     }
@@ -90,7 +89,6 @@ impl Default for Config {
             close_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             write_buffer: 64 * 1024,
-            #[cfg(feature = "deflate")]
             deflate: None,
         }
     }

@@ -1,44 +1,38 @@
-//! An open connection frame by frame, without transport, clock or randomness: what comes is answered, what
-//! goes is put in order, and the closing handshake is kept. [`Link`](super::stream::Link) gives it a
-//! transport, and [`Driver`](super::Driver) the bytes that a caller brings.
+//! An open connection frame by frame, without transport, clock or randomness: it answers pings, checks the order of what
+//! is sent, and does the closing handshake. [`Connection`](super::connection::Connection) runs it over a transport, and
+//! [`Driver`](crate::driver::Driver) over bytes of the caller.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    close::CloseFrame,
-    closing::{Closing, ClosingEvent},
-    codec::Role,
-    error::{ProtocolError, UsageError},
-    flood::{ControlBudget, ControlRate},
-    frame::Frame,
-    message::{Assembler, Message},
-    opcode::Opcode,
-};
+use super::closing::{Closing, ClosingEvent};
+use super::control_rate::{ControlBudget, ControlRate};
+use super::message::{Assembler, Message};
+use crate::frame::{CloseFrame, Frame, MisuseError, Opcode, ProtocolError, Role};
 
 #[derive(Debug)]
-pub(super) struct Engine {
+pub(crate) struct Engine {
     closing: Closing,
     role: Role,
     assembler: Assembler,
     budget: ControlBudget,
-    /// What the peer did wrong, to be reported once its close frame is written.
+    /// The peer's violation, to be reported once our close frame is written.
     failure: Option<ProtocolError>,
     failed: bool,
     /// Our close frame, to be queued next.
     close: Option<Frame>,
-    /// The answer to the latest ping, while there are bytes that are not written (RFC 6455 §5.5.3
-    /// lets us answer only that one): a peer that never reads costs us one pong.
+    /// The answer to the latest ping, while bytes wait to be written (RFC 6455 §5.5.3 allows to answer only that one): a
+    /// peer that never reads costs one pong.
     pong: Option<Bytes>,
     /// Whether a fragmented message is being sent.
     sending: bool,
-    /// Whether a message is under way whose first fragments were given out as frames.
+    /// Whether a message is being received whose first fragments were returned as frames.
     receiving: bool,
 }
 
 impl Engine {
-    pub(super) fn new(role: Role, rate: Option<ControlRate>) -> Self {
+    pub(crate) fn new(role: Role, rate: Option<ControlRate>) -> Self {
         Self {
             closing: Closing::Open,
             role,
@@ -53,12 +47,12 @@ impl Engine {
         }
     }
 
-    pub(super) const fn closing(&self) -> Closing {
+    pub(crate) const fn closing(&self) -> Closing {
         self.closing
     }
 
-    /// Moves the closing handshake on; our close frame is then the next of [`control`](Self::control).
-    pub(super) fn advance(&mut self, event: ClosingEvent, frame: Option<CloseFrame>) {
+    /// Advances the closing handshake; [`control`](Self::control) then returns our close frame.
+    pub(crate) fn advance(&mut self, event: ClosingEvent, frame: Option<CloseFrame>) {
         let (next, send) = self.closing.on(event, self.role);
         self.closing = next;
         if send {
@@ -67,9 +61,9 @@ impl Engine {
         }
     }
 
-    /// The peer broke the protocol.
-    pub(super) fn fail(&mut self, error: ProtocolError) {
-        // After our own close frame the peer's mistakes only end the wait for theirs.
+    /// The peer violated the protocol.
+    pub(crate) fn fail(&mut self, error: ProtocolError) {
+        // After our own close frame, a violation only ends the wait for the peer's.
         if self.closing.is_open() {
             tracing::debug!(%error, "websocket failed");
             self.failure = Some(error);
@@ -78,17 +72,17 @@ impl Engine {
         self.advance(ClosingEvent::Violation, Some(error.close_code().into()));
     }
 
-    /// Whether it was the peer who broke the protocol that ended it.
-    pub(super) const fn has_failed(&self) -> bool {
+    /// Whether a violation by the peer ended the connection.
+    pub(crate) const fn has_failed(&self) -> bool {
         self.failed
     }
 
-    pub(super) const fn take_failure(&mut self) -> Option<ProtocolError> {
+    pub(crate) const fn take_failure(&mut self) -> Option<ProtocolError> {
         self.failure.take()
     }
 
-    /// Takes in one frame; returns the message that it completes. `now` is asked for control frames only.
-    pub(super) fn receive(
+    /// Receives a frame, and returns the message that it completes. `now` is called for control frames only.
+    pub(crate) fn receive(
         &mut self,
         frame: Frame,
         now: impl FnOnce() -> Duration,
@@ -97,7 +91,7 @@ impl Engine {
             return Ok(None);
         }
         if self.receiving && frame.opcode == Opcode::Continuation {
-            // The rest of a message whose reader of frames has left.
+            // The rest of a message whose reader of frames was dropped.
             self.receiving = !frame.fin;
             return Ok(None);
         }
@@ -110,8 +104,8 @@ impl Engine {
         Ok(message)
     }
 
-    /// Takes in one frame for a caller who wants frames, and returns it if it is for him.
-    pub(super) fn receive_frame(
+    /// Receives a frame for a caller that reads frames, and returns it if it is for the caller.
+    pub(crate) fn receive_frame(
         &mut self,
         mut frame: Frame,
         now: impl FnOnce() -> Duration,
@@ -128,7 +122,7 @@ impl Engine {
             Opcode::Pong => {}
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                 if let Some((opcode, mut bytes)) = self.assembler.take_partial() {
-                    // Nobody has seen how the message began.
+                    // The caller has not seen the beginning of the message.
                     bytes.extend_from_slice(&frame.payload);
                     frame = Frame { opcode, payload: bytes.freeze(), ..frame };
                 }
@@ -150,9 +144,9 @@ impl Engine {
         Ok(self.closing.is_open() || frame.opcode == Opcode::Close)
     }
 
-    /// Nothing was read for so long.
-    pub(super) fn waited(&mut self, time: Duration) {
-        self.budget.waited(time);
+    /// Nothing was read for this long.
+    pub(crate) fn reading_paused(&mut self, time: Duration) {
+        self.budget.reading_paused(time);
     }
 
     fn peer_close(&mut self, frame: Option<CloseFrame>) {
@@ -160,22 +154,21 @@ impl Engine {
         self.advance(ClosingEvent::PeerClose, frame);
     }
 
-    /// Whether a data message may be sent as a frame.
+    /// Whether a data message may be sent as one frame.
     #[inline]
-    pub(super) const fn may_send_data(&self) -> bool {
+    pub(crate) const fn may_send_data(&self) -> bool {
         self.closing.is_open() && !self.sending
     }
 
-    /// The frame to queue for a message; `None` for a close frame, which comes with
-    /// [`control`](Self::control).
-    pub(super) fn send(&mut self, message: Message) -> Result<Option<Frame>, UsageError> {
+    /// The frame to queue for a message; `None` for a close frame, which [`control`](Self::control) returns.
+    pub(crate) fn send(&mut self, message: Message) -> Result<Option<Frame>, MisuseError> {
         match message {
-            _ if !self.closing.is_open() => Err(UsageError::Closed),
+            _ if !self.closing.is_open() => Err(MisuseError::Closed),
             Message::Close(frame) => {
                 self.advance(ClosingEvent::Close, frame);
                 Ok(None)
             }
-            Message::Text(_) | Message::Binary(_) if self.sending => Err(UsageError::Unfinished),
+            Message::Text(_) | Message::Binary(_) if self.sending => Err(MisuseError::Unfinished),
             Message::Ping(payload) => {
                 self.budget.pinged();
                 Ok(Some(Frame::new(Opcode::Ping, payload)))
@@ -184,13 +177,13 @@ impl Engine {
         }
     }
 
-    /// The same for a frame, which must be in order.
-    pub(super) fn send_frame(&mut self, frame: Frame) -> Result<Option<Frame>, UsageError> {
+    /// As [`send`](Self::send), for a frame, which must be in order.
+    pub(crate) fn send_frame(&mut self, frame: Frame) -> Result<Option<Frame>, MisuseError> {
         match frame.opcode {
-            _ if !self.closing.is_open() => Err(UsageError::Closed),
+            _ if !self.closing.is_open() => Err(MisuseError::Closed),
             Opcode::Close => {
                 let close =
-                    CloseFrame::parse(&frame.payload).map_err(|_| UsageError::CloseMalformed)?;
+                    CloseFrame::parse(&frame.payload).map_err(|_| MisuseError::CloseMalformed)?;
                 self.advance(ClosingEvent::Close, close);
                 Ok(None)
             }
@@ -199,8 +192,8 @@ impl Engine {
                 Ok(Some(frame))
             }
             Opcode::Pong => Ok(Some(frame)),
-            Opcode::Continuation if !self.sending => Err(UsageError::NothingToContinue),
-            Opcode::Text | Opcode::Binary if self.sending => Err(UsageError::Unfinished),
+            Opcode::Continuation if !self.sending => Err(MisuseError::NothingToContinue),
+            Opcode::Text | Opcode::Binary if self.sending => Err(MisuseError::Unfinished),
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                 self.sending = !frame.fin;
                 Ok(Some(frame))
@@ -208,8 +201,8 @@ impl Engine {
         }
     }
 
-    /// The next frame that is ours to send: the close frame, and the pong once all else is `written`.
-    pub(super) fn control(&mut self, written: bool) -> Option<Frame> {
+    /// The next frame that the engine sends by itself: the close frame, and the pong once all else is `written`.
+    pub(crate) fn control(&mut self, written: bool) -> Option<Frame> {
         if let Some(close) = self.close.take() {
             return Some(close);
         }
@@ -219,19 +212,19 @@ impl Engine {
         self.pong.take().map(|payload| Frame::new(Opcode::Pong, payload))
     }
 
-    /// Whether [`control`](Self::control) has something, now or once all is written.
-    pub(super) const fn has_control(&self) -> bool {
+    /// Whether [`control`](Self::control) has a frame, now or once all is written.
+    pub(crate) const fn has_control(&self) -> bool {
         self.close.is_some() || self.pong.is_some()
     }
 
-    /// The transport takes nothing more.
-    pub(super) fn forget_control(&mut self) {
+    /// The transport accepts nothing more.
+    pub(crate) fn forget_control(&mut self) {
         self.close = None;
         self.pong = None;
     }
 
-    /// Whether the write side of the transport is to be shut down once all is written.
-    pub(super) const fn shuts_down(&self) -> bool {
+    /// Whether to shut the write side of the transport down once all is written.
+    pub(crate) const fn shuts_down(&self) -> bool {
         self.closing.shuts_down(self.role)
     }
 }

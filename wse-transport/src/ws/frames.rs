@@ -1,4 +1,4 @@
-//! Messages fragment by fragment.
+//! [`Frames`]: messages fragment by fragment.
 
 use std::{
     pin::Pin,
@@ -8,32 +8,33 @@ use std::{
 use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{error::Error, frame::Frame, stream::Link, wakers::Half, websocket::WebSocket};
+use super::connection::Connection;
+use super::shared_waker::Half;
+use super::websocket::WebSocket;
+use crate::frame::{Error, Frame};
 
-/// A [`WebSocket`] frame by frame, for messages that should not, or cannot, be in memory at once: see
-/// [`WebSocket::frames`].
+/// A [`WebSocket`] frame by frame, for messages that should not be in memory as a whole: see [`WebSocket::frames`].
 ///
 /// # Reading
 ///
-/// Data frames come in the pieces in which they arrive, whole or not: the first piece of a message has the
-/// opcode of its kind, the others [`Opcode::Continuation`](super::Opcode::Continuation), and the last has
-/// `fin`. A piece of text may end within a character; the whole has been checked when it has ended. Pings
-/// are answered and yielded, and a close frame ends the stream, as with the WebSocket itself.
+/// Data frames are yielded in the pieces in which they arrive. The first piece of a message has the opcode of its kind,
+/// the others [`Opcode::Continuation`](super::Opcode::Continuation), and the last has `fin`. A piece of text may end
+/// within a character; the whole text is checked. Pings are answered and yielded, and a close frame ends the stream, as
+/// with the WebSocket itself.
 ///
-/// [`Limits::max_message`](super::Limits::max_message) holds for the message, and has to be raised for one
-/// that is larger; memory does not depend on it here.
+/// [`Limits::max_message`](super::Limits::max_message) applies to the whole message: raise it for longer ones. The
+/// memory in use does not depend on it here.
 ///
 /// # Writing
 ///
-/// Frames go out as they are given, and must be in order: what is not is refused with a
-/// [`UsageError`](super::UsageError) before anything is written. `feed` waits for the transport as the
-/// WebSocket does. Fragments are not compressed.
+/// Frames are sent as they are, and must be in order; otherwise sending fails with a
+/// [`MisuseError`](super::MisuseError) before anything is written. `feed` waits for the transport as the WebSocket does.
+/// Fragments are not compressed.
 ///
-/// # Leaving
+/// # Dropping
 ///
-/// Dropped within a message that is being received, the rest of that message is passed over by the
-/// WebSocket. A message being sent has to be ended, from here or from the next `Frames`, before
-/// another one can be sent.
+/// If a message is partly received, the WebSocket skips the rest of it. If a message is partly sent, end it from here or
+/// from another `Frames` before another message is sent.
 ///
 /// `next()` is cancel safe: dropping its future loses no frame.
 ///
@@ -60,16 +61,23 @@ pub struct Frames<'a, T> {
     socket: &'a mut WebSocket<T>,
 }
 
+impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
+    /// Reads and writes frame by frame, to stream messages of any length in little memory.
+    pub fn frames(&mut self) -> Frames<'_, T> {
+        Frames::new(self)
+    }
+}
+
 impl<'a, T> Frames<'a, T> {
-    pub(super) fn new(socket: &'a mut WebSocket<T>) -> Self {
-        socket.link.codec.set_streaming(true);
+    fn new(socket: &'a mut WebSocket<T>) -> Self {
+        socket.connection.codec.set_streaming(true);
         Self { socket }
     }
 }
 
 impl<T> Drop for Frames<'_, T> {
     fn drop(&mut self) {
-        self.socket.link.codec.set_streaming(false);
+        self.socket.connection.codec.set_streaming(false);
     }
 }
 
@@ -81,7 +89,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Frames<'_, T> {
         if let Some(message) = socket.parked.take() {
             return Poll::Ready(Some(Ok(message.into_frame())));
         }
-        socket.poll(Half::Stream, cx, Link::poll_frame)
+        socket.poll(Half::Stream, cx, Connection::poll_frame)
     }
 }
 
@@ -93,14 +101,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Frame> for Frames<'_, T> {
     }
 
     fn start_send(self: Pin<&mut Self>, frame: Frame) -> Result<(), Error> {
-        self.get_mut().socket.start(|link| link.start_send_frame(frame))
+        self.get_mut().socket.start(|connection| connection.start_send_frame(frame))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Pin::new(&mut *self.get_mut().socket).poll_flush(cx)
     }
 
-    /// Carries the closing handshake out to the end.
+    /// Does the closing handshake to its end.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Pin::new(&mut *self.get_mut().socket).poll_close(cx)
     }

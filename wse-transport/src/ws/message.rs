@@ -1,37 +1,39 @@
-//! Messages, and how they are put together from frames (RFC 6455 §5.4).
+//! Messages, and their assembly from frames (RFC 6455 §5.4).
 
 use bytes::{Bytes, BytesMut};
 
-use super::{close::CloseFrame, error::ProtocolError, frame::Frame, opcode::Opcode, text::Text};
+use crate::frame::{CloseFrame, Frame, Opcode, ProtocolError, Utf8Bytes};
 
-/// What a [`WebSocket`](super::WebSocket) receives and sends.
+/// A message that a [`WebSocket`](super::WebSocket) receives or sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A UTF-8 message.
-    Text(Text),
+    /// A text message.
+    Text(Utf8Bytes),
     /// A binary message.
     Binary(Bytes),
-    /// A ping, at most 125 bytes. When received, it has been answered already.
+    /// A ping of at most 125 bytes. A received one has been answered already.
     Ping(Bytes),
-    /// A pong, at most 125 bytes.
+    /// A pong of at most 125 bytes.
     Pong(Bytes),
-    /// The peer's close frame, which has been answered already; `None` when it was empty. When
-    /// sent, it begins the closing handshake.
+    /// A close frame; `None` if it is empty. A received one has been answered already; sending one begins the closing
+    /// handshake.
     Close(Option<CloseFrame>),
 }
 
 impl Message {
-    /// A text message.
-    pub fn text(text: impl Into<Text>) -> Self {
+    /// Creates a text message.
+    #[must_use]
+    pub fn text(text: impl Into<Utf8Bytes>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A binary message.
+    /// Creates a binary message.
+    #[must_use]
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Binary(bytes.into())
     }
 
-    /// The message as a single frame.
+    /// Turns the message into a single frame.
     #[must_use]
     pub fn into_frame(self) -> Frame {
         match self {
@@ -47,28 +49,27 @@ impl Message {
     }
 }
 
-/// Puts fragments together. Sizes, order and UTF-8 have been checked by the
-/// [`Codec`](super::Codec).
+/// Assembles messages from fragments. The [`Codec`](super::Codec) has checked sizes, order and UTF-8.
 ///
-/// A message in one frame is passed on as it is, a slice of the read buffer; only the payloads of
-/// a fragmented one are copied.
+/// A message in one frame keeps its payload, a slice of the read buffer; only the payloads of fragmented messages are
+/// copied.
 #[derive(Debug, Default)]
 pub struct Assembler {
     partial: Option<(Opcode, BytesMut)>,
 }
 
 impl Assembler {
-    /// The fragments of the message under way, as one.
+    /// Takes the fragments of the current message, joined.
     pub(super) fn take_partial(&mut self) -> Option<(Opcode, BytesMut)> {
         self.partial.take()
     }
 
-    /// Takes the next frame, and returns the message that it completes. Control frames pass
-    /// between the fragments of a message.
+    /// Adds the next frame, and returns the message that it completes. Control frames may come between the fragments of a
+    /// message.
     ///
     /// # Errors
     ///
-    /// A close payload that breaks the rules, and fragments out of order.
+    /// [`ProtocolError`] for an invalid close payload, and for fragments out of order.
     pub fn push(&mut self, frame: Frame) -> Result<Option<Message>, ProtocolError> {
         let Frame { fin, opcode, payload, .. } = frame;
         let (opcode, payload) = match (opcode, self.partial.take()) {
@@ -93,7 +94,7 @@ impl Assembler {
             (_, Some(_)) => return Err(ProtocolError::ContinuationExpected),
         };
         Ok(Some(match opcode {
-            Opcode::Text => Message::Text(Text::from_checked(payload)),
+            Opcode::Text => Message::Text(Utf8Bytes::from_checked(payload)),
             Opcode::Ping => Message::Ping(payload),
             Opcode::Pong => Message::Pong(payload),
             Opcode::Close => Message::Close(CloseFrame::parse(&payload)?),

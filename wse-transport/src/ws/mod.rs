@@ -1,92 +1,65 @@
-//! WebSocket (RFC 6455), without an opinion on what is said over it.
+//! The WebSocket of RFC 6455, after the opening handshake.
 //!
-//! From the outside in: [`WebSocket`] is a stream and a sink of [`Message`]s over any transport;
-//! [`Codec`] turns bytes into [`Frame`]s and back, for use with tokio-util; [`FrameHeader`],
-//! [`apply_mask`] and [`Utf8Validator`] are its parts. [`RawCodec`] gives frames as they are, for a loop of
-//! one's own. All but the first are pure: no sockets, no clock, no randomness.
+//! | to | use |
+//! | --- | --- |
+//! | exchange messages over a transport, as a `Stream` and a `Sink` | [`WebSocket`], [`Message`], [`Config`] |
+//! | stream messages of any length | [`Frames`] |
+//! | carry bytes, with `AsyncRead` and `AsyncWrite` | [`ByteStream`] |
+//! | send one message to many connections | [`PreparedMessage`] |
+//! | compress messages | [`Deflate`], feature `deflate` |
+//! | change frames with an extension | [`Extension`] |
+//! | decode and encode frames with `tokio_util` | [`Codec`], or [`RawCodec`] for frames as they are |
+//! | do parts of that | [`FrameHeader`], [`apply_mask`], [`Utf8Validator`], [`Assembler`], [`Closing`] |
+//!
+//! [`accept`](crate::accept) and [`connect`](crate::connect) do the opening handshake and return a [`WebSocket`]; the
+//! parts of the handshake are in [`handshake`](crate::handshake).
+//!
+//! # Files
 //!
 //! ```text
-//! bytes ─▶ frame.rs: header ─▶ codec/: limits, unmask, UTF-8 ─▶ message.rs: fragments ─▶ Message
+//! bytes ─▶ frame/header.rs ─▶ codec/: limits, unmask, UTF-8 ─▶ engine.rs, message.rs: fragments ─▶ Message
 //! ```
 //!
-//! A message in one whole frame skips what is behind the codec. `stream.rs` reads into the buffers of
-//! `buffers.rs`, or for long frames of `room.rs`, and writes what `outgoing.rs` has gathered.
-//!
-//! `engine.rs` answers, keeps the order and closes; [`WebSocket`] runs it over a transport, and [`Driver`]
-//! over bytes that the caller carries. [`Frames`] streams messages of any length, [`ByteStream`] bytes.
-//!
-//! With the feature `deflate`, `deflate.rs` inflates what is unmasked, and compresses what is sent.
-//!
-//! [`accept`] and [`connect`] do the opening handshake, whose parts are in
-//! [`handshake`](crate::handshake).
+//! A message in one whole frame skips the steps behind the codec. `connection.rs` reads into the buffers of `buffers.rs`,
+//! whose size `read_buffer.rs` decides, and writes what `outgoing.rs` has collected. `engine.rs` answers pings, keeps the
+//! order and closes; [`WebSocket`] runs it over a transport, and [`Driver`](crate::driver::Driver) over bytes of the
+//! caller. All files but `connection.rs` have neither clock nor I/O.
 
-mod agreed;
-#[cfg(feature = "deflate")]
-mod agreement;
 mod buffers;
 mod byte_stream;
-mod close;
 mod closing;
 mod codec;
-#[cfg_attr(not(feature = "deflate"), path = "compression_off.rs")]
-pub(crate) mod compression;
 mod config;
-#[cfg_attr(not(feature = "deflate"), path = "deflate_off.rs")]
-mod deflate;
-mod dial;
-mod driver;
+mod connection;
+mod control_rate;
 mod engine;
-mod error;
-mod extension;
-mod flood;
-mod frame;
 mod frames;
 mod limits;
-mod mask;
 mod message;
-mod net;
-mod opcode;
-mod open;
 mod outgoing;
 mod prepared;
-mod race;
 mod raw;
-mod reach;
-mod room;
-mod stream;
-mod text;
-mod utf8;
-mod wakers;
+mod read_buffer;
+mod shared_waker;
 mod websocket;
 
-pub use crate::handshake::is_websocket;
-pub(crate) use agreed::Agreed;
-#[cfg(feature = "deflate")]
-pub use agreement::{Deflate, DeflateAgreement};
+pub use crate::deflate::{Deflate, DeflateAgreement};
+pub use crate::extension::{
+    AgreedExtensions, Extension, ExtensionParams, FrameExtension, ReservedBits,
+};
+pub use crate::frame::{
+    CloseCode, CloseFrame, Error, Frame, FrameHeader, InvalidUtf8, MisuseError, Opcode,
+    ProtocolError, Role, Utf8Bytes, Utf8Validator, apply_mask,
+};
 pub use byte_stream::ByteStream;
-pub use close::{CloseCode, CloseFrame};
 pub use closing::{Closing, ClosingEvent};
-pub use codec::{Codec, Role};
+pub use codec::Codec;
 pub use config::Config;
-pub use dial::Dial;
-pub use driver::{Driver, DriverError, DriverEvent, DriverOptions, DriverState, TransportUse};
-pub use error::{Error, ProtocolError, UsageError};
-pub use extension::{AgreedExtensions, Extension, ExtensionParams, FrameExtension, ReservedBits};
-pub use flood::ControlRate;
-pub use frame::{Frame, FrameHeader};
+pub use control_rate::ControlRate;
+pub(crate) use engine::Engine;
 pub use frames::Frames;
 pub use limits::Limits;
-pub use mask::apply_mask;
 pub use message::{Assembler, Message};
-pub use net::NetStream;
-pub(crate) use net::{Tunnel, resolve, tcp};
-pub use opcode::Opcode;
-#[cfg(feature = "tls")]
-pub use open::connect_with_tls;
-pub use open::{accept, accept_extended, accept_with, connect, connect_dial, connect_with};
 pub use prepared::PreparedMessage;
 pub use raw::{RawCodec, RawFrame, close_payload};
-pub(crate) use reach::{Reached, reach};
-pub use text::Text;
-pub use utf8::{InvalidUtf8, Utf8Validator};
 pub use websocket::{Parts, WebSocket};

@@ -1,4 +1,4 @@
-//! What waits to be written.
+//! The queue of bytes to be written.
 
 use std::{
     collections::VecDeque,
@@ -10,47 +10,44 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use super::{
-    buffers::{SIZE, lend, take_back},
-    frame::FrameHeader,
-    mask::apply_mask,
-};
+use super::buffers::{SIZE, lend, take_back};
+use crate::frame::{FrameHeader, apply_mask};
 
-/// Payloads up to this length are copied behind their header, in bytes: more frames fit into one
-/// write. Longer ones are written from where they are.
+/// Payloads up to this length are copied behind their header, so that more frames fit into one write; longer ones are
+/// written from where they are. In bytes.
 pub(super) const COPY: usize = 4 * 1024;
 
-/// How many pieces go into one vectored write.
+/// The most pieces in one vectored write.
 const PIECES: usize = 32;
 
-/// Frames in the order in which they go out: first the pieces, then the tail.
+/// Frames in the order of writing: first the pieces, then the tail.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
-    /// Bytes in all.
+    /// The number of bytes in all.
     len: usize,
     /// Whether the transport writes several pieces as fast as one.
     vectored: bool,
-    /// Whether the transport took something since this was last asked.
-    took: bool,
+    /// Whether the transport accepted bytes since the last call of `take_progress`.
+    progressed: bool,
 }
 
 impl Outgoing {
     pub(super) fn new(vectored: bool) -> Self {
-        Self { pieces: VecDeque::new(), tail: BytesMut::new(), len: 0, vectored, took: false }
+        Self { pieces: VecDeque::new(), tail: BytesMut::new(), len: 0, vectored, progressed: false }
     }
 
-    pub(super) fn take_took(&mut self) -> bool {
-        std::mem::take(&mut self.took)
+    pub(super) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progressed)
     }
 
-    /// Bytes that wait.
+    /// The number of queued bytes.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Appends a frame, whose header has the payload's length. Masks it if the header says so.
+    /// Appends a frame; the header has the length of the payload. Masks the payload if the header has a mask.
     #[inline]
     pub(super) fn push(&mut self, header: FrameHeader, payload: Bytes) {
         if payload.len() <= COPY || !self.vectored {
@@ -60,7 +57,7 @@ impl Outgoing {
         self.len += payload.len();
         let payload = match header.mask {
             None => payload,
-            // In place if nobody else can see it.
+            // In place if no other handle shares the bytes.
             Some(mask) => match payload.try_into_mut() {
                 Ok(mut payload) => {
                     apply_mask(&mut payload, mask, 0);
@@ -76,7 +73,7 @@ impl Outgoing {
         self.pieces.push_back(payload);
     }
 
-    /// The same with a copy of the payload.
+    /// As [`push`](Self::push), with a copy of the payload.
     #[inline]
     pub(super) fn push_copy(&mut self, header: FrameHeader, payload: &[u8]) {
         self.begin(header, payload.len());
@@ -87,7 +84,7 @@ impl Outgoing {
         }
     }
 
-    /// Appends a header, and makes room for so much behind it.
+    /// Appends a header, and reserves space for a payload of this length behind it.
     #[inline]
     fn begin(&mut self, header: FrameHeader, payload: usize) {
         let need = FrameHeader::MAX_LEN + payload;
@@ -100,13 +97,13 @@ impl Outgoing {
         self.len += self.tail.len() - before;
     }
 
-    /// Masks so many bytes at the end.
+    /// Masks this many bytes at the end.
     fn mask(&mut self, payload: usize, mask: [u8; 4]) {
         let start = self.tail.len() - payload;
         apply_mask(&mut self.tail[start..], mask, 0);
     }
 
-    /// Writes all of it, and flushes the transport.
+    /// Writes all bytes, and flushes the transport.
     pub(super) fn poll_flush<T: AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
@@ -136,7 +133,7 @@ impl Outgoing {
 
     fn written(&mut self, mut count: usize) {
         self.len -= count;
-        self.took = true;
+        self.progressed = true;
         while let Some(piece) = self.pieces.front_mut() {
             if count < piece.len() {
                 return piece.advance(count);
@@ -149,13 +146,13 @@ impl Outgoing {
         self.tail.advance(count);
     }
 
-    /// Room that is held, in bytes.
+    /// The capacity, in bytes.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.tail.capacity() + self.pieces.capacity()
     }
 
-    /// All of it in one piece.
+    /// All bytes in one piece.
     pub(super) fn into_bytes(self) -> BytesMut {
         let mut all = BytesMut::with_capacity(self.len);
         for piece in &self.pieces {
@@ -182,7 +179,7 @@ mod tests {
     use super::{COPY, Outgoing};
     use crate::ws::{Codec, Frame, Limits, Opcode};
 
-    /// Takes so many bytes a time, every other time none.
+    /// Accepts this many bytes at a time, and every other time none.
     struct Narrow {
         each: usize,
         vectored: bool,

@@ -1,15 +1,15 @@
-//! One message for many connections.
+//! [`PreparedMessage`].
 
 use std::{fmt, sync::Arc};
 
-use super::{deflate::Shared, message::Message};
+use super::message::Message;
+use crate::deflate::Shared;
 
-/// A message that goes to many connections: what one of them compresses, all that compress alike send.
+/// A message that goes to many connections, and is compressed once for those with equal settings.
 ///
-/// They compress alike with the same level and window, and without takeover, as is the default: there a
-/// message for ten thousand connections is compressed once, by the first that queues it, while others that come at
-/// the same time wait for it. Other connections compress it for themselves, or send it as it is. What was compressed
-/// is kept as long as the message. Cloning is cheap.
+/// Connections share the result if they have the same level and window, and no takeover, which is the default. The first
+/// of them that queues the message compresses it; others that queue it meanwhile wait for the result. Other connections
+/// compress it on their own, or send it uncompressed. The result is kept as long as the message. Cloning is cheap.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,7 +38,7 @@ struct Prepared {
 }
 
 impl PreparedMessage {
-    /// Prepares a message. Only texts and binary messages gain by it.
+    /// Prepares a message. Only text and binary messages benefit.
     #[must_use]
     pub fn new(message: Message) -> Self {
         Self(Arc::new(Prepared { message, compressed: Shared::default() }))

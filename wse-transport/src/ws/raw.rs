@@ -1,17 +1,13 @@
-//! Frames as they are, for a loop of one's own.
+//! [`RawCodec`]: frames as they are.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::{
-    close::CloseCode,
-    error::{Error, ProtocolError},
-    frame::{length_and_mask, put_head},
-    mask::apply_mask,
-    opcode::Opcode,
+use crate::frame::{
+    CloseCode, Error, Opcode, ProtocolError, apply_mask, length_and_mask, put_head,
 };
 
-/// A frame with every bit of its header (RFC 6455 §5.2), whatever it means.
+/// A frame with every bit of its header (RFC 6455 §5.2), valid or not.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -34,16 +30,17 @@ pub struct RawFrame {
     pub rsv2: bool,
     /// Reserved for extensions.
     pub rsv3: bool,
-    /// What the frame carries: 0 to 15, of which [`Opcode`] knows six. The upper bits are not sent.
+    /// The opcode: 0 to 15, of which [`Opcode`] has six. The upper bits are not sent.
     pub opcode: u8,
-    /// The masking key. The payload here is not masked; with a key, it is on the wire.
+    /// The masking key. `payload` is not masked; with a key, it is masked on the wire.
     pub mask: Option<[u8; 4]>,
     /// The payload.
     pub payload: Bytes,
 }
 
 impl RawFrame {
-    /// A final frame without reserved bits or mask.
+    /// Creates a final frame without reserved bits or mask.
+    #[must_use]
     pub fn new(opcode: u8, payload: impl Into<Bytes>) -> Self {
         Self {
             fin: true,
@@ -56,7 +53,7 @@ impl RawFrame {
         }
     }
 
-    /// What RFC 6455 calls the opcode.
+    /// The opcode of RFC 6455.
     ///
     /// # Errors
     ///
@@ -66,28 +63,28 @@ impl RawFrame {
     }
 }
 
-/// The tokio-util codec of [`RawFrame`]s: it finds where they end and takes off the mask, and judges
-/// nothing. All rules are the caller's to keep; [`Codec`](super::Codec) keeps them.
+/// The tokio-util codec of [`RawFrame`]s. It finds the end of a frame and removes the mask, and checks nothing else: all
+/// rules are the caller's task. [`Codec`](super::Codec) checks them.
 ///
 /// # Errors
 ///
 /// Decoding fails with [`ProtocolError::FrameTooBig`] before a payload over the limit is read, and with
-/// [`ProtocolError::LengthTooLarge`] for a length with its top bit set. Both are fatal: where the next frame
-/// begins is not known.
+/// [`ProtocolError::LengthTooLarge`] for a length with its top bit set. Both are fatal: the start of the next frame is
+/// unknown.
 #[derive(Clone, Debug)]
 pub struct RawCodec {
     max_payload: usize,
 }
 
 impl RawCodec {
-    /// A codec that takes payloads of so many bytes.
+    /// Creates a codec that accepts payloads of up to `max_payload` bytes.
     #[must_use]
     pub const fn new(max_payload: usize) -> Self {
         Self { max_payload }
     }
 }
 
-/// Payloads of up to 1 MiB.
+/// Accepts payloads of up to 1 MiB.
 impl Default for RawCodec {
     fn default() -> Self {
         Self::new(1 << 20)
@@ -115,7 +112,7 @@ impl Decoder for RawCodec {
             .ok_or(ProtocolError::FrameTooBig { declared, limit })?;
         let (here, header) = (rest.len(), src.len() - rest.len());
         if here < len {
-            // As much again as has come: a length alone costs its sender nothing.
+            // As much again as has arrived: declaring a length costs the sender nothing.
             src.reserve((len - here).min(src.len().max(8 * 1024)));
             return Ok(None);
         }
@@ -161,8 +158,8 @@ impl Encoder<RawFrame> for RawCodec {
     }
 }
 
-/// The payload of a close frame (RFC 6455 §5.5.1): extension data, if an extension was agreed upon that has
-/// any, then the code and the reason. It is the caller's to keep it within 125 bytes.
+/// Encodes the payload of a close frame (RFC 6455 §5.5.1): extension data, if an extension has any, then the code and the
+/// reason. The caller keeps it within 125 bytes.
 ///
 /// ```
 /// use wse_transport::ws::{CloseCode, close_payload};

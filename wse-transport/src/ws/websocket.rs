@@ -1,4 +1,4 @@
-//! The WebSocket that applications hold.
+//! [`WebSocket`].
 
 use std::{
     future::poll_fn,
@@ -11,64 +11,55 @@ use bytes::BytesMut;
 use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{
-    agreed::Agreed,
-    byte_stream::ByteStream,
-    close::CloseFrame,
-    closing::{Closing, ClosingEvent},
-    codec::Role,
-    config::Config,
-    error::Error,
-    extension::AgreedExtensions,
-    frames::Frames,
-    limits::Limits,
-    message::Message,
-    prepared::PreparedMessage,
-    stream::Link,
-    wakers::{Half, Wakers},
-};
+use super::closing::{Closing, ClosingEvent};
+use super::config::Config;
+use super::connection::Connection;
+use super::limits::Limits;
+use super::message::Message;
+use super::prepared::PreparedMessage;
+use super::shared_waker::{Half, SharedWaker};
+use crate::deflate::{Deflate, DeflateAgreement};
+use crate::extension::AgreedExtensions;
+use crate::frame::{CloseFrame, Error, Role};
+use crate::negotiated::Negotiated;
 
-/// A WebSocket over any transport, after the opening handshake: a [`Stream`] and a [`Sink`] of
-/// [`Message`]s.
+/// A WebSocket over any transport, after the opening handshake: a [`Stream`] and a [`Sink`] of [`Message`]s.
 ///
 /// # Reading
 ///
-/// - Pings are answered here and yielded too. While the transport is blocked, only the latest one
-///   is remembered.
-/// - The peer's close frame is yielded once, as [`Message::Close`], and answered here. The stream
-///   then flushes, as a server shuts TCP down, and ends with `None`.
-/// - TCP that ends without a close frame is just `None`, also within a message: the code to report
-///   is [`ABNORMAL`](super::CloseCode::ABNORMAL). A transport error is yielded once before it.
-/// - A violation is answered with its
-///   [`close_code`](super::ProtocolError::close_code), yielded once as [`Error::Protocol`], and
-///   followed by `None`. The error comes when the close frame is written, or the close timeout
-///   over. Poll to the end: what the peer still sends has to be read for it to get that frame.
+/// - Pings are answered, and also yielded. While the transport is blocked, only the latest ping is answered.
+/// - The peer's close frame is answered, and yielded once as [`Message::Close`]. Then the stream flushes, on a server
+///   shuts TCP down, and ends with `None`.
+/// - If TCP ends without a close frame, the stream ends with `None`, also within a message; the code to report is
+///   [`ABNORMAL`](super::CloseCode::ABNORMAL). A transport error is yielded once before.
+/// - A violation by the peer closes with its [`close_code`](super::ProtocolError::close_code). It is yielded once as
+///   [`Error::Protocol`], when the close frame is written or the close timeout is over, and `None` follows. Poll to the
+///   end: the peer gets the close frame only if the bytes that it still sends are read.
 ///
 /// `next()` is cancel safe: dropping its future loses no message.
 ///
 /// # Writing
 ///
-/// `feed` queues, `send` queues and flushes, `flush` writes what is queued. Feeding many messages
-/// and flushing once costs one write. With more than [`Config::write_buffer`] bytes queued,
-/// `poll_ready` waits for the transport. `feed`, `send` and `flush` are cancel safe in so far as a
-/// message is queued whole or not at all; one that is queued stays so.
+/// `feed` queues a message, `send` queues and flushes, `flush` writes the queue. Feeding many messages and flushing once
+/// costs one write. With more than [`Config::write_buffer`] bytes queued, `poll_ready` waits for the transport.
 ///
-/// Sending alone does not read: two peers that both send more than their buffers hold and never
-/// read wait for each other forever. Poll both halves, from one task or from two (`split`).
+/// `feed`, `send` and `flush` are cancel safe: a message is queued whole or not at all, and stays queued.
+///
+/// Sending does not read. Two peers that both send more than their buffers hold, and never read, wait for each other
+/// without end: poll both halves, from one task or from two (`split`).
 ///
 /// # Memory
 ///
-/// While nothing is under way a connection has no buffers: they belong to the thread. A payload that you
-/// keep keeps the buffer that it was read into, of 128 KiB or more: copy what you store. A payload of more
-/// than 4 KiB is not copied when it is sent: it is held until it is written.
+/// An idle connection has no buffers: they belong to the thread. A received payload keeps its read buffer, of 128 KiB or
+/// more, alive: copy payloads that you store. A sent payload of more than 4 KiB is not copied, but held until it is
+/// written.
 ///
 /// # Closing
 ///
-/// [`close`](Self::close) begins the closing handshake, and so does sending [`Message::Close`];
-/// reading to `None` completes it. `SinkExt::close(&mut socket)` does both, with code 1000,
-/// discarding what still comes but the peer's close frame, which the stream then yields. However
-/// it began, the handshake ends after [`Config::close_timeout`], which is measured from the first
-/// poll after its beginning. Dropping the WebSocket drops the transport.
+/// [`close`](Self::close) begins the closing handshake, as does sending [`Message::Close`]; reading to `None` completes
+/// it. `SinkExt::close(&mut socket)` does both with code 1000. It discards messages that still arrive, except for the
+/// peer's close frame, which the stream then yields. The handshake ends after [`Config::close_timeout`] at the latest,
+/// which is measured from the first poll after its beginning. Dropping the WebSocket drops the transport.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -92,13 +83,13 @@ use super::{
 /// ```
 #[derive(Debug)]
 pub struct WebSocket<T> {
-    pub(super) link: Link<T>,
-    wakers: Wakers,
-    /// The peer's close frame that `poll_close` came across.
+    pub(super) connection: Connection<T>,
+    waker: SharedWaker,
+    /// The peer's close frame, if `poll_close` received it.
     pub(super) parked: Option<Message>,
 }
 
-/// What a [`WebSocket`] was made of, see [`WebSocket::into_parts`].
+/// The parts of a [`WebSocket`]; see [`WebSocket::into_parts`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Parts<T> {
@@ -111,32 +102,36 @@ pub struct Parts<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
-    /// A WebSocket over `io`, on which the opening handshake is done.
+    /// Creates a WebSocket over `io`, on which the opening handshake is done.
+    #[must_use]
     pub fn new(io: T, role: Role, config: Config) -> Self {
         Self::with_leftover(io, BytesMut::new(), role, config)
     }
 
-    /// The same, with bytes that were read behind the head of the handshake: they are the first
-    /// frames.
+    /// As [`new`](Self::new), with bytes that were read behind the head of the handshake: the first frames.
+    #[must_use]
     pub fn with_leftover(io: T, leftover: BytesMut, role: Role, config: Config) -> Self {
-        Self { link: Link::new(io, leftover, role, config), wakers: Wakers::new(), parked: None }
+        Self {
+            connection: Connection::new(io, leftover, role, config),
+            waker: SharedWaker::new(),
+            parked: None,
+        }
     }
 
-    /// Begins the closing handshake: queues a close frame, after which nothing more can be sent
-    /// and whatever arrives but the peer's close frame is discarded. `None` sends no code, and so
-    /// does a code that is not [sendable](super::CloseCode::is_sendable).
+    /// Begins the closing handshake: queues a close frame. Nothing more can be sent after it, and data that arrives is
+    /// discarded. `None` sends no code, as does a code that is not [sendable](super::CloseCode::is_sendable).
     ///
-    /// It does nothing when a handshake is under way or over. Read until `None` to carry it out.
+    /// It has no effect if the handshake has begun already. Read until `None` to complete it.
     pub fn close(&mut self, frame: Option<CloseFrame>) {
-        self.link.advance(ClosingEvent::Close, frame);
+        self.connection.advance(ClosingEvent::Close, frame);
         // A task that reads must learn that there is something to write, and a deadline.
-        self.wakers.wake();
+        self.waker.wake();
     }
 
-    /// Queues a message that goes to other connections too, once there is room, as `feed` does; flush it. With
-    /// compression, the work is done once for all connections that compress alike.
+    /// Waits until the queue has space, as `feed` does, and queues a message that goes to other connections too. Flush it.
+    /// With compression, the message is compressed once for all connections with equal settings.
     ///
-    /// Cancel safe in so far as the message is queued whole or not at all.
+    /// Cancel safe: the message is queued whole or not at all.
     ///
     /// # Errors
     ///
@@ -146,119 +141,112 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         self.start_send_prepared(message)
     }
 
-    /// The same in the manner of [`Sink::start_send`], after `poll_ready`.
+    /// As [`feed_prepared`](Self::feed_prepared), after `poll_ready`, in the manner of [`Sink::start_send`].
     ///
     /// # Errors
     ///
     /// As for [`Sink::start_send`].
     pub fn start_send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.start(|link| link.start_send_prepared(message))
+        self.start(|connection| connection.start_send_prepared(message))
     }
 
-    /// The connection frame by frame, to stream messages of any length in little memory, both ways.
-    pub fn frames(&mut self) -> Frames<'_, T> {
-        Frames::new(self)
-    }
-
-    /// The connection as a stream of bytes.
-    pub fn into_bytes(self) -> ByteStream<T> {
-        ByteStream::new(self)
-    }
-
-    /// How far the closing handshake has come.
+    /// The state of the closing handshake.
+    #[must_use]
     pub fn closing(&self) -> Closing {
-        self.link.closing()
+        self.connection.closing()
     }
 
-    /// Bytes that are queued and not yet written to the transport.
+    /// The number of bytes that are queued and not yet written to the transport.
+    #[must_use]
     pub fn queued(&self) -> usize {
-        self.link.out.len()
+        self.connection.out.len()
     }
 
-    /// The limits in force.
+    /// The limits on what is received.
+    #[must_use]
     pub fn limits(&self) -> Limits {
-        self.link.codec.limits()
+        self.connection.codec.limits()
     }
 
-    /// Changes the limits, from the next frame on: a server raises them once it knows its peer.
+    /// Changes the limits, from the next frame on: a server can raise them once it knows its peer.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.link.codec.set_limits(limits);
+        self.connection.codec.set_limits(limits);
     }
 
-    /// Whether the transport took bytes since this was last asked.
-    pub(crate) fn take_sent(&mut self) -> bool {
-        self.link.out.take_took()
+    /// Whether the transport accepted bytes since the last call: to detect a peer that does not read.
+    pub fn take_write_progress(&mut self) -> bool {
+        self.connection.out.take_progress()
     }
 
-    /// Whether bytes came since this was last asked.
-    pub(crate) fn take_received(&mut self) -> bool {
-        std::mem::take(&mut self.link.received)
+    /// Whether bytes arrived since the last call, of whole messages or not: to detect a silent peer.
+    pub fn take_read_progress(&mut self) -> bool {
+        std::mem::take(&mut self.connection.received)
     }
 
-    /// Nothing was read for so long: pings and pongs that came meanwhile are no flood.
-    pub(crate) fn waited(&mut self, time: Duration) {
-        self.link.waited(time);
+    /// Tells that the caller has not polled the stream for this long. Pings and pongs that queued up meanwhile then do not
+    /// exceed [`Config::control_rate`].
+    pub fn reading_paused(&mut self, time: Duration) {
+        self.connection.reading_paused(time);
     }
 
-    /// Sets up what the opening handshake has agreed upon.
-    pub(crate) fn agree(&mut self, agreed: Agreed) {
-        agreed.apply(&mut self.link.codec);
+    /// Applies the compression and the extensions that the opening handshake agreed on. Call it before
+    /// anything is sent or received.
+    pub fn set_negotiated(&mut self, negotiated: Negotiated) {
+        self.connection.codec.set_negotiated(negotiated);
     }
 
-    /// Lets extensions see the frames from now on, as agreed upon in an opening handshake that was done
-    /// elsewhere: to be called before anything is sent or received.
+    /// Lets extensions see the frames from now on, as the opening handshake agreed on. Call it before anything is sent or
+    /// received.
     pub fn set_extensions(&mut self, extensions: AgreedExtensions) {
-        self.link.codec.set_extensions(extensions);
+        self.connection.codec.set_extensions(extensions);
     }
 
-    /// Compresses and inflates from now on, as agreed upon in an opening handshake that was done
-    /// elsewhere: to be called before anything is sent or received.
-    #[cfg(feature = "deflate")]
-    pub fn set_deflate(&mut self, deflate: super::Deflate, agreed: super::DeflateAgreement) {
-        self.link.codec.set_deflate(deflate, agreed);
+    /// Compresses and inflates from now on, as the opening handshake agreed on. Call it before anything is sent or received.
+    /// Feature `deflate`.
+    pub fn set_deflate(&mut self, deflate: Deflate, agreed: DeflateAgreement) {
+        self.connection.codec.set_deflate(deflate, agreed);
     }
 
-    /// Whether messages are compressed that are queued from now on, if compression was agreed
-    /// upon. Turn it off around a message with a secret, or with what is compressed already.
-    /// Default: yes.
-    #[cfg(feature = "deflate")]
+    /// Sets whether messages that are queued from now on are compressed, if compression was agreed on. Turn it off for
+    /// messages that contain a secret, or are compressed already. Default: yes.
     pub fn compress(&mut self, enabled: bool) {
-        self.link.codec.compress(enabled);
+        self.connection.codec.compress(enabled);
     }
 
     /// The transport, for its addresses or options.
+    #[must_use]
     pub fn get_ref(&self) -> &T {
-        &self.link.io
+        &self.connection.io
     }
 
-    /// Takes the WebSocket apart. Of a message that has partly arrived, the part is lost.
+    /// Takes the WebSocket apart. A message that has arrived partly is lost.
     pub fn into_parts(self) -> Parts<T> {
-        let Link { io, read, out, .. } = self.link;
+        let Connection { io, read, out, .. } = self.connection;
         Parts { io, read_buf: read, write_buf: out.into_bytes() }
     }
 
-    /// Polls the link with a waker for both halves, and wakes both if the handshake moved on.
+    /// Polls the connection with a waker for both halves, and wakes both if the closing handshake advanced.
     pub(super) fn poll<R>(
         &mut self,
         half: Half,
         cx: &Context<'_>,
-        poll: impl FnOnce(&mut Link<T>, &mut Context<'_>) -> R,
+        poll: impl FnOnce(&mut Connection<T>, &mut Context<'_>) -> R,
     ) -> R {
-        let before = self.link.closing();
-        let waker = self.wakers.register(half, cx.waker());
-        let result = poll(&mut self.link, &mut Context::from_waker(waker));
-        if self.link.closing() != before {
-            self.wakers.wake();
+        let before = self.connection.closing();
+        let waker = self.waker.register(half, cx.waker());
+        let result = poll(&mut self.connection, &mut Context::from_waker(waker));
+        if self.connection.closing() != before {
+            self.waker.wake();
         }
         result
     }
 
-    /// Queues something, and wakes both halves if the handshake moved on.
-    pub(super) fn start<R>(&mut self, start: impl FnOnce(&mut Link<T>) -> R) -> R {
-        let before = self.link.closing();
-        let result = start(&mut self.link);
-        if self.link.closing() != before {
-            self.wakers.wake();
+    /// Queues something, and wakes both halves if the closing handshake advanced.
+    pub(super) fn start<R>(&mut self, start: impl FnOnce(&mut Connection<T>) -> R) -> R {
+        let before = self.connection.closing();
+        let result = start(&mut self.connection);
+        if self.connection.closing() != before {
+            self.waker.wake();
         }
         result
     }
@@ -272,42 +260,41 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
         if let Some(message) = this.parked.take() {
             return Poll::Ready(Some(Ok(message)));
         }
-        if let Some(message) = this.link.next_whole() {
+        if let Some(message) = this.connection.next_whole() {
             return Poll::Ready(Some(Ok(message)));
         }
-        this.poll(Half::Stream, cx, Link::poll_message)
+        this.poll(Half::Stream, cx, Connection::poll_message)
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<T> {
     type Error = Error;
 
-    /// Fails with [`UsageError::Closed`](super::UsageError::Closed) once the closing handshake
-    /// began.
+    /// Fails with [`MisuseError::Closed`](super::MisuseError::Closed) once the closing handshake began.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
-        if this.link.is_ready() {
+        if this.connection.is_ready() {
             return Poll::Ready(Ok(()));
         }
-        this.poll(Half::Sink, cx, Link::poll_ready)
+        this.poll(Half::Sink, cx, Connection::poll_ready)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let this = self.get_mut();
-        if this.link.send_short(&message) {
+        if this.connection.send_short(&message) {
             return Ok(());
         }
-        this.start(|link| link.start_send(message))
+        this.start(|connection| connection.start_send(message))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll(Half::Sink, cx, Link::poll_flush)
+        self.get_mut().poll(Half::Sink, cx, Connection::poll_flush)
     }
 
-    /// Carries the closing handshake out to the end.
+    /// Does the closing handshake to its end.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
-        while let Some(message) = ready!(this.poll(Half::Sink, cx, Link::poll_close))? {
+        while let Some(message) = ready!(this.poll(Half::Sink, cx, Connection::poll_close))? {
             this.parked = Some(message);
         }
         Poll::Ready(Ok(()))

@@ -1,5 +1,5 @@
-//! Ours, through the public `Stream` and `Sink` of messages, with its default settings but for the largest
-//! message. What has arrived is answered, then flushed together. `deflate=LEVEL` compresses, `takeover=1`
+//! The WebSocket of wse-transport, through its public `Stream` and `Sink` of messages, with its default settings but
+//! for the largest message. What has arrived is answered, then flushed together. `deflate=LEVEL` compresses, `takeover=1`
 //! with the windows kept from message to message.
 
 use common::{MAX_MESSAGE, option};
@@ -17,7 +17,7 @@ fn echo(stream: TcpStream) -> impl Future<Output = ()> {
     };
     let back =
         |message| matches!(message, Message::Text(_) | Message::Binary(_)).then_some(message);
-    common::ours(stream, config, back)
+    common::websocket(stream, config, back)
 }
 
 fn main() {

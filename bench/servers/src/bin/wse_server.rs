@@ -1,18 +1,16 @@
-//! Our server, defaults throughout: a procedure `add`, and a message `go` upon which everybody gets `news`.
+//! A server of this project with its defaults: a procedure `add`, and a message `go` that broadcasts `news`.
 //! `tls=1` listens for `wss://`; `heartbeat=0` sends no pings, for a peer that takes every byte for an answer.
 
 use common::{Add, NEWS, option, port};
-use wse_codecs::JsonArray;
-use wse_transport::tls::ServerTls;
-use wse_transport::{Accept, Heartbeat, Hello, Server};
+use wse::{Accept, Heartbeat, Hello, JsonArray, Server, tls::ServerTls};
 
 fn main() {
     common::block_on(async {
         let heartbeat = (option("heartbeat", 1) == 1).then(Heartbeat::default);
         let server = Server::builder(JsonArray)
             .heartbeat(heartbeat)
-            .identify(|_, hello: Hello<String>| async move { Ok(Accept::user(hello.identity)) })
-            .procedure("add", |_, Add { a, b }| async move { Ok(a + b) })
+            .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+            .procedure("add", |_, Add { a, b }| async move { wse::Ok(a + b) })
             .on("go", |conn, (): ()| async move { conn.server().broadcast("news", NEWS).map(drop) })
             .build();
         let addr = ("127.0.0.1", port());

@@ -32,7 +32,7 @@ async function silentAs(bench, { ack, acknowledge }, code) {
   const took = Date.now() - start
   assert.ok(took >= 590 && took < 3000, `${took} ms`)
   assertOutcomes(found, ...expected)
-  // Too late: for nobody, and nothing is sent because of it but maybe a complaint.
+  // Too late: it reaches no caller, and the peer sends at most an error report.
   raw.send({ type: 'response', sendAck: false, stamp, data: 'late', failureCode: 0 })
   await raw.usable()
   await sleep(QUIET)

@@ -3,49 +3,19 @@
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
 
-use super::{Codec, Role};
-use crate::ws::{
-    error::{Error, ProtocolError},
-    frame::{Frame, FrameHeader, MAX_CONTROL, length_and_mask},
-    mask::apply_mask,
-    opcode::Opcode,
-    utf8::{InvalidUtf8, Utf8Validator},
+use super::reading::{Fragments, Reading};
+use super::state::Codec;
+use crate::frame::{
+    Error, Frame, FrameHeader, InvalidUtf8, MAX_CONTROL, Opcode, ProtocolError, Role,
+    Utf8Validator, apply_mask, is_utf8, length_and_mask,
 };
 
-/// How much of a compressed message is inflated at once where it is given out in pieces, in bytes: at most
-/// 1,032 times as much comes out of it.
+/// How much of a compressed message is inflated at once if it is yielded in pieces, in bytes: at most 1,032 times as many
+/// bytes result.
 const INFLATE_STEP: usize = 256;
 
-/// How many inflated bytes make a piece.
+/// The inflated size of a piece, in bytes.
 const INFLATE_AHEAD: usize = 64 * 1024;
-
-/// Where in a frame the decoder stands.
-#[derive(Debug)]
-pub(super) enum Reading {
-    Header,
-    /// The header is consumed; `checked` bytes of payload are unmasked and validated.
-    Payload {
-        header: FrameHeader,
-        len: usize,
-        checked: usize,
-    },
-    /// A whole text was not UTF-8, and is gone.
-    NotUtf8,
-}
-
-/// The data message that is under way.
-#[derive(Debug)]
-pub(super) struct Fragments {
-    text: Option<Utf8Validator>,
-    /// Payload on the wire, in bytes.
-    bytes: usize,
-    frames: usize,
-    compressed: bool,
-    /// What extensions made of the payload, in bytes.
-    extended: usize,
-    /// How many bytes it may have in all.
-    limit: usize,
-}
 
 impl Decoder for Codec {
     type Item = Frame;
@@ -59,14 +29,14 @@ impl Decoder for Codec {
         Ok(frame)
     }
 
-    /// A connection that is cut within a frame simply ends: whoever reads reports 1006.
+    /// A connection that ends within a frame just ends: the caller reports 1006.
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
         self.decode(src)
     }
 }
 
 impl Codec {
-    /// The next frame of `src`, if it is there.
+    /// Decodes the next frame of `src`, if it has arrived.
     pub(in crate::ws) fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Error> {
         if let Some((opcode, payload)) = self.next_whole(src) {
             return Ok(Some(Frame::new(opcode, payload.freeze())));
@@ -83,7 +53,7 @@ impl Codec {
             return Err(ProtocolError::from(InvalidUtf8).into());
         };
 
-        // Unmask and validate what is new, whether or not it completes the frame.
+        // Unmask and validate the new bytes, whether or not they complete the frame.
         let end = src.len().min(*len);
         if !self.extensions.is_empty() {
             if let Some(mask) = header.mask {
@@ -102,7 +72,7 @@ impl Codec {
         let mut message = self.message.as_mut().filter(|_| !header.opcode.is_control());
         let compressed = message.as_ref().is_some_and(|it| it.compressed);
         let mut inflating = self.deflate.as_mut().filter(|_| compressed);
-        // What inflates far must not do so at once where it is given out in pieces.
+        // A message that inflates far is inflated step by step if it is yielded in pieces.
         let streaming = self.streaming || self.begun;
         let step = if streaming && compressed { INFLATE_STEP } else { usize::MAX };
         let here = loop {
@@ -145,7 +115,7 @@ impl Codec {
             if let Some(mask) = &mut header.mask {
                 mask.rotate_left(here % 4);
             }
-            // Bytes that inflate to nothing yet make no piece.
+            // Bytes that inflate to nothing make no piece.
             if payload.is_empty() {
                 return Ok(None);
             }
@@ -156,7 +126,7 @@ impl Codec {
         let header = *header;
         self.reading = Reading::Header;
         self.begun = false;
-        self.room.arrived(here);
+        self.read_buffer.arrived(here);
         if !header.opcode.is_control()
             && header.fin
             && let Some(Fragments { text: Some(text), .. }) = self.message.take()
@@ -173,12 +143,12 @@ impl Codec {
         }))
     }
 
-    /// The next message, if it is there in one whole frame that breaks no rule and no extension has touched:
-    /// nearly all are so. Anything else is left as it is, for [`next_frame`](Self::next_frame).
+    /// Decodes the next message, if it has arrived as one whole frame that is valid and untouched by extensions, as most
+    /// have. Otherwise it leaves the input to [`next_frame`](Self::next_frame).
     #[inline]
     pub(in crate::ws) fn next_whole(&mut self, src: &mut BytesMut) -> Option<(Opcode, BytesMut)> {
         let &[first, second, ref rest @ ..] = &src[..] else { return None };
-        // FIN alone, and the opcode.
+        // FIN and the opcode, without reserved bits.
         let opcode = match first {
             0x81 => Opcode::Text,
             0x82 => Opcode::Binary,
@@ -202,21 +172,21 @@ impl Codec {
         }
         let header = src.len() - rest.len();
         src.advance(header);
-        // Before the work on it, and frozen after: its halves are written as words and moved as one, which would
-        // have to wait.
+        // Split before the work on the payload, and freeze after it: the two halves of the handle are stored as words and
+        // loaded as one, and an immediate load would wait for the stores.
         let mut payload = src.split_to(len as usize);
         if let Some(mask) = mask {
             apply_mask(&mut payload, mask, 0);
         }
-        if opcode == Opcode::Text && simdutf8::basic::from_utf8(&payload).is_err() {
+        if opcode == Opcode::Text && !is_utf8(&payload) {
             self.reading = Reading::NotUtf8;
             return None;
         }
         Some((opcode, payload))
     }
 
-    /// Checks a header against role, order and limits, before any of its payload is looked at,
-    /// and returns the payload's length.
+    /// Checks a header against role, order and limits, before any byte of its payload is used, and returns the length of the
+    /// payload.
     fn admit(&mut self, header: &FrameHeader) -> Result<usize, ProtocolError> {
         let begins_compressed = header.rsv1
             && self.deflate.is_some()
@@ -247,7 +217,7 @@ impl Codec {
             (_, None) => (0, 0, begins_compressed),
         };
         let limits = self.limits;
-        // What cannot be compressed grows a little.
+        // Data that cannot be compressed grows a little.
         let slack = |limit: usize| if compressed { limit / 8 + 64 } else { 0 };
         let max_frame = limits.max_frame.saturating_add(slack(limits.max_frame));
         let max_message = limits.max_message.saturating_add(slack(limits.max_message));
@@ -276,7 +246,7 @@ impl Codec {
         Ok(len)
     }
 
-    /// What the frame under way lacks of its payload, in bytes; `None` between frames.
+    /// The part of the current frame's payload that has not arrived, in bytes; `None` between frames.
     pub(in crate::ws) fn missing(&self, src: &BytesMut) -> Option<usize> {
         match self.reading {
             Reading::Header | Reading::NotUtf8 => None,
@@ -284,13 +254,13 @@ impl Codec {
         }
     }
 
-    /// Makes room for the next read, according to what is under way.
+    /// Makes space for the next read.
     pub(in crate::ws) fn reserve(&mut self, src: &mut BytesMut) {
         let missing = self.missing(src);
-        self.room.reserve(src, missing);
+        self.read_buffer.reserve(src, missing);
     }
 
-    /// Lets the extensions undo what they did to a frame, and checks what is left.
+    /// Lets the extensions decode a frame, and checks the result.
     fn extended(&mut self, frame: Frame) -> Result<Frame, Error> {
         let Frame { fin, opcode, .. } = frame;
         let decoded = self.extensions.decode(frame)?;

@@ -1,0 +1,86 @@
+//! A bare WebSocket server that sends each message back, for the Autobahn conformance suite and the interop tests.
+//!
+//!     cargo run --example echo_server -- --addr 127.0.0.1:9001 --threads 1
+//!
+//! Flags: `--addr HOST:PORT` (default 127.0.0.1:0, any free port), `--max-message BYTES`,
+//! `--max-fragments N`, `--threads N` (default: one per core), `--deflate` (agrees to compression).
+
+use std::{env, error::Error, process::exit, str::FromStr};
+
+use futures::{SinkExt, StreamExt, future::poll_immediate};
+use tokio::net::{TcpListener, TcpStream};
+use wse_transport::ws::{Config, Deflate, Limits, Message};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut addr = String::from("127.0.0.1:0");
+    let mut limits = Limits::default();
+    let mut deflate = None;
+    let mut threads = None;
+    let mut args = env::args().skip(1);
+    while let Some(flag) = args.next() {
+        match flag.as_str() {
+            "--addr" => addr = parse(args.next()),
+            "--max-message" => limits = limits.max_message(parse(args.next())),
+            "--max-fragments" => limits = limits.max_fragments(parse(args.next())),
+            "--threads" => threads = Some(parse(args.next())),
+            // All of it, for the conformance suite.
+            "--deflate" => {
+                deflate = Some(Deflate::default().threshold(0).takeover(true).peer_takeover(true));
+            }
+            _ => usage(),
+        }
+    }
+
+    let mut runtime = match threads {
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if let Some(threads) = threads {
+        runtime.worker_threads(threads);
+    }
+    let config = Config::default().limits(limits).deflate(deflate);
+    runtime.enable_all().build()?.block_on(serve(&addr, config))
+}
+
+async fn serve(addr: &str, config: Config) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind(addr).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    loop {
+        let (stream, peer) = listener.accept().await?;
+        tokio::spawn(async move {
+            if let Err(error) = echo(stream, config).await {
+                eprintln!("{peer}: {error}");
+            }
+        });
+    }
+}
+
+async fn echo(stream: TcpStream, config: Config) -> Result<(), Box<dyn Error>> {
+    stream.set_nodelay(true)?;
+    let (mut socket, _) = wse_transport::accept(stream, config).await?;
+    // Answers all that has arrived, then writes once. The socket answers pings and closes; after a
+    // violation the stream ends.
+    while let Some(first) = socket.next().await {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            if let Ok(message @ (Message::Text(_) | Message::Binary(_))) = message {
+                socket.feed(message).await?;
+            }
+            next = poll_immediate(socket.next()).await.flatten();
+        }
+        socket.flush().await?;
+    }
+    Ok(())
+}
+
+fn parse<T: FromStr>(value: Option<String>) -> T {
+    value.and_then(|it| it.parse().ok()).unwrap_or_else(|| usage())
+}
+
+fn usage() -> ! {
+    eprintln!(
+        "usage: echo_server [--addr HOST:PORT] [--max-message BYTES] [--max-fragments N] \
+         [--threads N] [--deflate]"
+    );
+    exit(2)
+}

@@ -1,0 +1,296 @@
+//! [`ClientBuilder`].
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wse_proto::session::{Backoff, Close, Heartbeat, SessionLimits};
+use wse_proto::{Decode, Encode, Negotiate, Text};
+use wse_transport::dial::Dial;
+use wse_transport::ws;
+
+use super::connector::TcpConnector;
+use super::credentials::{Credentials, Target, solver};
+use super::error::ConnectError;
+use super::handle::Client;
+use super::open;
+use super::shared::{ClientCore, Settings, Shared};
+use super::status::ClientEvent;
+use crate::connection::SendQueue;
+use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
+
+/// Configures a [`Client`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), wse::ConnectError> {
+/// use std::time::Duration;
+/// use wse::{Backoff, Client, JsonArray};
+///
+/// let client = Client::builder(JsonArray, "ws://127.0.0.1:4200")
+///     .identity("ann".to_owned())
+///     .reconnect(Backoff::default())
+///     .offline_queue(100)
+///     .call_timeout(Duration::from_secs(5))
+///     .on("news", |_client, text: String| async move { println!("{text}") })
+///     .on_ready(|client| {
+///         let _ = client.send("subscribe", "news");
+///     })
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a builder does nothing until `connect` or `build`"]
+pub struct ClientBuilder<P: Negotiate> {
+    pub(super) settings: Settings,
+    router: Router<ClientCore>,
+    target: Target,
+    protocol_type: PhantomData<fn() -> P>,
+}
+
+impl<P: Negotiate> Client<P> {
+    /// Returns a builder for a client of the server at this `ws://` URL, or `wss://` with the
+    /// feature `tls`.
+    pub fn builder(protocol: P, url: impl Into<String>) -> ClientBuilder<P> {
+        ClientBuilder::new(protocol, url.into())
+    }
+}
+
+impl<P: Negotiate> ClientBuilder<P> {
+    fn new(protocol: P, url: String) -> Self {
+        Self {
+            settings: Settings {
+                protocol: Box::new(protocol),
+                headers: Vec::new(),
+                connector: Arc::new(TcpConnector),
+                open: open::websocket,
+                dial: Dial::default(),
+                solver: None,
+                reconnect: None,
+                connect_timeout: Duration::from_secs(10),
+                close_timeout: Duration::from_secs(10),
+                call_timeout: Some(Duration::from_secs(20)),
+                session: SessionLimits::default(),
+                heartbeat: Some(Heartbeat::default()),
+                cancel_handlers: false,
+                expose_errors: false,
+                on_ready: None,
+                callbacks: Vec::new(),
+                handlers: 1024,
+                limits: ws::Limits::default(),
+                deflate: None,
+                extensions: Vec::new(),
+                queue: SendQueue::default(),
+                offline_queue: 0,
+            },
+            router: Router::default(),
+            target: Target { url, credentials: Credentials::NONE },
+            protocol_type: PhantomData,
+        }
+    }
+
+    /// Sets the identity: any value that the server's `identify` expects, except null. A client
+    /// without one, such as one with a cookie, sends an empty text.
+    pub fn identity<I: Send + Sync + 'static>(mut self, identity: I) -> Self
+    where
+        P::Format: Encode<I>,
+    {
+        self.target.credentials.set_identity::<P::Protocol, I>(identity);
+        self
+    }
+
+    /// Sets other data for the server's `identify`. Default: an empty map.
+    pub fn meta<M: Send + Sync + 'static>(mut self, meta: M) -> Self
+    where
+        P::Format: Encode<M>,
+    {
+        self.target.credentials.set_meta::<P::Protocol, M>(meta);
+        self
+    }
+
+    /// Sets a function that provides identity and meta at each connection, such as for a token that
+    /// expires. It replaces [`identity`](Self::identity) and [`meta`](Self::meta). An error that it
+    /// returns is a transient [`ConnectError::Credentials`].
+    pub fn credentials<I, M, E, F, Fut>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(I, M), E>> + Send + 'static,
+        P::Format: Encode<I> + Encode<M>,
+        I: Send,
+        M: Send,
+        E: HandlerError,
+    {
+        self.target.credentials = Credentials::asked::<P::Protocol, I, M, E, _, _>(ask);
+        self
+    }
+
+    /// Sets the function that answers the server's challenges. Without it a challenge fails the
+    /// connection with [`ConnectError::NoSolver`].
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate<Format: wse::Decode<String> + wse::Encode<String>>>(
+    /// #     builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
+    /// use wse::auth::hmac_answer;
+    /// builder.solver(|quest: String| async move { wse::Ok(hmac_answer(b"secret", "ann", &quest)) })
+    /// # }
+    /// ```
+    pub fn solver<Q, A, E, F, Fut>(mut self, solve: F) -> Self
+    where
+        F: Fn(Q) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, E>> + Send + 'static,
+        P::Format: Decode<Q> + Encode<A>,
+        A: Send,
+        E: HandlerError,
+    {
+        self.settings.solver = Some(solver::<P::Protocol, Q, A, E, _, _>(solve));
+        self
+    }
+
+    /// Reconnects when the connection is lost: after close codes 1005, 1006, 1011 to 1014 and 4000,
+    /// and after attempts whose failure [is transient](ConnectError::is_transient). Default: off.
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.settings.reconnect = Some(backoff);
+        self
+    }
+
+    /// Sets a message handler: see [`Client::on`].
+    pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Client<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+        P::Format: Decode<T>,
+    {
+        let handler = move |core, payload: T| handler(Client::of(core), payload);
+        self.router.on::<P::Protocol, T, _, _>(name.into(), handler);
+        self
+    }
+
+    /// Sets a procedure: see [`Client::procedure`].
+    pub fn procedure<T, R, E, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Client<P>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: HandlerError + 'static,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        let handler = move |core, payload: T| handler(Client::of(core), payload);
+        self.router.procedure::<P::Protocol, T, R, E, _, _>(name.into(), handler);
+        self
+    }
+
+    /// Sets a procedure that gets a [`Call`]: see [`Client::procedure_with`].
+    pub fn procedure_with<T, R, E, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
+    where
+        F: Fn(Client<P>, Call<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: HandlerError + 'static,
+        P::Format: Decode<T> + Encode<R>,
+    {
+        let handler = move |core, call: Call<T>| handler(Client::of(core), call);
+        self.router.procedure_with::<P::Protocol, T, R, E, _, _>(name.into(), handler);
+        self
+    }
+
+    /// Sets the handler of all other messages: see [`Client::unhandled`].
+    pub fn unhandled<F, Fut>(self, handler: F) -> Self
+    where
+        F: Fn(Client<P>, Unhandled) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        self.router.unhandled(move |core, message| handler(Client::of(core), message));
+        self
+    }
+
+    /// Calls `callback` at each welcome, before the offline queue is sent and before any message
+    /// after the welcome is handled. Use it to restore what the server must know first. It may
+    /// send, but should not block. A panic in it is caught and becomes an error event.
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate<Format: wse::Encode<str>>>(builder: wse::ClientBuilder<P>)
+    /// #     -> wse::ClientBuilder<P> {
+    /// builder.on_ready(|client| {
+    ///     let _ = client.send("subscribe", "news");
+    /// })
+    /// # }
+    /// ```
+    pub fn on_ready(mut self, callback: impl Fn(&Client<P>) + Send + Sync + 'static) -> Self {
+        self.settings.on_ready = Some(Box::new(move |core| callback(&Client::of(core))));
+        self
+    }
+
+    /// Calls `callback` at each [`ClientEvent`] except [`Missed`](ClientEvent::Missed), in order.
+    ///
+    /// It runs where the event happens and delays the connection: it may send and close, but should
+    /// not block. A panic in it is caught and logged. Callbacks run in the order in which they were
+    /// added.
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
+    /// builder.on_event(|event| println!("{event:?}"))
+    /// # }
+    /// ```
+    pub fn on_event(mut self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
+        self.settings.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Calls `callback` at each [`ClientEvent::Closed`]: a connection has ended, or its closing
+    /// handshake has begun. It runs like a callback of [`on_event`](Self::on_event).
+    pub fn on_closed(self, callback: impl Fn(&Close) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ClientEvent::Closed(close) = event {
+                callback(close);
+            }
+        })
+    }
+
+    /// Calls `callback` at each [`ClientEvent::Error`]: a handler failed, or the server broke the
+    /// protocol. It runs like a callback of [`on_event`](Self::on_event).
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
+    /// use wse::ClientEvent;
+    /// builder.on_error(|event| {
+    ///     if let ClientEvent::Error { code, id, message, .. } = event {
+    ///         eprintln!("{code} {id:?}: {message}");
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn on_error(self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let ClientEvent::Error { .. } = event {
+                callback(event);
+            }
+        })
+    }
+
+    /// Builds a client that is not connected yet.
+    #[must_use = "a client closes when its last handle is dropped"]
+    pub fn build(self) -> Client<P> {
+        Client::of(ClientCore::new(Shared::new(self.settings, self.router, self.target)))
+    }
+
+    /// Builds the client, connects it and waits for the welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as for [`Client::connect`].
+    pub async fn connect(self) -> Result<Client<P>, ConnectError> {
+        let client = self.build();
+        client.connect().await?;
+        Ok(client)
+    }
+}
+
+impl<P: Negotiate> fmt::Debug for ClientBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("protocols", &self.settings.protocol.subprotocols())
+            .field("url", &self.target.url)
+            .finish_non_exhaustive()
+    }
+}

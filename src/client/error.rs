@@ -1,0 +1,105 @@
+//! [`ConnectError`].
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use wse_proto::CodecError;
+use wse_proto::session::{Close, reconnects};
+use wse_transport::handshake::HandshakeError;
+use wse_transport::ws;
+
+use crate::router::BoxError;
+
+/// Why a client did not connect.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Wrong use: the client is connected or connecting already.
+    AlreadyConnected,
+    /// Wrong use: the protocol has a greeting, but neither identity nor credentials are set.
+    NoIdentity,
+    /// Wrong use: the protocol cannot represent the identity or meta.
+    Encode(CodecError),
+    /// The credentials callback or the challenge solver failed.
+    Credentials(BoxError),
+    /// The server sent a challenge, and the client has no solver.
+    NoSolver,
+    /// The HTTP part failed: the URL, the network, or the server's response.
+    Handshake(HandshakeError),
+    /// The caller: this URL of a [framed](super::ClientBuilder::framed) client is neither `tcp://host:port` nor, on
+    /// Unix, `unix:/path`.
+    FramedUrl(String),
+    /// The connector of a [framed](super::ClientBuilder::framed) client failed, or took longer than
+    /// [`dial_timeout`](super::ClientBuilder::dial_timeout).
+    Transport(io::Error),
+    /// The server closed before the welcome: 1000 `wse.not-authorized` is a refusal. Over a byte stream, every close,
+    /// also a refusal, is 1005.
+    Refused(Close),
+    /// The connection failed before the welcome.
+    Socket(ws::Error),
+    /// No welcome came in time.
+    Timeout,
+    /// The client was closed before the welcome.
+    Closed,
+}
+
+impl ConnectError {
+    /// Returns whether another attempt may succeed without a change on either side.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Handshake(HandshakeError::Io(_) | HandshakeError::Timeout) => true,
+            Self::Handshake(HandshakeError::Refused(response)) => {
+                response.status().is_server_error() || response.status().as_u16() == 429
+            }
+            Self::Handshake(HandshakeError::Proxy(error)) => error.failure().is_transient(),
+            Self::Refused(close) => reconnects(close.code),
+            Self::Transport(error) => error.kind() != io::ErrorKind::Unsupported,
+            Self::Socket(ws::Error::Io(_)) | Self::Timeout | Self::Credentials(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyConnected => f.write_str("the client is already connected"),
+            Self::NoIdentity => f.write_str("the client has no identity to greet with"),
+            Self::Encode(_) => f.write_str("the identity or meta cannot be encoded"),
+            Self::Credentials(_) => f.write_str("the credentials or the challenge solver failed"),
+            Self::NoSolver => {
+                f.write_str("the server sent a challenge, and the client has no solver")
+            }
+            Self::Handshake(_) => f.write_str("the WebSocket handshake failed"),
+            Self::FramedUrl(url) => {
+                write!(f, "the url {url:?} is neither tcp://host:port nor unix:/path")
+            }
+            Self::Transport(_) => f.write_str("the transport could not be opened"),
+            Self::Refused(close) => write!(f, "the server closed before the welcome: {close}"),
+            Self::Socket(_) => f.write_str("the connection failed before the welcome"),
+            Self::Timeout => f.write_str("no welcome came in time"),
+            Self::Closed => f.write_str("the client was closed before the welcome"),
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Encode(error) => Some(error),
+            Self::Credentials(error) => Some(&**error),
+            Self::Handshake(error) => Some(error),
+            Self::Transport(error) => Some(error),
+            Self::Socket(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<HandshakeError> for ConnectError {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}

@@ -1,0 +1,237 @@
+//! The task of one client: connects, waits for the end of the connection, and reconnects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use wse_proto::CloseReason;
+use wse_proto::session::{Close, reconnects};
+
+use super::command::{Command, Done};
+use super::credentials::{Credentials, Target};
+use super::error::ConnectError;
+use super::shared::{Shared, Welcomed};
+use super::status::{ClientEvent, Status};
+use crate::chain::chain;
+use crate::random;
+
+/// What interrupts a wait of the manager.
+enum Interrupt {
+    Close(Close),
+    Migrate(Target, Done),
+}
+
+/// The caller that waits for the outcome of the current attempts.
+struct PendingResult(Option<Done>);
+
+impl PendingResult {
+    fn complete(&mut self, outcome: Result<(), ConnectError>) {
+        if let Some(done) = self.0.take() {
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+impl Shared {
+    /// Starts the manager. Returns the receiver of the first result.
+    pub(super) fn start(
+        self: &Arc<Self>,
+    ) -> Result<oneshot::Receiver<Result<(), ConnectError>>, ConnectError> {
+        let mut state = self.state();
+        if state.commands.as_ref().is_some_and(|commands| !commands.is_closed()) {
+            return Err(ConnectError::AlreadyConnected);
+        }
+        let (sender, commands) = mpsc::unbounded_channel();
+        let (done, connected) = oneshot::channel();
+        state.commands = Some(sender);
+        state.last_close = None;
+        let target = state.target.clone();
+        self.set_status(Status::Connecting);
+        drop(state);
+        self.tasks.spawn(manage(Arc::clone(self), target, commands, done));
+        Ok(connected)
+    }
+
+    pub(super) async fn migrate(
+        self: &Arc<Self>,
+        url: String,
+        credentials: Option<Credentials>,
+    ) -> Result<(), ConnectError> {
+        let target = {
+            let mut state = self.state();
+            state.target.url = url;
+            if let Some(credentials) = credentials {
+                state.target.credentials = credentials;
+            }
+            state.target.clone()
+        };
+        let (done, connected) = oneshot::channel();
+        let connected = match self.command(Command::Migrate { target, done }) {
+            true => connected,
+            // Not connected: migrating is then connecting.
+            false => self.start()?,
+        };
+        connected.await.unwrap_or(Err(ConnectError::Closed))
+    }
+}
+
+async fn manage(
+    shared: Arc<Shared>,
+    mut target: Target,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    done: Done,
+) {
+    let mut pending = PendingResult(Some(done));
+    let stop = StopGuard(&shared);
+    // Attempts that failed in a row, and the waits since the last connection.
+    let (mut failed, mut waits) = (0, 0);
+    let outcome = loop {
+        let attempted = tokio::select! {
+            biased;
+            interrupt = next_interrupt(&shared, &mut commands) => Err(interrupt),
+            connected = connect(&shared, &target) => Ok(connected),
+        };
+        let (why, error) = match attempted {
+            Ok(Ok(connection)) => {
+                (failed, waits) = (0, 0);
+                pending.complete(Ok(()));
+                match run_until_end(&shared, connection, &mut commands).await {
+                    Ended::Closed => break Ok(()),
+                    Ended::Migrated(to, done) => {
+                        target = to;
+                        pending = PendingResult(Some(done));
+                        shared.migrating();
+                        continue;
+                    }
+                    Ended::Lost(close) if reconnects(close.code) => {
+                        (format!("the connection was lost: {close}"), None)
+                    }
+                    Ended::Lost(_) => break Ok(()),
+                }
+            }
+            Ok(Err(error)) => {
+                failed += 1;
+                if !error.is_transient() {
+                    break Err(error);
+                }
+                (chain(&error), Some(error))
+            }
+            Err(Interrupt::Close(_)) => break Err(ConnectError::Closed),
+            Err(Interrupt::Migrate(to, done)) => {
+                target = to;
+                (failed, waits) = (0, 0);
+                pending.complete(Err(ConnectError::Closed));
+                pending = PendingResult(Some(done));
+                shared.migrating();
+                continue;
+            }
+        };
+        let Some(after) = retry_after(&shared, failed, waits) else {
+            break error.map_or(Ok(()), Err);
+        };
+        waits += 1;
+        if pending.0.is_none() {
+            shared.set_status(Status::Reconnecting);
+        }
+        shared.emit(ClientEvent::Retrying { error: why, after });
+        tokio::select! {
+            biased;
+            interrupt = next_interrupt(&shared, &mut commands) => match interrupt {
+                Interrupt::Close(_) => break Err(ConnectError::Closed),
+                Interrupt::Migrate(to, done) => {
+                    target = to;
+                    (failed, waits) = (0, 0);
+                    pending.complete(Err(ConnectError::Closed));
+                    pending = PendingResult(Some(done));
+                    shared.migrating();
+                }
+            },
+            () = tokio::time::sleep(after) => {}
+        }
+    };
+    // Before the outcome is sent, so that its receiver can connect again at once.
+    drop(stop);
+    pending.complete(outcome);
+}
+
+/// Stops the client when the manager ends, for any reason.
+struct StopGuard<'a>(&'a Shared);
+
+impl Drop for StopGuard<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Returns the delay before the next attempt. `None` means to give up.
+fn retry_after(shared: &Shared, failed: u32, waits: u32) -> Option<Duration> {
+    let backoff = shared.settings.reconnect?;
+    let gives_up = backoff.attempts.is_some_and(|most| failed >= most);
+    (!gives_up).then(|| backoff.delay(waits, random::unit()))
+}
+
+/// The next command. When the last handle is dropped, that is a command to close.
+async fn next_interrupt(
+    shared: &Shared,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+) -> Interrupt {
+    let gone = async {
+        match shared.gone.get() {
+            Some((gone, _)) => gone.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        command = commands.recv() => match command {
+            Some(Command::Close(close)) => Interrupt::Close(close),
+            Some(Command::Migrate { target, done }) => Interrupt::Migrate(target, done),
+            None => Interrupt::Close(Close::normal(CloseReason::ByClient)),
+        },
+        () = gone => Interrupt::Close(Close::normal(CloseReason::ByClient)),
+    }
+}
+
+enum Ended {
+    /// By this side, and not opened again.
+    Closed,
+    Migrated(Target, Done),
+    Lost(Close),
+}
+
+/// Waits for the end of a connection that is ready.
+async fn run_until_end(
+    shared: &Arc<Shared>,
+    connection: Welcomed,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+) -> Ended {
+    let Welcomed { connection, mut ended } = connection;
+    let interrupt = tokio::select! {
+        biased;
+        close = &mut ended => {
+            return Ended::Lost(close.unwrap_or_else(|_| {
+                // The connection's task was cancelled.
+                shared.ended(&connection, &Close::VANISHED);
+                Close::VANISHED
+            }));
+        }
+        interrupt = next_interrupt(shared, commands) => interrupt,
+    };
+    let (close, then) = match interrupt {
+        Interrupt::Close(close) => (close, Ended::Closed),
+        Interrupt::Migrate(target, done) => {
+            (Close::new(4000, CloseReason::Jump), Ended::Migrated(target, done))
+        }
+    };
+    connection.close(close);
+    // Arrives when the closing handshake begins. The driver completes the handshake.
+    let _ = ended.await;
+    then
+}
+
+/// Makes one attempt, from the URL to the welcome.
+async fn connect(shared: &Arc<Shared>, target: &Target) -> Result<Welcomed, ConnectError> {
+    tokio::time::timeout(shared.settings.connect_timeout, (shared.settings.open)(shared, target))
+        .await
+        .unwrap_or(Err(ConnectError::Timeout))
+}

@@ -1,0 +1,174 @@
+//! From a URL to the welcome: over a WebSocket, or over a byte stream.
+
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+use wse_proto::session::{Close, Session};
+use wse_proto::{CloseReason, Hi, MessageKind, Negotiate};
+use wse_transport::dial::Opened;
+use wse_transport::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError};
+use wse_transport::ws::{self, Role, WebSocket};
+
+use super::credentials::Target;
+use super::error::ConnectError;
+use super::framed_url::FramedUrl;
+use super::shared::{Shared, Welcomed};
+use super::side::ClientSide;
+use crate::connection::{
+    Channel, Clock, Connection, ConnectionOptions, FramedChannel, Wire, drive, with_heartbeat,
+};
+use crate::transport::Transport;
+
+/// Opens a WebSocket.
+pub(super) fn websocket<'a>(
+    shared: &'a Arc<Shared>,
+    target: &'a Target,
+) -> BoxFuture<'a, Result<Welcomed, ConnectError>> {
+    Box::pin(async move {
+        let settings = &shared.settings;
+        let clock = Clock::start();
+        let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
+        let connect = |host: String, port| {
+            let connector = Arc::clone(&settings.connector);
+            async move { connector.connect(&host, port).await }
+        };
+        let Opened { io, response, leftover, subprotocol, .. } =
+            settings.dial.open(&request, connect).await?;
+        let negotiated = request.negotiated(&response).map_err(HandshakeError::Response)?;
+        let offered: Vec<&str> = subprotocol.as_deref().into_iter().collect();
+        let wire = settings
+            .protocol
+            .select(&offered)
+            .ok_or(HandshakeError::Response(ResponseError::SubprotocolMissing))?;
+        let hi = greeting(target, &wire).await?;
+        let config =
+            ws::Config::default().limits(settings.limits).close_timeout(settings.close_timeout);
+        let mut socket = WebSocket::with_leftover(io, leftover, Role::Client, config);
+        socket.set_negotiated(negotiated);
+        welcome(shared, socket, wire, hi, clock).await
+    })
+}
+
+/// Opens a byte stream.
+///
+/// Generic, although nothing depends on `P`, so that only a program that uses it compiles it.
+#[allow(clippy::extra_unused_type_parameters)]
+pub(super) fn framed<'a, P: Negotiate>(
+    shared: &'a Arc<Shared>,
+    target: &'a Target,
+) -> BoxFuture<'a, Result<Welcomed, ConnectError>> {
+    Box::pin(async move {
+        let settings = &shared.settings;
+        let clock = Clock::start();
+        let wire = settings.protocol.first();
+        let io = connect(shared, &target.url).await?;
+        let hi = greeting(target, &wire).await?;
+        let (kind, most) = (wire.info.kind(), settings.limits.max_message);
+        let channel = FramedChannel::new(io, kind, most, settings.close_timeout);
+        welcome(shared, channel, wire, hi, clock).await
+    })
+}
+
+async fn connect(shared: &Shared, url: &str) -> Result<Box<dyn Transport>, ConnectError> {
+    let dial = &shared.settings.dial;
+    let url = FramedUrl::parse(url)?;
+    if let FramedUrl::Tcp(host, port) = &url
+        && dial.proxies.choose(false, host, *port).is_some()
+    {
+        let why = "a framed connection cannot use a proxy";
+        return Err(ConnectError::Transport(io::Error::new(io::ErrorKind::Unsupported, why)));
+    }
+    let connecting = async {
+        match &url {
+            FramedUrl::Tcp(host, port) => shared.settings.connector.connect(host, *port).await,
+            #[cfg(unix)]
+            FramedUrl::Unix(path) => {
+                let io = tokio::net::UnixStream::connect(path).await?;
+                Ok(Box::new(io) as Box<dyn Transport>)
+            }
+        }
+    };
+    match tokio::time::timeout(dial.timeout, connecting).await {
+        Ok(connected) => connected.map_err(ConnectError::Transport),
+        Err(_) => {
+            let why = format!("no connection within {:?}", dial.timeout);
+            Err(ConnectError::Transport(io::Error::new(io::ErrorKind::TimedOut, why)))
+        }
+    }
+}
+
+/// What the client greets with; `None` when the protocol has no greeting.
+async fn greeting(target: &Target, wire: &Wire) -> Result<Option<Hi>, ConnectError> {
+    if !wire.info.has_greeting() {
+        return Ok(None);
+    }
+    let hi = AssertUnwindSafe(target.credentials.hi(wire)).catch_unwind();
+    let panicked = |_| Err(ConnectError::Credentials("they panicked".into()));
+    hi.await.unwrap_or_else(panicked).map(Some)
+}
+
+/// Greets over an open channel, and waits for the welcome.
+async fn welcome<C: Channel + Send + 'static>(
+    shared: &Arc<Shared>,
+    channel: C,
+    wire: Wire,
+    hi: Option<Hi>,
+    clock: Clock,
+) -> Result<Welcomed, ConnectError> {
+    let settings = &shared.settings;
+    let info = wire.info;
+    let mut session = Session::client(info, hi, settings.session);
+    if let Some(heartbeat) = settings.heartbeat {
+        // One client needs no jitter.
+        session = with_heartbeat::<C>(session, &info, heartbeat, clock.now(), 0.0);
+    }
+    let options = ConnectionOptions {
+        ticked: false,
+        cancels_handlers: settings.cancel_handlers,
+        lines: C::FRAMED && info.kind() == MessageKind::Text,
+    };
+    let counts = Arc::clone(&shared.counts);
+    let connection = Connection::new(wire, session, settings.queue, clock, counts, options);
+    let (welcomed, welcome) = oneshot::channel();
+    let (ends, ended) = oneshot::channel();
+    let side = ClientSide::new(Arc::clone(shared), welcomed, ends);
+    let count = shared.count_connection();
+    let drive = drive(channel, Arc::clone(&connection), side);
+    shared.tasks.spawn(async move {
+        let _count = count;
+        drive.await;
+    });
+    let mut greeting = Greeting(Some(Arc::clone(&connection)));
+    welcome.await.unwrap_or(Err(ConnectError::Closed))?;
+    greeting.0 = None;
+    Ok(Welcomed { connection, ended })
+}
+
+fn request(shared: &Shared, url: &str) -> Result<ClientRequest, RequestError> {
+    let mut request = ClientRequest::new(url)?.deflate(shared.settings.deflate);
+    for name in shared.settings.protocol.subprotocols() {
+        request = request.subprotocol(name)?;
+    }
+    for extension in &shared.settings.extensions {
+        request = request.extension(Arc::clone(extension))?;
+    }
+    for (name, value) in &shared.settings.headers {
+        request = request.header(name, value)?;
+    }
+    Ok(request)
+}
+
+/// Closes a connection whose attempt is dropped before the welcome.
+struct Greeting(Option<Arc<Connection>>);
+
+impl Drop for Greeting {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.close(Close::normal(CloseReason::ByClient));
+        }
+    }
+}

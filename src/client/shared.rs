@@ -1,0 +1,410 @@
+//! [`Shared`]: the state that the handles of a client, its manager and its connections share; and
+//! [`ClientCore`], which is what a handle holds of it.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits, reconnects};
+use wse_proto::{Encode, ErrorCode, Head, Protocol, Text};
+use wse_transport::dial::Dial;
+use wse_transport::ws;
+
+use super::command::Command;
+use super::connector::Connector;
+use super::credentials::{Solver, Target};
+use super::error::ConnectError;
+use super::status::{ClientEvent, Status};
+use crate::connection::{
+    Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
+    SendQueue, Tasks, Wire, reliably,
+};
+use crate::router::Router;
+
+/// The number of events that a slow reader may fall behind.
+const EVENTS: usize = 256;
+
+pub(super) type Callback = Box<dyn Fn(&ClientEvent) + Send + Sync>;
+
+/// One attempt, from the URL to the welcome. It has no deadline.
+pub(super) type Open =
+    for<'a> fn(&'a Arc<Shared>, &'a Target) -> BoxFuture<'a, Result<Welcomed, ConnectError>>;
+
+/// A connection that is ready, and the receiver of its end.
+pub(super) struct Welcomed {
+    pub(super) connection: Arc<Connection>,
+    pub(super) ended: oneshot::Receiver<Close>,
+}
+
+/// The configuration of a client.
+pub(super) struct Settings {
+    pub(super) protocol: Box<dyn Choice>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) open: Open,
+    pub(super) dial: Dial,
+    pub(super) solver: Option<Solver>,
+    pub(super) reconnect: Option<Backoff>,
+    pub(super) connect_timeout: Duration,
+    pub(super) close_timeout: Duration,
+    pub(super) call_timeout: Option<Duration>,
+    pub(super) session: SessionLimits,
+    pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) cancel_handlers: bool,
+    pub(super) expose_errors: bool,
+    pub(super) on_ready: Option<Box<dyn Fn(ClientCore) + Send + Sync>>,
+    pub(super) callbacks: Vec<Callback>,
+    pub(super) handlers: usize,
+    pub(super) limits: ws::Limits,
+    pub(super) deflate: Option<ws::Deflate>,
+    pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
+    pub(super) queue: SendQueue,
+    pub(super) offline_queue: usize,
+}
+
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    /// The first protocol, until a connection has chosen one.
+    first: Wire,
+    pub(super) router: Router<ClientCore>,
+    pub(super) tasks: Tasks,
+    pub(super) counts: Arc<Counters>,
+    /// The reliable messages that the server has sent, over all connections.
+    pub(super) duplicates: Duplicates,
+    pub(super) status: watch::Sender<Status>,
+    /// The number of connections that are not over, those in their closing handshake included.
+    pub(super) open_connections: watch::Sender<usize>,
+    pub(super) events: broadcast::Sender<ClientEvent>,
+    /// Cancelled when the application has dropped its last handle; and how handlers get theirs.
+    pub(super) gone: OnceLock<(CancellationToken, Weak<DropGuard>)>,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) target: Target,
+    pub(super) commands: Option<mpsc::UnboundedSender<Command>>,
+    connection: Option<Arc<Connection>>,
+    /// Messages that were sent without a connection, with the variant that they are packed for.
+    offline_queue: VecDeque<(usize, ws::Message)>,
+    /// The last connection, for its protocol.
+    last: Option<Arc<Connection>>,
+    /// The thread that runs `on_ready`. Meanwhile only this thread may send ahead of the offline
+    /// queue.
+    on_ready_thread: Option<ThreadId>,
+    welcome: Bytes,
+    pub(super) last_close: Option<Close>,
+}
+
+impl State {
+    fn is_current(&self, connection: &Arc<Connection>) -> bool {
+        self.connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection))
+    }
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, router: Router<ClientCore>, target: Target) -> Self {
+        let state = State {
+            target,
+            commands: None,
+            connection: None,
+            offline_queue: VecDeque::new(),
+            last: None,
+            on_ready_thread: None,
+            welcome: Bytes::new(),
+            last_close: None,
+        };
+        Self {
+            first: settings.protocol.first(),
+            settings,
+            router,
+            tasks: Tasks::default(),
+            counts: Arc::default(),
+            duplicates: Duplicates::default(),
+            status: watch::Sender::new(Status::Idle),
+            open_connections: watch::Sender::new(0),
+            events: broadcast::Sender::new(EVENTS),
+            gone: OnceLock::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Sends a command to the manager. Returns whether there is one.
+    pub(super) fn command(&self, command: Command) -> bool {
+        let state = self.state();
+        state.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+    }
+
+    pub(super) fn send<P: Protocol, T: ?Sized>(
+        &self,
+        name: Text,
+        payload: &T,
+    ) -> Result<(), SendError>
+    where
+        P::Format: Encode<T>,
+    {
+        if self.settings.offline_queue == 0 {
+            return self.connection().ok_or(SendError::NotReady)?.send::<P, T>(name, payload);
+        }
+        let head = Head::message(name);
+        loop {
+            // Without the lock, since the encoding of the payload may call the client.
+            let last = self.state().last.clone();
+            let wire = last.as_ref().map_or(&self.first, |last| &last.wire);
+            let message = wire.message::<P, T>(&head, payload)?;
+            if let Some(sent) = self.send_or_keep(wire.variant, message) {
+                return sent;
+            }
+        }
+    }
+
+    /// Sends a message, or adds it to the offline queue. Returns `None` when the protocol has
+    /// changed since the message was packed.
+    fn send_or_keep(&self, variant: usize, message: ws::Message) -> Option<Result<(), SendError>> {
+        // Under the lock, so that the message does not overtake the offline queue.
+        let mut state = self.state();
+        if state.last.as_ref().map_or(&self.first, |last| &last.wire).variant != variant {
+            return None;
+        }
+        let open = state.on_ready_thread.is_none_or(|thread| thread == std::thread::current().id());
+        let sent = match state.connection.as_ref().filter(|_| open) {
+            Some(connection) => connection.push(Class::Message, message.clone()),
+            None => Err(SendError::NotReady),
+        };
+        Some(match sent {
+            Err(SendError::NotReady) if state.offline_queue.len() < self.settings.offline_queue => {
+                state.offline_queue.push_back((variant, message));
+                Ok(())
+            }
+            Err(SendError::NotReady) => Err(SendError::QueueFull),
+            sent => sent,
+        })
+    }
+
+    pub(super) async fn send_reliable<P: Protocol, T: ?Sized>(
+        &self,
+        options: Reliable,
+        name: Text,
+        payload: &T,
+    ) -> Result<(), GaveUp>
+    where
+        P::Format: Encode<T>,
+    {
+        let name = &name;
+        reliably(options, |stamp| async move {
+            let Some(connection) = self.next_connection().await else { return Attempt::Hopeless };
+            let timeout = Some(options.receipt_timeout);
+            let error =
+                match connection.send_under::<P, T>(stamp, true, name.clone(), payload, timeout) {
+                    Ok(expected) => match expected.await {
+                        Ok(()) => return Attempt::Delivered,
+                        Err(error) => return Attempt::Failed { sent: true, error },
+                    },
+                    Err(error) => error,
+                };
+            if let ReceiptError::QueueFull = error {
+                connection.writable().await;
+            }
+            Attempt::Failed { sent: false, error }
+        })
+        .await
+    }
+
+    /// Waits for a connection that is ready. Returns `None` when the client does not try to
+    /// connect.
+    async fn next_connection(&self) -> Option<Arc<Connection>> {
+        let mut status = self.status.subscribe();
+        loop {
+            // Before the check, so that no later change is missed.
+            let now = *status.borrow_and_update();
+            if let Some(connection) = self.connection().filter(|connection| connection.is_ready()) {
+                return Some(connection);
+            }
+            if matches!(now, Status::Idle | Status::Offline) {
+                return None;
+            }
+            status.changed().await.ok()?;
+        }
+    }
+
+    /// Handles the welcome of a connection: runs `on_ready`, then sends the offline queue. Does nothing more once the
+    /// client was closed or has moved on to another connection.
+    pub(super) fn ready(self: &Arc<Self>, connection: Arc<Connection>, welcome: Bytes) {
+        let mut state = self.state();
+        if !connection.is_ready() {
+            return;
+        }
+        state.last = Some(Arc::clone(&connection));
+        state.welcome = Bytes::copy_from_slice(&welcome);
+        if let Some(on_ready) = &self.settings.on_ready
+            && let Some(core) = ClientCore::of(self)
+        {
+            state.connection = Some(Arc::clone(&connection));
+            state.on_ready_thread = Some(std::thread::current().id());
+            drop(state);
+            if catch_unwind(AssertUnwindSafe(|| on_ready(core))).is_err() {
+                self.error(ErrorCode::Failed, "`on_ready` panicked".to_owned());
+            }
+            state = self.state();
+            if state.on_ready_thread == Some(std::thread::current().id()) {
+                state.on_ready_thread = None;
+            }
+            if !state.is_current(&connection) || !connection.is_ready() {
+                return;
+            }
+        }
+        let mut lost = 0;
+        for (variant, message) in std::mem::take(&mut state.offline_queue) {
+            let fits = variant == connection.wire.variant;
+            if !fits || connection.push(Class::Message, message).is_err() {
+                lost += 1;
+            }
+        }
+        state.connection = Some(connection);
+        drop(state);
+        if lost > 0 {
+            let message = format!("{lost} messages from the offline queue could not be sent");
+            self.error(ErrorCode::NotReady, message);
+        }
+        self.set_status(Status::Ready);
+        self.emit(ClientEvent::Ready(welcome));
+    }
+
+    /// Handles the end of a connection. The status changes first, so that code that learns of the
+    /// end, such as by a failed call, finds the client no longer ready.
+    pub(super) fn ended(&self, connection: &Arc<Connection>, close: &Close) {
+        let mut state = self.state();
+        state.last_close = Some(close.clone());
+        if state.connection.is_none() || state.is_current(connection) {
+            state.connection = None;
+            if self.settings.reconnect.is_some() && reconnects(close.code) {
+                self.set_status(Status::Reconnecting);
+            }
+        }
+        drop(state);
+        self.emit(ClientEvent::Closed(close.clone()));
+    }
+
+    /// Drops the connection before a migration.
+    pub(super) fn migrating(&self) {
+        let mut state = self.state();
+        state.connection = None;
+        self.set_status(Status::Reconnecting);
+    }
+
+    /// Handles the end of the manager: nothing is sent any more.
+    pub(super) fn stop(&self) {
+        let mut state = self.state();
+        state.commands = None;
+        state.connection = None;
+        state.offline_queue.clear();
+        // Under the lock, so that it does not overwrite the status of a manager that starts meanwhile.
+        self.set_status(Status::Offline);
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(super) fn count_connection(self: &Arc<Self>) -> ConnectionCount {
+        self.open_connections.send_modify(|count| *count += 1);
+        ConnectionCount(Arc::clone(self))
+    }
+
+    /// Waits until a message can be sent or kept.
+    pub(super) async fn writable(&self) {
+        let mut status = self.status.subscribe();
+        loop {
+            if let Some(connection) = self.connection().filter(|connection| connection.is_ready()) {
+                return connection.writable().await;
+            }
+            let most = self.settings.offline_queue;
+            let full = most > 0 && self.state().offline_queue.len() >= most;
+            if !full || status.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reports an error that no handler returned.
+    pub(super) fn error(&self, code: ErrorCode, message: String) {
+        tracing::debug!(%code, message, "error event");
+        self.emit(ClientEvent::Error { code, name: None, message, id: None, source: None });
+    }
+
+    /// Calls the callbacks, then sends the event to the streams. Must not be called under the lock,
+    /// since a callback may use the client.
+    pub(super) fn emit(&self, event: ClientEvent) {
+        for callback in &self.settings.callbacks {
+            if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
+                tracing::error!(?event, "an event callback panicked");
+            }
+        }
+        // An error means only that there is no stream.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
+        self.state().connection.clone()
+    }
+
+    /// Runs `run` with the protocol of the last connection.
+    pub(super) fn with_wire<R>(&self, run: impl FnOnce(&Wire) -> R) -> R {
+        let last = self.state().last.clone();
+        run(last.as_ref().map_or(&self.first, |last| &last.wire))
+    }
+
+    pub(super) fn welcome(&self) -> Bytes {
+        self.state().welcome.clone()
+    }
+
+    pub(super) fn last_close(&self) -> Option<Close> {
+        self.state().last_close.clone()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        *self.status.borrow()
+    }
+
+    pub(super) fn set_status(&self, status: Status) {
+        self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The state behind a [`Client`](super::Client), and a guard that closes the connection when the
+/// application has dropped its last handle.
+#[derive(Clone)]
+pub(crate) struct ClientCore {
+    pub(super) shared: Arc<Shared>,
+    _alive: Arc<DropGuard>,
+}
+
+impl ClientCore {
+    pub(super) fn new(shared: Shared) -> Self {
+        let gone = CancellationToken::new();
+        let alive = Arc::new(gone.clone().drop_guard());
+        let _ = shared.gone.set((gone, Arc::downgrade(&alive)));
+        Self { shared: Arc::new(shared), _alive: alive }
+    }
+
+    /// Returns the handle for handlers. `None` when the application has dropped all of its own.
+    pub(super) fn of(shared: &Arc<Shared>) -> Option<Self> {
+        let (_, alive) = shared.gone.get()?;
+        Some(Self { shared: Arc::clone(shared), _alive: alive.upgrade()? })
+    }
+}
+
+/// See [`Shared::count_connection`].
+pub(super) struct ConnectionCount(Arc<Shared>);
+
+impl Drop for ConnectionCount {
+    fn drop(&mut self) {
+        self.0.open_connections.send_modify(|count| *count -= 1);
+    }
+}

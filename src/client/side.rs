@@ -1,0 +1,196 @@
+//! [`ClientSide`]: the client's part of one connection, from its greeting to its end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+use wse_proto::session::{Close, Duplicates, Event, LivenessState};
+use wse_proto::{CloseReason, ErrorCode, SessionMessage, Text};
+use wse_transport::ws;
+
+use super::error::ConnectError;
+use super::shared::{ClientCore, Shared};
+use super::status::ClientEvent;
+use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
+use crate::router::{BoxError, Failure, Report, Scope};
+
+pub(super) struct ClientSide {
+    shared: Arc<Shared>,
+    /// Receives the welcome, or the error in its place.
+    welcomed: Option<oneshot::Sender<Result<Bytes, ConnectError>>>,
+    ready: bool,
+    /// Receives how the connection ended.
+    ended: Option<oneshot::Sender<Close>>,
+    solving: Option<BoxFuture<'static, Result<Bytes, BoxError>>>,
+}
+
+impl ClientSide {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        welcomed: oneshot::Sender<Result<Bytes, ConnectError>>,
+        ended: oneshot::Sender<Close>,
+    ) -> Self {
+        Self { shared, welcomed: Some(welcomed), ready: false, ended: Some(ended), solving: None }
+    }
+
+    /// Fails the greeting for a reason on the client's side.
+    fn give_up(&mut self, connection: &Arc<Connection>, error: ConnectError) {
+        self.fail(error);
+        connection.close(Close::normal(CloseReason::ByClient));
+    }
+
+    fn fail(&mut self, error: ConnectError) {
+        if let Some(welcomed) = self.welcomed.take() {
+            let _ = welcomed.send(Err(error));
+        }
+    }
+}
+
+impl Report for Arc<Shared> {
+    fn failed(&self, Failure { code, name, message, id, source }: Failure) {
+        tracing::debug!(%code, %name, message, "error event");
+        self.emit(ClientEvent::Error { code, name: Some(name), message, id, source });
+    }
+}
+
+impl ClientSide {
+    /// Returns what handlers run with. `None` when the application has dropped its client.
+    fn scope<'a>(
+        &'a self,
+        connection: &'a Arc<Connection>,
+    ) -> Option<Scope<'a, ClientCore, Arc<Shared>>> {
+        let handle = ClientCore::of(&self.shared)?;
+        let Shared { router, tasks, settings, .. } = &*self.shared;
+        let expose = settings.expose_errors;
+        Some(Scope { router, connection, handle, tasks, report: &self.shared, expose })
+    }
+}
+
+impl Side for ClientSide {
+    fn message(
+        &self,
+        connection: &Arc<Connection>,
+        name: Text,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(scope) = self.scope(connection) {
+            scope.message(name, payload, cx);
+        }
+    }
+
+    fn call(
+        &self,
+        connection: &Arc<Connection>,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(scope) = self.scope(connection) {
+            scope.call(name, call, payload, cx);
+        }
+    }
+
+    fn event(&mut self, connection: &Arc<Connection>, event: Event) {
+        match event {
+            Event::Challenged { quest } => match &self.shared.settings.solver {
+                Some(solve) => {
+                    let solving = || solve(Arc::clone(connection), &quest);
+                    match catch_unwind(AssertUnwindSafe(solving)) {
+                        Ok(solving) => self.solving = Some(solving),
+                        Err(_) => self.give_up(connection, panicked()),
+                    }
+                }
+                None => self.give_up(connection, ConnectError::NoSolver),
+            },
+            Event::Ready { welcome } => {
+                // Before any message after the welcome is handled: handlers may send at once.
+                self.ready = true;
+                self.shared.ready(Arc::clone(connection), welcome.clone());
+                if let Some(welcomed) = self.welcomed.take() {
+                    let _ = welcomed.send(Ok(welcome));
+                }
+            }
+            Event::Liveness(state) => {
+                self.shared.emit(match state {
+                    LivenessState::Live => ClientEvent::Live,
+                    LivenessState::Late => ClientEvent::Late,
+                });
+            }
+            Event::ErrorReport { fault } => {
+                count(&self.shared.counts.error_reports);
+                let message = fault.message.unwrap_or_default();
+                self.shared.error(ErrorCode::ErrorReport, message);
+            }
+            Event::Unreadable { error } => {
+                count(&self.shared.counts.unreadable);
+                self.shared.error(ErrorCode::MessageProcessing, error.to_string());
+            }
+            Event::Violation { code, error } => {
+                let message = error.map_or_else(
+                    || "the server broke the protocol".to_owned(),
+                    |error| error.to_string(),
+                );
+                self.shared.error(code, message);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Vec<SessionMessage> {
+        let Some(solving) = &mut self.solving else { return Vec::new() };
+        let answer = match catch_unwind(AssertUnwindSafe(|| solving.poll_unpin(cx))) {
+            Ok(Poll::Pending) => return Vec::new(),
+            Ok(Poll::Ready(answer)) => answer.map_err(ConnectError::Credentials),
+            Err(_) => Err(panicked()),
+        };
+        self.solving = None;
+        match answer {
+            // Fails when the connection has ended meanwhile.
+            Ok(answer) => drop(connection.session(|session, _| session.answer(answer))),
+            Err(error) => self.give_up(connection, error),
+        }
+        Vec::new()
+    }
+
+    fn max_handlers(&self) -> usize {
+        self.shared.settings.handlers
+    }
+
+    fn config(&self) -> DriverConfig {
+        let settings = &self.shared.settings;
+        DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout }
+    }
+
+    fn duplicates(&self) -> Option<Duplicates> {
+        Some(self.shared.duplicates.clone())
+    }
+
+    fn failed(&mut self, _connection: &Arc<Connection>, error: ws::Error) {
+        if self.welcomed.is_some() {
+            self.fail(ConnectError::Socket(error));
+        } else if let ws::Error::Protocol(error) = error {
+            self.shared.error(ErrorCode::ConnectionError, error.to_string());
+        }
+    }
+
+    fn departed(&mut self, connection: &Arc<Connection>, close: &Close) {
+        self.solving = None;
+        self.fail(ConnectError::Refused(close.clone()));
+        if self.ready {
+            self.shared.ended(connection, close);
+        }
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.send(close.clone());
+        }
+    }
+}
+
+fn panicked() -> ConnectError {
+    ConnectError::Credentials("the solver panicked".into())
+}

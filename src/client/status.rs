@@ -1,0 +1,87 @@
+//! [`Status`] and [`ClientEvent`].
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wse_proto::session::Close;
+use wse_proto::{ErrorCode, Text};
+
+/// The status of a client.
+///
+/// ```text
+///            connect()               welcome            lost
+///   Idle ──────────────► Connecting ────────► Ready ──────────► Reconnecting
+///                            │                 │  ▲   welcome        │
+///                            │ failed   closed │  └──────────────────┤
+///                            ▼                 ▼                     │ given up
+///                         Offline ◄──────────────────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Not connected yet.
+    Idle,
+    /// Connecting for the first time.
+    Connecting,
+    /// Connected and authenticated.
+    Ready,
+    /// Connecting again after the connection was lost, or migrating to another URL.
+    Reconnecting,
+    /// Not connected, and not trying. [`Client::connect`](crate::Client::connect) starts again.
+    Offline,
+}
+
+/// An event of a client.
+///
+/// ```
+/// use wse::ClientEvent;
+///
+/// fn log(event: &ClientEvent) {
+///     match event {
+///         ClientEvent::Ready(_) => println!("connected"),
+///         ClientEvent::Closed(close) => println!("closed: {close}"),
+///         ClientEvent::Retrying { error, after, .. } => println!("{error}; next attempt in {after:?}"),
+///         ClientEvent::Error { code, id, message, .. } => eprintln!("{code} {id:?}: {message}"),
+///         _ => {}
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// The server has accepted the client. The bytes are the encoded payload of the welcome.
+    Ready(Bytes),
+    /// The connection has ended, or its closing handshake has begun.
+    Closed(Close),
+    /// The connection was lost or an attempt failed, and another attempt follows.
+    #[non_exhaustive]
+    Retrying {
+        /// The error and its causes.
+        error: String,
+        /// The delay before the next attempt.
+        after: Duration,
+    },
+    /// The server did not answer a ping in time.
+    Late,
+    /// The late server was heard again.
+    Live,
+    /// An error: a handler failed, or the server broke the protocol.
+    #[non_exhaustive]
+    Error {
+        /// The kind of error.
+        code: ErrorCode,
+        /// The name of the message or procedure, when a handler failed.
+        name: Option<Text>,
+        /// The error and its causes, for people.
+        message: String,
+        /// The correlation id that the server got in place of the text, when a handler returned an
+        /// error that is not a [`Fault`](crate::Fault). The log has the same id.
+        id: Option<Text>,
+        /// The error that a handler returned, when it is not a [`Fault`](crate::Fault).
+        source: Option<Arc<dyn Error + Send + Sync>>,
+    },
+    /// The reader of the event stream was too slow and has lost this many events.
+    Missed(u64),
+}

@@ -1,0 +1,67 @@
+//! [`Counts`]: inbound messages that were unexpected, dropped or could not be read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wse_proto::session::Dropped;
+
+/// Counts of unexpected or dropped inbound messages, and of peers that went silent, since the endpoint was built.
+///
+/// None of them harms other connections. Large counts point to a peer that is broken, hostile or far away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Answers to no pending call, late ones included.
+    pub unknown_answers: u64,
+    /// Receipts that nothing waited for, late ones included.
+    pub unknown_receipts: u64,
+    /// Pongs to no ping that we sent.
+    pub unknown_pongs: u64,
+    /// Reliable messages that had come before.
+    pub duplicates: u64,
+    /// Messages that could not be read, where the protocol can tell the peer so.
+    pub unreadable: u64,
+    /// Error reports from peers about messages that we sent.
+    pub error_reports: u64,
+    /// Peers that were no longer heard.
+    pub dead_peers: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    unknown_answers: AtomicU64,
+    unknown_receipts: AtomicU64,
+    unknown_pongs: AtomicU64,
+    duplicates: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
+    pub(crate) error_reports: AtomicU64,
+    pub(crate) dead_peers: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn dropped(&self, what: Dropped) {
+        count(match what {
+            Dropped::Answer => &self.unknown_answers,
+            Dropped::Receipt => &self.unknown_receipts,
+            Dropped::Pong => &self.unknown_pongs,
+            Dropped::Duplicate => &self.duplicates,
+            _ => return,
+        });
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            unknown_answers: read(&self.unknown_answers),
+            unknown_receipts: read(&self.unknown_receipts),
+            unknown_pongs: read(&self.unknown_pongs),
+            duplicates: read(&self.duplicates),
+            unreadable: read(&self.unreadable),
+            error_reports: read(&self.error_reports),
+            dead_peers: read(&self.dead_peers),
+        }
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

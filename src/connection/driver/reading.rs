@@ -1,0 +1,170 @@
+//! Reading of a [`Driver`]: from messages to the session and the side.
+
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use wse_proto::session::{Close, FastEvent};
+use wse_proto::{CodecError, Envelope, Head, MessageKind, Packed, SessionMessage, Utf8};
+use wse_transport::ws::{self, CloseFrame};
+
+use super::state::{Closing, Driver, Read, Received};
+use crate::connection::channel::Channel;
+use crate::connection::side::{Incoming, Side};
+
+impl<C, S> Driver<C, S>
+where
+    C: Channel,
+    S: Side + Unpin,
+{
+    /// Continues what comes before the welcome. With a protocol without a greeting, the decision about the peer begins before
+    /// anything was received. The full limits apply once the session is ready.
+    pub(super) fn poll_greeting(&mut self, cx: &mut Context<'_>) {
+        let held = self.side.poll(&self.connection, cx);
+        self.events(cx);
+        for message in held {
+            self.deliver(Ok(message), cx);
+        }
+        if self.connection.is_ready() {
+            self.ready = true;
+            self.channel.set_limits(self.side.config().limits);
+        }
+    }
+
+    /// Whether reading is paused. It is not while the connection ends, since the end must be read.
+    pub(super) fn is_paused(&self) -> bool {
+        let open = self.closing == Closing::No && !self.broken && self.channel.is_open();
+        let busy = self.connection.handlers.load(Ordering::Acquire) >= self.side.max_handlers();
+        open && (busy || self.connection.holds_reading() || self.is_undecided())
+    }
+
+    /// Whether a peer waits for the decision without having greeted. With a protocol without a greeting, it cannot know that
+    /// it is not accepted yet, and may send any amount. Nothing is read from it.
+    fn is_undecided(&self) -> bool {
+        !self.ready && !self.connection.wire.info.has_greeting()
+    }
+
+    /// Reads one message. While reading is paused, one more message is read and deferred, so that the end of the connection
+    /// is seen if nothing else comes before it.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Read {
+        let paused = self.is_paused();
+        if paused && (self.deferred.is_some() || self.is_undecided()) {
+            self.paused_since.get_or_insert(self.now);
+            return Read::Paused;
+        }
+        if (self.deferred.is_some() || self.paused_since.is_some()) && self.resume(cx) {
+            return Read::Message;
+        }
+        match self.channel.poll_receive(cx) {
+            Poll::Pending if self.broken => return Read::End,
+            Poll::Pending => return Read::Nothing,
+            Poll::Ready(None) => return Read::End,
+            Poll::Ready(Some(Ok(message))) => match message {
+                ws::Message::Text(text) => self.data(text.into_bytes(), true, paused, cx),
+                ws::Message::Binary(bytes) => self.data(bytes, false, paused, cx),
+                ws::Message::Ping(_) => {}
+                ws::Message::Pong(payload) => self.connection.pong(self.now, &payload),
+                ws::Message::Close(frame) => {
+                    self.closing = Closing::Handshake;
+                    self.depart(&closed_by(frame));
+                }
+            },
+            Poll::Ready(Some(Err(error))) => {
+                self.closing = Closing::Handshake;
+                self.side.failed(&self.connection, error);
+                self.depart(&Close::VANISHED);
+            }
+        }
+        Read::Message
+    }
+
+    /// Resumes reading. Returns whether there was a deferred message, which is handled now.
+    #[cold]
+    fn resume(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(deferred) = self.deferred.take() {
+            self.message(deferred.bytes, deferred.text, cx);
+            return true;
+        }
+        if let Some(since) = self.paused_since.take() {
+            self.channel.reading_paused(self.now.saturating_sub(since));
+            self.connection.session(|session, _| session.handle_unread());
+        }
+        false
+    }
+
+    /// Handles a data message, or defers it while reading is paused. `text` says whether the channel has checked that it is
+    /// UTF-8.
+    #[inline(always)]
+    fn data(&mut self, bytes: Bytes, text: bool, paused: bool, cx: &mut Context<'_>) {
+        if paused {
+            self.deferred = Some(Box::new(Received { bytes, text }));
+        } else {
+            self.message(bytes, text, cx);
+        }
+    }
+
+    fn message(&mut self, bytes: Bytes, text: bool, cx: &mut Context<'_>) {
+        if self.broken {
+            // No answer could be written.
+            return;
+        }
+        let wire = &self.connection.wire;
+        let message = match (wire.info.kind(), text) {
+            (MessageKind::Text, true) => Packed::Text(Utf8::assume_checked(&bytes)),
+            (kind, _) => match Packed::of(kind, &bytes) {
+                Ok(message) => message,
+                Err(error) => return self.deliver(Err(error), cx),
+            },
+        };
+        match wire.open_batch(message) {
+            None => match wire.unpack(message) {
+                Ok(envelope) => {
+                    // The payload shares the buffer. With this reference dropped, it may be the only one.
+                    drop(bytes);
+                    self.unpacked(envelope, cx);
+                }
+                Err(error) => self.deliver(Err(error), cx),
+            },
+            Some(messages) => {
+                for message in messages {
+                    self.deliver(message, cx);
+                }
+            }
+        }
+    }
+
+    /// Passes a message to the application on the fast path if its head allows it, or else to the session.
+    fn unpacked(&mut self, mut envelope: Envelope, cx: &mut Context<'_>) {
+        match self.connection.handle_message_fast(&envelope.head, &mut envelope.payload) {
+            Some(FastEvent::Application) => match envelope.head {
+                Head::Message { name, .. } => {
+                    self.side.message(&self.connection, name, envelope.payload, cx);
+                }
+                Head::Call { name, stamp, timeout, .. } => {
+                    let call = Incoming { stamp, timeout };
+                    self.side.call(&self.connection, name, call, envelope.payload, cx);
+                }
+                _ => {}
+            },
+            Some(_) => {}
+            None => self.deliver(self.connection.wire.open_envelope(envelope), cx),
+        }
+    }
+
+    fn deliver(&mut self, message: Result<SessionMessage, CodecError>, cx: &mut Context<'_>) {
+        if let Ok(SessionMessage { head: Head::Message { reliable: true, .. }, .. }) = &message
+            && let Some(duplicates) = self.side.duplicates()
+        {
+            self.connection.session(|session, _| session.share_duplicates(duplicates));
+        }
+        self.connection.deliver(self.now, message);
+        self.events(cx);
+    }
+}
+
+fn closed_by(frame: Option<CloseFrame>) -> Close {
+    match frame {
+        Some(frame) => Close::new(frame.code.into(), frame.reason.as_str()),
+        None => Close::new(1005, ""),
+    }
+}

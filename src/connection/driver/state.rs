@@ -1,0 +1,76 @@
+//! [`Driver`]: the state of a driver.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Sleep;
+use wse_proto::session::Close;
+
+use crate::connection::shared::Connection;
+
+/// The state of a driver.
+///
+/// The order of the fields is fixed: those that each poll reads first are at the start of the task.
+#[repr(C)]
+pub(super) struct Driver<C, S> {
+    pub(super) connection: Arc<Connection>,
+    /// Whether the session was ready at the last look.
+    pub(super) ready: bool,
+    /// Whether the side knows that the connection has ended.
+    pub(super) departed: bool,
+    /// Whether writing has failed. The peer's messages are still read, up to its close frame.
+    pub(super) broken: bool,
+    pub(super) closing: Closing,
+    /// The end of the close timeout, once this side closes.
+    pub(super) deadline: Option<Duration>,
+    pub(super) sleep: Option<Pin<Box<Sleep>>>,
+    /// When this poll began. It is used as the time of everything that arrives during the poll.
+    pub(super) now: Duration,
+    /// When bytes last arrived from the peer, or it last made room for bytes that were waiting. Both are signs of life.
+    pub(super) heard: Duration,
+    /// A message that was read while reading is paused.
+    pub(super) deferred: Option<Box<Received>>,
+    /// Since when nothing is read.
+    pub(super) paused_since: Option<Duration>,
+    /// Whether the channel had bytes left to write after the last flush.
+    pub(super) blocked: bool,
+    pub(super) side: S,
+    pub(super) channel: C,
+}
+
+/// How far this side is with closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    No,
+    /// This side closes. What is queued is written first.
+    Flushing,
+    /// Either side has closed the channel, or it has failed. The channel does the rest.
+    Handshake,
+}
+
+/// A data message that was read.
+pub(super) struct Received {
+    pub(super) bytes: Bytes,
+    /// Whether the channel has checked that it is UTF-8.
+    pub(super) text: bool,
+}
+
+/// The result of an attempt to read.
+pub(super) enum Read {
+    Message,
+    Nothing,
+    /// Reading is paused, and the channel was not asked.
+    Paused,
+    End,
+}
+
+impl<C, S> Drop for Driver<C, S> {
+    /// When the task is cancelled, pending calls and receipts fail.
+    fn drop(&mut self) {
+        self.connection.ended(&Close::VANISHED);
+        self.connection.release();
+        self.connection.forget_driver();
+    }
+}

@@ -1,0 +1,130 @@
+//! Writing, closing and timeouts of a [`Driver`].
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use wse_proto::session::Close;
+use wse_transport::ws;
+
+use super::state::{Closing, Driver};
+use crate::connection::channel::Channel;
+use crate::connection::queue::{Queue, size};
+use crate::connection::side::Side;
+
+impl<C, S> Driver<C, S>
+where
+    C: Channel,
+    S: Side + Unpin,
+{
+    /// Writes what is queued, as far as the channel accepts it. Returns the messages that it did not accept, and how many
+    /// bytes it accepted; `None` when nothing was queued.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Option<(Queue, usize)> {
+        let mut lent = None;
+        if self.closing != Closing::Handshake && !self.broken {
+            let queue = self.connection.lend();
+            lent = (!queue.is_empty()).then_some((queue, 0));
+        }
+        if let Err(ws::Error::Io(error)) = self.try_write(lent.as_mut(), cx)
+            && !self.broken
+        {
+            tracing::debug!(%error, "writing failed");
+            self.broken = true;
+        }
+        if self.broken {
+            self.connection.discard_outbox();
+            return None;
+        }
+        lent
+    }
+
+    fn try_write(
+        &mut self,
+        lent: Option<&mut (Queue, usize)>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), ws::Error> {
+        let channel = &mut self.channel;
+        if let Some((queue, written)) = lent {
+            send_all(channel, queue, written, cx)?;
+        }
+        let _ = channel.poll_flush(cx)?;
+        // Bytes that had to wait were written, so the peer has read some.
+        if channel.take_write_progress() && self.blocked {
+            self.heard = self.now;
+        }
+        self.blocked = channel.queued() > 0;
+        Ok(())
+    }
+
+    /// Closes the channel once everything queued before is written. Ready when the close timeout is over.
+    pub(super) fn begin_close(
+        &mut self,
+        closing: Option<(Close, bool)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some((close, flushed)) = closing else { return Poll::Pending };
+        if self.closing == Closing::No {
+            self.deadline =
+                Some(self.connection.clock.now().saturating_add(self.side.config().close_timeout));
+            self.closing = Closing::Flushing;
+            self.depart(&close);
+        }
+        if self.closing == Closing::Flushing && flushed {
+            self.closing = Closing::Handshake;
+            self.channel.close(&close);
+            // Poll the channel again, to see its end.
+            cx.waker().wake_by_ref();
+        }
+        self.expired()
+    }
+
+    /// Ready when the close timeout is over.
+    fn expired(&self) -> Poll<()> {
+        match self.deadline {
+            Some(deadline) if deadline <= self.connection.clock.now() => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Handles what is due, and sets the timer for what is due next. Ready when the close timeout is over.
+    pub(super) fn timeouts(&mut self, mut due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            due = due.into_iter().chain(self.deadline).min();
+            let Some(at) = due.and_then(|due| self.connection.clock.at(due)) else {
+                // Most connections have no deadline most of the time, and then no timer.
+                self.sleep = None;
+                return Poll::Pending;
+            };
+            let sleep = match &mut self.sleep {
+                Some(sleep) => {
+                    if sleep.deadline() != at {
+                        sleep.as_mut().reset(at);
+                    }
+                    sleep
+                }
+                None => self.sleep.insert(Box::pin(tokio::time::sleep_until(at))),
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.expired().is_ready() {
+                return Poll::Ready(());
+            }
+            due = self.connection.handle_timeout(self.heard);
+        }
+    }
+}
+
+/// Sends messages as long as the channel accepts them, and counts their bytes.
+fn send_all<C: Channel>(
+    channel: &mut C,
+    queue: &mut Queue,
+    bytes: &mut usize,
+    cx: &mut Context<'_>,
+) -> Result<(), ws::Error> {
+    while !queue.is_empty() && channel.poll_ready(cx)?.is_ready() {
+        let Some(message) = queue.pop() else { break };
+        *bytes += size(&message);
+        channel.start_send(message)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! A connection, of either side: its state, its handles, and the task that drives it.
+
+mod acked_call;
+mod calls;
+mod channel;
+mod clock;
+mod counts;
+mod driven;
+mod driver;
+mod error;
+mod framed_channel;
+mod handlers;
+mod outbox;
+mod pack;
+mod pending;
+mod queue;
+mod receipt;
+mod reliable;
+mod shared;
+mod side;
+mod state;
+mod tasks;
+mod websocket_channel;
+mod wire;
+
+pub use acked_call::{AckedCall, CallOptions};
+pub(crate) use channel::{Channel, with_heartbeat};
+pub(crate) use clock::{Clock, remaining};
+pub use counts::Counts;
+pub(crate) use counts::{Counters, count};
+pub(crate) use driver::drive;
+pub use error::{CallError, SendError};
+pub(crate) use framed_channel::FramedChannel;
+pub use outbox::{SendQueue, SlowPeer};
+pub(crate) use queue::Class;
+pub use receipt::ReceiptError;
+pub(crate) use receipt::{Expected, RECEIPT_TIMEOUT, stamp};
+pub(crate) use reliable::{Attempt, reliably};
+pub use reliable::{GaveUp, Reliable};
+pub(crate) use shared::{Connection, ConnectionOptions};
+pub(crate) use side::{DriverConfig, Incoming, Side};
+pub(crate) use tasks::Tasks;
+pub(crate) use wire::{Choice, Wire};

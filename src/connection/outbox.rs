@@ -1,0 +1,306 @@
+//! The send queue of a connection, and what happens when the peer reads too slowly.
+
+use std::time::Duration;
+
+use super::queue::{Answers, Class, Entry, Queue, Queued, size};
+
+/// The limits of a connection's send queue.
+///
+/// ```
+/// use std::time::Duration;
+/// use wse::{SendQueue, SlowPeer};
+/// let queue = SendQueue::default().messages(64).slow_peer(SlowPeer::LatestOnly);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendQueue {
+    /// The most bytes that may be queued. Default: 1 MiB. A single message may be larger when nothing else is queued.
+    pub bytes: usize,
+    /// The most messages that may be queued. Default: 1,024.
+    pub messages: usize,
+    /// What happens when either limit is reached. Default: [`SlowPeer::Close`] after 10 s.
+    pub slow_peer: SlowPeer,
+}
+
+/// What happens when a peer reads more slowly than this side sends.
+///
+/// Under each policy, reading from the peer pauses while the queued answers alone reach the limit on bytes, or twice the
+/// limit on messages: the peer then asks for more than it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowPeer {
+    /// A send fails with [`SendError::QueueFull`](crate::SendError::QueueFull). When the queue stays full for this long,
+    /// the connection is closed with 1013. Answers that the peer does not read count too.
+    Close {
+        /// How long the queue may stay full.
+        after: Duration,
+    },
+    /// A message that does not fit is dropped without an error. Calls and answers are never dropped.
+    DropNewest,
+    /// A message that does not fit replaces all queued messages. Calls and answers are never dropped.
+    LatestOnly,
+}
+
+impl Default for SendQueue {
+    fn default() -> Self {
+        let slow_peer = SlowPeer::Close { after: Duration::from_secs(10) };
+        Self { bytes: 1 << 20, messages: 1024, slow_peer }
+    }
+}
+
+impl SendQueue {
+    /// Sets the most bytes that may be queued. Default: 1 MiB.
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets the most messages that may be queued. Default: 1,024.
+    #[must_use]
+    pub const fn messages(mut self, messages: usize) -> Self {
+        self.messages = messages;
+        self
+    }
+
+    /// Sets what happens when a limit is reached. Default: close after 10 s.
+    #[must_use]
+    pub const fn slow_peer(mut self, policy: SlowPeer) -> Self {
+        self.slow_peer = policy;
+        self
+    }
+}
+
+/// The send queue of a connection.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    limits: SendQueue,
+    queue: Queue,
+    /// The number of messages that the driver has taken to write them. They count as queued until they are written.
+    lent: usize,
+    bytes: usize,
+    /// The queued answers, lent ones included.
+    answers: Answers,
+    /// Since when the queue is full or has refused a message; `None` after something was written.
+    full_since: Option<Duration>,
+}
+
+/// The queue is full and the policy is not to drop.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Outbox {
+    pub(crate) fn new(limits: SendQueue) -> Self {
+        Self {
+            limits,
+            queue: Queue::default(),
+            lent: 0,
+            bytes: 0,
+            answers: Answers::default(),
+            full_since: None,
+        }
+    }
+
+    /// Queues a message, refuses it, or drops it, as its class and the policy say.
+    pub(crate) fn push(
+        &mut self,
+        now: impl Fn() -> Duration,
+        class: Class,
+        message: Queued,
+    ) -> Result<(), Full> {
+        let len = size(&message);
+        let fits = self.is_empty()
+            || (self.len() < self.limits.messages && self.bytes + len <= self.limits.bytes);
+        if !fits {
+            self.full_since.get_or_insert_with(&now);
+            match (class, self.limits.slow_peer) {
+                (Class::Answer, _) => {}
+                (Class::Message, SlowPeer::DropNewest) => return Ok(()),
+                (Class::Message, SlowPeer::LatestOnly) => self.drop_messages(),
+                _ => return Err(Full),
+            }
+        }
+        self.bytes += len;
+        if class == Class::Answer {
+            self.answers.add(len);
+        }
+        self.queue.push(Entry { message, class });
+        if self.is_full() {
+            // Senders wait from now on.
+            self.full_since.get_or_insert_with(&now);
+        }
+        Ok(())
+    }
+
+    /// Takes all queued messages, to be written. They count until they are [`written`](Self::written).
+    pub(super) fn lend(&mut self) -> Queue {
+        self.lent = self.queue.len();
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Puts back the messages that were not written, before those queued since. The others had so many bytes.
+    pub(super) fn written(&mut self, mut rest: Queue, bytes: usize) {
+        let wrote = rest.len() < self.lent;
+        self.lent = 0;
+        self.bytes -= bytes;
+        rest.append(std::mem::take(&mut self.queue));
+        self.queue = rest;
+        self.answers = self.queue.answers();
+        if wrote && !self.is_full() {
+            self.full_since = None;
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.queue.len() + self.lent
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether reading is paused, since the next message may be a call that needs an answer. Only answers count: if all
+    /// messages did, two sides that both send much would wait for each other. For the same reason the limit on messages
+    /// counts twice: a peer may wait for that many answers by default.
+    pub(crate) fn holds_reading(&self) -> bool {
+        let Answers { messages, bytes } = self.answers;
+        messages / 2 >= self.limits.messages || bytes >= self.limits.bytes
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= self.limits.messages || self.bytes >= self.limits.bytes
+    }
+
+    /// Whether a message may be accepted: the queue is not full, and something was written since it last refused one.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.full_since.is_none()
+    }
+
+    /// When to close the connection because the peer is too slow.
+    pub(crate) fn give_up_at(&self) -> Option<Duration> {
+        match self.limits.slow_peer {
+            SlowPeer::Close { after } => self.full_since.map(|since| since.saturating_add(after)),
+            _ => None,
+        }
+    }
+
+    /// Drops all messages.
+    pub(crate) fn clear(&mut self) {
+        self.queue = Queue::default();
+        self.lent = 0;
+        self.bytes = 0;
+        self.answers = Answers::default();
+        self.full_since = None;
+    }
+
+    fn drop_messages(&mut self) {
+        let bytes = &mut self.bytes;
+        self.queue.retain(|entry| {
+            let keep = entry.class != Class::Message;
+            if !keep {
+                *bytes -= size(&entry.message);
+            }
+            keep
+        });
+        self.full_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wse_transport::ws;
+
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn message(n: u8) -> Queued {
+        ws::Message::Binary(vec![n; 10].into()).into()
+    }
+
+    fn outbox(policy: SlowPeer) -> Outbox {
+        let mut outbox = Outbox::new(SendQueue::default().messages(2).slow_peer(policy));
+        outbox.push(|| NOW, Class::Message, message(1)).unwrap();
+        outbox.push(|| NOW, Class::Call, message(2)).unwrap();
+        outbox
+    }
+
+    /// Writes one message.
+    fn write(outbox: &mut Outbox) {
+        let mut queue = outbox.lend();
+        let message = queue.pop().unwrap();
+        outbox.written(queue, size(&message));
+    }
+
+    /// The first byte of each queued message.
+    fn rest(mut outbox: Outbox) -> Vec<u8> {
+        let mut queue = outbox.lend();
+        let waiting = std::iter::from_fn(|| queue.pop());
+        waiting.map(|it| it.message().clone().into_frame().payload[0]).collect()
+    }
+
+    #[test]
+    fn a_full_queue_refuses_until_something_is_written() {
+        let after = Duration::from_secs(10);
+        let mut outbox = outbox(SlowPeer::Close { after });
+        let later = Duration::from_secs(5);
+        assert_eq!(outbox.push(|| later, Class::Message, message(3)), Err(Full));
+        assert_eq!(outbox.push(|| later * 2, Class::Call, message(3)), Err(Full));
+        assert_eq!(outbox.push(|| later, Class::Answer, message(3)), Ok(()));
+        assert_eq!(outbox.give_up_at(), Some(NOW + after));
+        assert!(!outbox.is_writable());
+        write(&mut outbox);
+        assert!(outbox.is_full());
+        write(&mut outbox);
+        assert_eq!(outbox.give_up_at(), None);
+    }
+
+    #[test]
+    fn drop_newest_drops_messages_but_refuses_calls() {
+        let mut outbox = outbox(SlowPeer::DropNewest);
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Call, message(3)), Err(Full));
+        assert_eq!(rest(outbox), [1, 2]);
+    }
+
+    #[test]
+    fn latest_only_keeps_calls_and_the_newest_message() {
+        let mut outbox = outbox(SlowPeer::LatestOnly);
+        outbox.push(|| NOW, Class::Message, message(3)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(4)).unwrap();
+        assert_eq!(rest(outbox), [2, 4]);
+    }
+
+    #[test]
+    fn one_message_larger_than_the_queue_passes_when_nothing_waits() {
+        let mut outbox = Outbox::new(SendQueue::default().bytes(5));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(1)), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Err(Full));
+    }
+
+    #[test]
+    fn a_queue_that_refused_is_not_writable_until_something_is_written() {
+        let mut outbox = Outbox::new(SendQueue::default().bytes(25));
+        for n in 0..2 {
+            outbox.push(|| NOW, Class::Message, message(n)).unwrap();
+        }
+        assert!(!outbox.is_full() && outbox.is_writable());
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Err(Full));
+        assert!(!outbox.is_full() && !outbox.is_writable());
+        write(&mut outbox);
+        assert!(outbox.is_writable());
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Ok(()));
+    }
+
+    #[test]
+    fn lent_messages_count_and_come_back_first() {
+        let mut outbox = outbox(SlowPeer::Close { after: Duration::MAX });
+        let mut queue = outbox.lend();
+        assert!(outbox.is_full() && !outbox.is_empty());
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Err(Full));
+        outbox.push(|| NOW, Class::Answer, message(4)).unwrap();
+        let written = queue.pop().unwrap();
+        outbox.written(queue, size(&written));
+        assert_eq!(rest(outbox), [2, 4]);
+    }
+}

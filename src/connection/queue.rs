@@ -1,0 +1,145 @@
+//! [`Queue`]: messages that are to be written.
+
+use std::collections::VecDeque;
+
+use wse_transport::ws;
+
+/// What happens to a message when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// An answer, or a message of the session itself: always queued. The limit on running handlers bounds them.
+    Answer,
+    /// A call: queued or refused.
+    Call,
+    /// A message: queued, refused or dropped, depending on the policy.
+    Message,
+}
+
+/// A message of one connection, or one that several connections share.
+#[derive(Clone, Debug)]
+pub(crate) enum Queued {
+    Own(ws::Message),
+    Shared(ws::PreparedMessage),
+}
+
+impl Queued {
+    pub(super) fn message(&self) -> &ws::Message {
+        match self {
+            Self::Own(message) => message,
+            Self::Shared(prepared) => prepared.message(),
+        }
+    }
+}
+
+impl From<ws::Message> for Queued {
+    fn from(message: ws::Message) -> Self {
+        Self::Own(message)
+    }
+}
+
+impl From<ws::PreparedMessage> for Queued {
+    fn from(prepared: ws::PreparedMessage) -> Self {
+        Self::Shared(prepared)
+    }
+}
+
+/// A queued message. The message comes first, at the offset that it has elsewhere: a copy to another alignment defeats
+/// store-to-load forwarding.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Entry {
+    pub(super) message: Queued,
+    pub(super) class: Class,
+}
+
+/// Messages in order. The first is stored in place: most queues hold one message, and need no allocation then.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Empty only when `rest` is.
+    first: Option<Entry>,
+    rest: VecDeque<Entry>,
+}
+
+/// The number of queued answers, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answers {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+impl Answers {
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, message: Entry) {
+        if self.first.is_none() {
+            self.first = Some(message);
+        } else {
+            self.rest.push_back(message);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Queued> {
+        self.next().map(|it| it.message)
+    }
+
+    fn next(&mut self) -> Option<Entry> {
+        let next = std::mem::replace(&mut self.first, self.rest.pop_front());
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            // An idle connection keeps no buffer.
+            self.rest = VecDeque::new();
+        }
+        next
+    }
+
+    /// Appends the messages of another queue.
+    pub(super) fn append(&mut self, mut other: Self) {
+        while let Some(entry) = other.next() {
+            self.push(entry);
+        }
+    }
+
+    /// Keeps the messages for which `keep` returns true, in order.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
+        let mut all = std::mem::take(self);
+        while let Some(entry) = all.next() {
+            if keep(&entry) {
+                self.push(entry);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Counts the answers. This is done after each write, when the queue is usually empty.
+    pub(super) fn answers(&self) -> Answers {
+        let mut answers = Answers::default();
+        for Entry { message, class } in self.first.iter().chain(&self.rest) {
+            if *class == Class::Answer {
+                answers.add(size(message));
+            }
+        }
+        answers
+    }
+}
+
+/// The payload bytes of a message.
+pub(super) fn size(queued: &Queued) -> usize {
+    match queued.message() {
+        ws::Message::Text(text) => text.len(),
+        ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
+            bytes.len()
+        }
+        ws::Message::Close(_) => 0,
+    }
+}

@@ -1,0 +1,323 @@
+//! [`Connection`]: the state that a connection's driver shares with its handles, and what the handles do with it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use wse_proto::session::{Close, Event, Liveness, Session};
+use wse_proto::{
+    Body, CodecError, Decode, Encode, Fault, Head, Protocol, SessionMessage, Stamp, Text,
+};
+use wse_transport::ws;
+
+use super::clock::Clock;
+use super::counts::Counters;
+use super::error::SendError;
+use super::outbox::SendQueue;
+use super::queue::{Class, Queued, size};
+use super::state::{State, ToSend};
+use super::wire::Wire;
+use crate::framed::{has_line_break, line_break};
+
+/// A connection, as its driver and its handles share it.
+///
+/// The order of the fields is fixed for the same reason as in [`State`].
+#[repr(C)]
+pub(crate) struct Connection {
+    /// Whether reading is paused because too many answers are queued. Updated at each change of the queue.
+    pub(super) holds_reading: AtomicBool,
+    /// Whether the driver is being polled. It checks `dirty` before its poll ends, so that it need not be woken.
+    ///
+    /// Not behind the lock, which a poll would otherwise take once more to set it. A reader that holds the lock and sees
+    /// `true` is followed by the lock of [`end_round`](Self::end_round).
+    pub(super) driving: AtomicBool,
+    /// Whether there are events. Written while the lock is held.
+    pub(super) has_events: AtomicBool,
+    /// When the heartbeat is due, in nanoseconds since the start; `u64::MAX` for never.
+    pub(super) beat: AtomicU64,
+    pub(super) clock: Clock,
+    /// The number of handlers that run in tasks of their own.
+    pub(crate) handlers: AtomicUsize,
+    state: Mutex<State>,
+    pub(crate) wire: Wire,
+    pub(crate) counts: Arc<Counters>,
+    pub(super) options: ConnectionOptions,
+    /// Notified when the queue accepts messages again, and when the connection has ended.
+    pub(super) writable: Notify,
+}
+
+/// Settings that are fixed when a connection opens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ConnectionOptions {
+    /// Whether the endpoint has one timer for the heartbeats of all connections. Otherwise each driver has its own.
+    pub(crate) ticked: bool,
+    /// Whether handlers that still run when the connection ends are dropped.
+    pub(crate) cancels_handlers: bool,
+    /// Whether a line break ends a message. No message may contain one then.
+    pub(crate) lines: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        wire: Wire,
+        session: Session,
+        queue: SendQueue,
+        clock: Clock,
+        counts: Arc<Counters>,
+        options: ConnectionOptions,
+    ) -> Arc<Self> {
+        let connection = Self {
+            holds_reading: AtomicBool::new(false),
+            driving: AtomicBool::new(false),
+            has_events: AtomicBool::new(false),
+            beat: AtomicU64::new(u64::MAX),
+            clock,
+            handlers: AtomicUsize::new(0),
+            state: Mutex::new(State::new(session, queue)),
+            wire,
+            counts,
+            options,
+            writable: Notify::new(),
+        };
+        connection.with(|_| ());
+        Arc::new(connection)
+    }
+
+    /// Decodes a payload in the format of this connection.
+    pub(crate) fn decode<P: Protocol, T>(&self, payload: &Bytes) -> Result<T, CodecError>
+    where
+        P::Format: Decode<T>,
+    {
+        self.wire.format::<P>().decode(payload)
+    }
+
+    /// Whether messages may be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lock().ready
+    }
+
+    /// Encodes and queues a message.
+    pub(crate) fn send<P: Protocol, T: ?Sized>(
+        &self,
+        name: Text,
+        payload: &T,
+    ) -> Result<(), SendError>
+    where
+        P::Format: Encode<T>,
+    {
+        let message = self.wire.message::<P, T>(&Head::message(name), payload)?;
+        self.push(Class::Message, message)
+    }
+
+    /// Queues a message that is already packed by this connection's protocol.
+    pub(crate) fn push(&self, class: Class, message: impl Into<Queued>) -> Result<(), SendError> {
+        let message = message.into();
+        if size(&message) == 0 {
+            // The protocol cannot express it, or writes it later with the rest of a batch.
+            return Ok(());
+        }
+        self.check(message.message())?;
+        // Not `with`, which asks the session for output: the session has no part in this.
+        let mut state = self.lock();
+        if !state.ready {
+            return Err(SendError::NotReady);
+        }
+        let was_writable = state.outbox.is_writable();
+        let pushed = state.outbox.push(|| self.clock.now(), class, message);
+        if !was_writable && state.outbox.is_writable() {
+            // The policy dropped older messages.
+            self.writable.notify_waiters();
+        }
+        self.changed(state);
+        pushed.map_err(|_| SendError::QueueFull)
+    }
+
+    /// Whether the channel of this connection can carry a packed message.
+    #[inline]
+    pub(crate) fn check(&self, message: &ws::Message) -> Result<(), CodecError> {
+        if !self.options.lines {
+            return Ok(());
+        }
+        match message {
+            ws::Message::Text(text) if has_line_break(text.as_bytes()) => Err(line_break()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the queue accepts messages, or the connection has ended.
+    pub(crate) async fn writable(&self) {
+        loop {
+            let writable = self.writable.notified();
+            {
+                let state = self.lock();
+                if state.session.is_closed() || state.outbox.is_writable() {
+                    return;
+                }
+            }
+            writable.await;
+        }
+    }
+
+    /// Answers a call with a failure.
+    pub(crate) fn fault(&self, stamp: Stamp, fault: Fault, receipt: bool) {
+        let seal = |stamp, fault| {
+            let (head, body) = (Head::Fault { stamp, receipt }, Body::Fault(fault));
+            self.wire.seal(&SessionMessage { head, body })
+        };
+        let short = Fault::new(fault.code.clone());
+        let sealed = seal(stamp.clone(), fault).and_then(|it| self.check(&it).map(|()| it));
+        // Details that are not text cannot be sent in a text message, nor those with a line break over a line. The caller
+        // still needs an answer.
+        if let Ok(message) = sealed.or_else(|_| seal(stamp, short)) {
+            let _ = self.push(Class::Answer, message);
+        }
+    }
+
+    /// Ends the session. The driver writes what is queued, and then closes the channel. Messages and calls that arrived and
+    /// were not handled yet are dropped.
+    pub(crate) fn close(&self, close: Close) {
+        self.with(|state| {
+            if !state.session.is_closed() {
+                state.session.close(close);
+                state
+                    .events
+                    .retain(|event| !matches!(event, Event::Message { .. } | Event::Call { .. }));
+            }
+        });
+    }
+
+    /// Runs a method of the session, and then processes its output and events.
+    pub(crate) fn session<R>(&self, run: impl FnOnce(&mut Session, Duration) -> R) -> R {
+        self.with(|state| run(&mut state.session, self.clock.now()))
+    }
+
+    /// Ends the connection without a closing handshake.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.aborted = true;
+        self.changed(state);
+    }
+
+    /// The state of the heartbeat.
+    pub(crate) fn liveness(&self) -> Option<Liveness> {
+        self.lock().session.liveness()
+    }
+
+    /// Wakes the driver if the heartbeat is due.
+    pub(crate) fn tick(&self, now: Instant) {
+        if self.beat_due(self.clock.since_start(now)) {
+            self.wake();
+        }
+    }
+
+    /// Makes the driver poll again.
+    pub(crate) fn wake(&self) {
+        self.changed(self.lock());
+    }
+
+    /// Whether reading is paused because too many answers are queued.
+    pub(crate) fn holds_reading(&self) -> bool {
+        self.holds_reading.load(Ordering::Relaxed)
+    }
+
+    /// Changes the state, then processes the output and events of the session, and wakes the driver.
+    pub(super) fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = run(&mut state);
+        self.settle(&mut state);
+        self.changed(state);
+        result
+    }
+
+    /// Wakes the driver after a change.
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
+        state.dirty = true;
+        self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
+        // Present while the driver is idle and was not woken yet.
+        let driving = self.driving.load(Ordering::Relaxed);
+        let waker = if driving { None } else { state.waker.take() };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Processes the output and events of the session.
+    pub(super) fn settle(&self, state: &mut State) {
+        state.settle(&self.counts, |outbox, to_send| {
+            let message = match to_send {
+                ToSend::Ping(payload) => Ok(ws::Message::Ping(payload)),
+                ToSend::Message(message) => self.wire.seal(&message),
+            };
+            if let Ok(message) = message.map(Queued::from)
+                && size(&message) > 0
+            {
+                // The queue refuses no `Answer`.
+                let _ = outbox.push(|| self.clock.now(), Class::Answer, message);
+            }
+        });
+        self.has_events.store(!state.events.is_empty(), Ordering::Relaxed);
+        let beat = state.session.poll_heartbeat().map_or(u64::MAX, |at| at.as_nanos() as u64);
+        self.beat.store(beat, Ordering::Relaxed);
+        if state.session.is_closed() {
+            self.writable.notify_waiters();
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock is used all the same: a panic in one handler must not end the connection.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("protocol", &self.wire.info.name())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "json"))]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use wse_codecs::JsonArray;
+    use wse_proto::ProtocolInfo;
+    use wse_proto::session::SessionLimits;
+
+    use super::*;
+    use crate::connection::wire::Choice;
+
+    const INFO: ProtocolInfo = ProtocolInfo::text("test").no_greeting();
+
+    #[test]
+    fn answers_of_the_session_fill_the_queue_too() {
+        let session = Session::server(INFO, None, SessionLimits::default());
+        let queue = SendQueue::default().messages(2);
+        let connection = Connection::new(
+            JsonArray.first(),
+            session,
+            queue,
+            Clock::start(),
+            Arc::default(),
+            ConnectionOptions::default(),
+        );
+        connection.session(|session, now| session.accept(now, Bytes::new())).unwrap();
+        let ping = || Ok(SessionMessage::raw(Head::Ping, Bytes::new()));
+        for full in [false, false, false, true] {
+            // The first one follows the welcome.
+            connection.deliver(Duration::ZERO, ping());
+            assert_eq!(connection.holds_reading(), full);
+        }
+        let sent = connection.lend();
+        connection.end_round(Some((sent, 0)), &Context::from_waker(Waker::noop()));
+        assert!(connection.holds_reading(), "nothing was written");
+        connection.discard_outbox();
+        assert!(!connection.holds_reading());
+    }
+}

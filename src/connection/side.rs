@@ -1,0 +1,66 @@
+//! [`Side`]: what differs between the server's and the client's end of a connection.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wse_proto::session::{Close, Duplicates, Event};
+use wse_proto::{SessionMessage, Stamp, Text};
+use wse_transport::ws;
+
+use super::shared::Connection;
+
+/// What differs between the server's and the client's end of a connection.
+pub(crate) trait Side: Send {
+    /// Hands a message to its handler, unless the peer is not authenticated.
+    fn message(
+        &self,
+        connection: &Arc<Connection>,
+        name: Text,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    );
+    /// Hands a call to its procedure, unless the peer is not authenticated.
+    fn call(
+        &self,
+        connection: &Arc<Connection>,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    );
+    /// Handles an event other than a message or a call. Called in the order of the events, never while the connection is
+    /// locked.
+    fn event(&mut self, connection: &Arc<Connection>, event: Event);
+    /// Continues what takes time before the welcome, such as a decision. Returns the messages that the session held
+    /// meanwhile, to be handled now.
+    fn poll(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Vec<SessionMessage>;
+    /// The most handlers that may run before reading pauses.
+    fn max_handlers(&self) -> usize;
+    /// The settings of the driver. Returned on demand, so that a connection does not store a copy.
+    fn config(&self) -> DriverConfig;
+    /// The stamps of reliable messages that the peer has sent; `None` before the peer is identified.
+    fn duplicates(&self) -> Option<Duplicates>;
+    /// The channel failed: the peer violated RFC 6455 or the framing, or the network failed.
+    fn failed(&mut self, connection: &Arc<Connection>, error: ws::Error);
+    /// The connection has ended, or the closing handshake has begun. Called once.
+    fn departed(&mut self, connection: &Arc<Connection>, close: &Close);
+}
+
+/// A call to be answered.
+pub(crate) struct Incoming {
+    pub(crate) stamp: Stamp,
+    /// How long the caller waits, in milliseconds.
+    pub(crate) timeout: Option<NonZeroU32>,
+}
+
+/// The settings of a driver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DriverConfig {
+    /// The limits once the session is ready.
+    pub(crate) limits: ws::Limits,
+    /// How long closing may take, including the writing of what is queued before.
+    pub(crate) close_timeout: Duration,
+}

@@ -1,0 +1,154 @@
+//! [`State`]: the part of a connection that its mutex protects.
+
+use std::collections::{HashMap, VecDeque};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustc_hash::FxBuildHasher;
+use tokio::sync::oneshot;
+use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
+use wse_proto::{ReceiptOf, SessionMessage, Stamp};
+
+use super::counts::{Counters, count};
+use super::outbox::{Outbox, SendQueue};
+use super::pending::{Pending, ReceiptOutcome};
+
+pub(super) type Outcome = Result<Bytes, CallFailure>;
+
+/// The state of a connection.
+///
+/// The order of the fields is fixed. Sending to one of many idle connections is bound by cache misses, and the fields that
+/// it needs share cache lines this way.
+#[repr(C)]
+pub(super) struct State {
+    /// Whether something has changed since the driver last looked.
+    pub(super) dirty: bool,
+    /// Whether messages may be sent. Updated at each change of the session.
+    pub(super) ready: bool,
+    /// Whether to end without a closing handshake.
+    pub(super) aborted: bool,
+    /// The waker of the driver, while it is idle.
+    pub(super) waker: Option<Waker>,
+    pub(super) outbox: Outbox,
+    /// The next deadline of the session. Updated at each change of the session.
+    due: Option<Duration>,
+    pub(super) events: VecDeque<Event>,
+    /// What this side closes with. Boxed: it is used once.
+    pub(super) closing: Option<Box<Close>>,
+    pub(super) session: Session,
+    pub(super) calls: HashMap<CallId, oneshot::Sender<Outcome>, FxBuildHasher>,
+    pub(super) failed: Option<Box<Failed>>,
+    pub(super) pending: Option<Box<Pending>>,
+}
+
+/// Calls and receipts that the end of the connection has failed. Their callers learn of it after the events of the end, so
+/// that they find the endpoint in its new state.
+#[derive(Default)]
+pub(super) struct Failed {
+    calls: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    receipts: Vec<(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome)>,
+}
+
+impl Failed {
+    /// Reports the failures to the callers.
+    pub(super) fn report(self) {
+        for (waiting, outcome) in self.receipts {
+            let _ = waiting.send(outcome);
+        }
+        for (waiting, outcome) in self.calls {
+            let _ = waiting.send(outcome);
+        }
+    }
+}
+
+/// An output of the session that is to be sent.
+pub(super) enum ToSend {
+    Message(SessionMessage),
+    Ping(Bytes),
+}
+
+/// What the driver has to do besides reading and writing.
+pub(super) struct NextSteps {
+    /// The close to begin, if any, and whether everything queued before it is written.
+    pub(super) closing: Option<(Close, bool)>,
+    /// When something is due next.
+    pub(super) due: Option<Duration>,
+    /// Whether to end at once.
+    pub(super) aborted: bool,
+    /// Whether nothing has changed since the driver last looked, so that its poll may end.
+    pub(super) idle: bool,
+}
+
+impl State {
+    pub(super) fn new(session: Session, queue: SendQueue) -> Self {
+        Self {
+            dirty: false,
+            ready: false,
+            aborted: false,
+            waker: None,
+            outbox: Outbox::new(queue),
+            due: None,
+            events: VecDeque::new(),
+            closing: None,
+            session,
+            calls: HashMap::default(),
+            failed: None,
+            pending: None,
+        }
+    }
+
+    /// When the session or the queue is due next.
+    pub(super) fn due(&self) -> Option<Duration> {
+        [self.due, self.outbox.give_up_at()].into_iter().flatten().min()
+    }
+
+    /// Completes a call.
+    pub(super) fn end_call(&mut self, call: CallId, outcome: Outcome) {
+        let Some(waiting) = self.calls.remove(&call) else { return };
+        if self.session.is_closed() {
+            self.failed.get_or_insert_default().calls.push((waiting, outcome));
+        } else {
+            let _ = waiting.send(outcome);
+        }
+    }
+
+    fn end_receipt(&mut self, key: (ReceiptOf, Stamp), outcome: ReceiptOutcome) {
+        let waiting = self.pending.as_mut().and_then(|it| it.receipts.remove(&key));
+        let Some(waiting) = waiting else { return };
+        if self.session.is_closed() {
+            self.failed.get_or_insert_default().receipts.push((waiting, outcome));
+        } else {
+            let _ = waiting.send(outcome);
+        }
+    }
+
+    /// Processes the output and events of the session. `queue` queues its messages.
+    pub(super) fn settle(&mut self, counts: &Counters, queue: impl Fn(&mut Outbox, ToSend)) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Send(message) => queue(&mut self.outbox, ToSend::Message(message)),
+                Output::Ping(payload) => queue(&mut self.outbox, ToSend::Ping(payload)),
+                Output::Close(close) => self.closing = Some(Box::new(close)),
+                Output::Abort(close) => {
+                    count(&counts.dead_peers);
+                    self.closing = Some(Box::new(close));
+                    self.aborted = true;
+                }
+                _ => {}
+            }
+        }
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::CallEnded { call, outcome } => self.end_call(call, outcome),
+                Event::ReceiptEnded { of, stamp, outcome } => {
+                    self.end_receipt((of, stamp), outcome);
+                }
+                Event::Dropped(what) => counts.dropped(what),
+                event => self.events.push_back(event),
+            }
+        }
+        self.ready = self.session.check_ready().is_ok();
+        self.due = self.session.poll_deadline();
+    }
+}

@@ -1,0 +1,20 @@
+//! The pages of the repository, as doc tests: their code compiles, and what can run runs.
+
+macro_rules! pages {
+    ($($name:ident: $path:literal,)*) => {
+        $(
+            #[doc = include_str!(concat!("../", $path))]
+            struct $name;
+        )*
+    };
+}
+
+pages! {
+    Readme: "README.md",
+    CustomProtocol: "docs/custom-protocol.md",
+    Handlers: "docs/handlers.md",
+    HttpServers: "docs/http-servers.md",
+    Limits: "docs/limits.md",
+    Transport: "docs/transport.md",
+    Wire: "docs/wire.md",
+}

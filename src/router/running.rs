@@ -1,0 +1,70 @@
+//! Runs handlers: first in the connection's task, then in a task of their own when they have to
+//! wait.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use super::outcome::BoxError;
+use crate::connection::{Connection, Tasks};
+
+/// What a handler returned.
+pub(super) type HandlerResult<R> = Result<R, BoxError>;
+
+/// Polls a handler at once, so that handlers start in the order of their messages. A panic is its error.
+pub(super) fn poll<R>(
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<HandlerResult<R>>,
+    cx: &mut Context<'_>,
+) -> Poll<HandlerResult<R>> {
+    catch_unwind(AssertUnwindSafe(|| poll(cx))).unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+}
+
+/// Polls a handler to its end. A panic is its error.
+pub(super) async fn catch_panic<R>(
+    mut handler: impl FnMut(&mut Context<'_>) -> Poll<HandlerResult<R>>,
+) -> HandlerResult<R> {
+    poll_fn(|cx| poll(&mut handler, cx)).await
+}
+
+/// Continues a handler in a task of its own, so that a slow one does not delay others.
+pub(super) fn spawn<F, Fut>(tasks: &Tasks, connection: &Arc<Connection>, handler: F)
+where
+    F: FnOnce(Arc<Connection>) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let running = WaitingHandler::new(Arc::clone(connection));
+    let end = connection.handlers_end();
+    let handler = handler(Arc::clone(connection));
+    tasks.spawn(async move {
+        let _running = running;
+        match end {
+            None => handler.await,
+            Some(end) => drop(end.run_until_cancelled_owned(handler).await),
+        }
+    });
+}
+
+/// The error of a handler that panicked.
+pub(super) fn panicked() -> BoxError {
+    "the handler panicked".into()
+}
+
+/// Counts a waiting handler of a connection until it ends or is cancelled.
+struct WaitingHandler(Arc<Connection>);
+
+impl WaitingHandler {
+    fn new(connection: Arc<Connection>) -> Self {
+        connection.handlers.fetch_add(1, Ordering::AcqRel);
+        Self(connection)
+    }
+}
+
+impl Drop for WaitingHandler {
+    fn drop(&mut self) {
+        self.0.handlers.fetch_sub(1, Ordering::AcqRel);
+        // The connection may start another handler.
+        self.0.wake();
+    }
+}

@@ -1,0 +1,66 @@
+//! [`Config`]: what a server was built with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wse_proto::session::{Heartbeat, SessionLimits};
+use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+use wse_transport::ws;
+
+use crate::connection::SendQueue;
+
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) connections_per_user: usize,
+    pub(super) auth_timeout: Option<Duration>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) close_timeout: Duration,
+    pub(super) call_timeout: Option<Duration>,
+    pub(super) session: SessionLimits,
+    pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) cancel_handlers: bool,
+    pub(super) handlers: usize,
+    pub(super) expose_errors: bool,
+    pub(super) unauthenticated_message: usize,
+    pub(super) limits: ws::Limits,
+    pub(super) control_rate: Option<ws::ControlRate>,
+    pub(super) queue: SendQueue,
+    pub(super) origin: OriginPolicy,
+    pub(super) proxies: TrustedProxies,
+    pub(super) head: HeadLimits,
+    pub(super) deflate: Option<ws::Deflate>,
+    pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
+}
+
+impl Config {
+    /// The limits before a connection is authenticated.
+    pub(super) fn unauthenticated(&self) -> ws::Limits {
+        self.limits.max_message(self.limits.max_message.min(self.unauthenticated_message))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connections_per_user: 1,
+            auth_timeout: Some(Duration::from_secs(10)),
+            handshake_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(10),
+            call_timeout: Some(Duration::from_secs(20)),
+            session: SessionLimits::default(),
+            heartbeat: Some(Heartbeat::default()),
+            cancel_handlers: false,
+            handlers: 1024,
+            expose_errors: false,
+            unauthenticated_message: 16 * 1024,
+            limits: ws::Limits::default(),
+            control_rate: ws::Config::default().control_rate,
+            queue: SendQueue::default(),
+            origin: OriginPolicy::default(),
+            proxies: TrustedProxies::default(),
+            head: HeadLimits::default(),
+            deflate: None,
+            extensions: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! [`ServerCore`]: the state that the handles of a server and its connections share; [`ConnCore`]: one of these
+//! connections; [`CoreEvent`]: what happens to them. None of it depends on the protocol.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Extensions, Request};
+use tokio::sync::broadcast;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use wse_proto::session::{Close, Heartbeat};
+use wse_proto::{CloseReason, ErrorCode, Hi, Text};
+
+use super::config::Config;
+use super::duplicates::Windows;
+use super::identify::Identify;
+use super::registry::Registry;
+use super::request::CompactRequest;
+use crate::connection::{Choice, Connection, Counters, Tasks, Wire};
+use crate::router::Router;
+
+/// The number of events that a slow reader may fall behind.
+const EVENTS: usize = 1024;
+
+/// Finds the identity in a request and encodes it.
+pub(super) type FindIdentity = dyn Fn(&Request<()>, &Wire) -> Option<Bytes> + Send + Sync;
+
+pub(super) type Callback = Arc<dyn Fn(&CoreEvent) + Send + Sync>;
+
+pub(super) struct ServerCore {
+    pub(super) protocol: Box<dyn Choice>,
+    /// The first protocol, for broadcasts where it is the only one.
+    pub(super) wire: Wire,
+    app: Extensions,
+    pub(super) config: Config,
+    pub(super) identify: Option<Arc<Identify>>,
+    pub(super) identity: Option<Arc<FindIdentity>>,
+    pub(super) counts: Arc<Counters>,
+    pub(super) windows: Windows,
+    pub(super) router: Router<ConnCore>,
+    pub(super) events: broadcast::Sender<CoreEvent>,
+    pub(super) tasks: Tasks,
+    pub(super) stop: CancellationToken,
+    /// Cancelled when all connections and handlers have ended.
+    pub(super) ended: CancellationToken,
+    /// What connections are closed with when the server stops.
+    shutdown_close: OnceLock<Close>,
+    callbacks: ArcSwap<Vec<Callback>>,
+    pub(super) registry: Registry<ConnCore>,
+    /// The addresses, with the scheme of their URLs.
+    addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
+    last_id: AtomicU64,
+    /// Whether the task that sends heartbeats runs.
+    heartbeat_task_started: AtomicBool,
+}
+
+impl ServerCore {
+    pub(super) fn new(
+        protocol: Box<dyn Choice>,
+        config: Config,
+        identify: Option<Arc<Identify>>,
+        identity: Option<Arc<FindIdentity>>,
+        router: Router<ConnCore>,
+        callbacks: Vec<Callback>,
+        app: Extensions,
+    ) -> Self {
+        Self {
+            wire: protocol.first(),
+            protocol,
+            app,
+            registry: Registry::new(config.connections_per_user),
+            config,
+            identify,
+            identity,
+            counts: Arc::default(),
+            windows: Windows::default(),
+            heartbeat_task_started: AtomicBool::new(false),
+            router,
+            events: broadcast::Sender::new(EVENTS),
+            tasks: Tasks::default(),
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            shutdown_close: OnceLock::new(),
+            callbacks: ArcSwap::from_pointee(callbacks),
+            addrs: Mutex::default(),
+            last_id: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the application state of this type.
+    pub(super) fn app<A: Any + Send + Sync>(&self) -> Option<&A> {
+        self.app.get::<Arc<A>>().map(|app| &**app)
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Starts the one task that checks the heartbeats of all connections, so that no connection
+    /// needs a timer.
+    pub(super) fn start_heartbeat_task(self: &Arc<Self>, heartbeat: &Heartbeat) {
+        if self.heartbeat_task_started.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let least = heartbeat.min_interval.min(heartbeat.min_timeout);
+        let tick = (least / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
+        let server = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(tick);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let ticking = async {
+                loop {
+                    let now = ticks.tick().await;
+                    server.registry.tick(now);
+                }
+            };
+            server.stop.run_until_cancelled(ticking).await;
+        });
+    }
+
+    /// Begins the shutdown: rejects new connections and closes all others.
+    pub(super) fn stop(&self, close: Close) {
+        let _ = self.shutdown_close.set(close);
+        // Before the registry: a connection that opens meanwhile sees the token, or is in the registry.
+        self.stop.cancel();
+        self.registry.close(&self.shutdown_close());
+    }
+
+    /// Cancels the handlers and connections that have not ended.
+    pub(super) fn cancel(&self) {
+        self.tasks.cancel();
+        self.registry.abort();
+    }
+
+    /// Returns what connections are closed with when the server stops.
+    pub(super) fn shutdown_close(&self) -> Close {
+        let default = || Close::new(1001, CloseReason::ByServer);
+        self.shutdown_close.get().cloned().unwrap_or_else(default)
+    }
+
+    /// Ends the event streams, and drops the handlers with what they hold, which may be the server
+    /// itself.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+        self.router.clear();
+        self.callbacks.store(Arc::default());
+    }
+
+    pub(super) fn add_callback(&self, callback: Callback) {
+        self.callbacks.rcu(|old| {
+            let mut callbacks = Vec::clone(old);
+            callbacks.push(Arc::clone(&callback));
+            callbacks
+        });
+    }
+
+    pub(super) fn add_addr(&self, addr: SocketAddr, scheme: &'static str) {
+        lock(&self.addrs).push((addr, scheme));
+    }
+
+    pub(super) fn local_addrs(&self) -> Vec<(SocketAddr, &'static str)> {
+        lock(&self.addrs).clone()
+    }
+
+    /// Adds an accepted connection. The oldest connections above the user's limit are closed.
+    pub(super) fn join(&self, conn: &ConnCore) {
+        let _in_order = self.registry.in_order(conn.user());
+        let mut users = self.registry.users_with(conn.user());
+        let joined = users.join(conn.user().clone(), conn.id(), conn.clone());
+        drop(users);
+        for evicted in joined.evicted {
+            let close = Close::normal(CloseReason::ClientsConcurrency);
+            evicted.close(close.clone());
+            if evicted.depart() {
+                self.emit(CoreEvent::Disconnected(evicted, close));
+            }
+        }
+        if joined.first {
+            self.emit(CoreEvent::Joined(conn.clone()));
+        }
+        self.emit(CoreEvent::Connected(conn.clone()));
+    }
+
+    /// Removes a connection that has ended. An evicted one was removed already.
+    pub(super) fn depart(&self, conn: &ConnCore, close: &Close) {
+        let _in_order = self.registry.in_order(conn.user());
+        if conn.depart() {
+            let last = self.registry.users_with(conn.user()).leave(conn.user(), conn.id());
+            self.emit(CoreEvent::Disconnected(conn.clone(), close.clone()));
+            if last == Some(true) {
+                self.emit(CoreEvent::Left(conn.user().clone(), close.clone()));
+            }
+        }
+    }
+
+    pub(super) fn emit(&self, event: CoreEvent) {
+        let callbacks = self.callbacks.load_full();
+        for callback in callbacks.iter() {
+            if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
+                tracing::error!(?event, "an event callback panicked");
+            }
+        }
+        if let CoreEvent::Error(CoreErrorEvent { conn, code, name, message, .. }) = &event {
+            tracing::debug!(?conn, %code, name = name.as_deref(), message, "error event");
+        }
+        // An error means only that there is no stream.
+        let _ = self.events.send(event);
+    }
+}
+
+/// A connection of any protocol: the state behind a [`Conn`](super::Conn).
+#[derive(Clone)]
+pub(crate) struct ConnCore(pub(super) Arc<ConnInner>);
+
+pub(super) struct ConnInner {
+    pub(super) id: u64,
+    pub(super) user: Text,
+    pub(super) hi: Hi,
+    pub(super) peer_addr: Option<SocketAddr>,
+    pub(super) request: CompactRequest,
+    pub(super) state: Extensions,
+    pub(super) server: Arc<ServerCore>,
+    pub(super) connection: Arc<Connection>,
+    departed: AtomicBool,
+}
+
+/// The fields of a connection, known once its user is.
+pub(super) struct Parts {
+    pub(super) id: u64,
+    pub(super) user: Text,
+    pub(super) hi: Hi,
+    pub(super) peer_addr: Option<SocketAddr>,
+    pub(super) request: CompactRequest,
+    pub(super) state: Extensions,
+    pub(super) server: Arc<ServerCore>,
+    pub(super) connection: Arc<Connection>,
+}
+
+impl ConnCore {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { id, user, hi, peer_addr, request, state, server, connection } = parts;
+        // Copied, so that an idle connection does not hold the buffer its greeting was read into.
+        let hi = Hi {
+            identity: Bytes::copy_from_slice(&hi.identity),
+            meta: Bytes::copy_from_slice(&hi.meta),
+        };
+        let departed = AtomicBool::new(false);
+        Self(Arc::new(ConnInner {
+            id,
+            user,
+            hi,
+            peer_addr,
+            request,
+            state,
+            server,
+            connection,
+            departed,
+        }))
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(super) fn user(&self) -> &Text {
+        &self.0.user
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0.connection
+    }
+
+    pub(super) fn close(&self, close: Close) {
+        self.0.connection.close(close);
+    }
+
+    /// Passes an event to the server's callbacks and streams.
+    pub(super) fn emit(&self, event: CoreEvent) {
+        self.0.server.emit(event);
+    }
+
+    /// Marks the connection as ended. Returns whether this was the first time.
+    pub(super) fn depart(&self) -> bool {
+        !self.0.departed.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl fmt::Debug for ConnCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn")
+            .field("id", &self.0.id)
+            .field("user", &self.0.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`ServerEvent`](super::ServerEvent) of any protocol.
+#[derive(Clone, Debug)]
+pub(super) enum CoreEvent {
+    Joined(ConnCore),
+    Connected(ConnCore),
+    Disconnected(ConnCore, Close),
+    Left(Text, Close),
+    Late(ConnCore),
+    Live(ConnCore),
+    Error(CoreErrorEvent),
+}
+
+/// An [`ErrorEvent`](super::ErrorEvent) of any protocol.
+#[derive(Clone, Debug)]
+pub(super) struct CoreErrorEvent {
+    pub(super) conn: Option<ConnCore>,
+    pub(super) code: ErrorCode,
+    pub(super) name: Option<Text>,
+    pub(super) message: String,
+    pub(super) id: Option<Text>,
+    pub(super) source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl CoreErrorEvent {
+    /// Makes an error that no handler returned.
+    pub(super) fn new(conn: Option<ConnCore>, code: ErrorCode, message: String) -> Self {
+        Self { conn, code, name: None, message, id: None, source: None }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

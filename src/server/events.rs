@@ -1,0 +1,157 @@
+//! [`ServerEvent`]: connections that begin and end, and errors.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use wse_proto::session::Close;
+use wse_proto::{ErrorCode, Negotiate, Text};
+
+use super::conn::Conn;
+use super::core::{Callback, CoreErrorEvent, CoreEvent};
+
+/// An event of a server.
+///
+/// ```
+/// use wse::{JsonArray, ServerEvent};
+///
+/// fn log(event: &ServerEvent<JsonArray>) {
+///     match event {
+///         ServerEvent::Joined(conn) => println!("{} came", conn.user_id()),
+///         ServerEvent::Left(user, close) => println!("{user} left: {close}"),
+///         ServerEvent::Error(error) => eprintln!("{error:?}"),
+///         _ => {}
+///     }
+/// }
+/// ```
+///
+/// Events of one user come in order: `Joined` and `Connected` for the first connection,
+/// `Disconnected` and, for the last connection, `Left` at the end.
+#[non_exhaustive]
+pub enum ServerEvent<P: Negotiate> {
+    /// A user's first connection was accepted. Its welcome is queued.
+    Joined(Conn<P>),
+    /// A connection was accepted.
+    Connected(Conn<P>),
+    /// A connection has ended, or its closing handshake has begun.
+    Disconnected(Conn<P>, Close),
+    /// A user's last connection has ended. The text is the user's id.
+    Left(Text, Close),
+    /// A client did not answer a ping in time.
+    Late(Conn<P>),
+    /// A late client was heard again.
+    Live(Conn<P>),
+    /// An error: a handler failed, or a client broke the protocol.
+    Error(ErrorEvent<P>),
+    /// The reader of the event stream was too slow and has lost this many events.
+    Missed(u64),
+}
+
+/// An error on a server.
+///
+/// ```
+/// use wse::{ErrorEvent, JsonArray};
+///
+/// fn log(error: &ErrorEvent<JsonArray>) {
+///     eprintln!("{} {:?}: {}", error.code, error.id, error.message);
+/// }
+/// ```
+#[non_exhaustive]
+pub struct ErrorEvent<P: Negotiate> {
+    /// The connection. `None` when it was never accepted.
+    pub conn: Option<Conn<P>>,
+    /// The kind of error: [`ErrorCode::MessageProcessing`], [`ErrorCode::ProtocolViolation`],
+    /// [`ErrorCode::ConnectionError`], [`ErrorCode::Failed`], [`ErrorCode::ErrorReport`], or the
+    /// code of a fault that a message handler returned.
+    pub code: ErrorCode,
+    /// The name of the message or procedure, when a handler failed.
+    pub name: Option<Text>,
+    /// The error and its causes, for people.
+    pub message: String,
+    /// The correlation id that the peer got in place of the text, when a handler returned an error
+    /// that is not a [`Fault`](crate::Fault). The log has the same id.
+    pub id: Option<Text>,
+    /// The error that a handler returned, when it is not a [`Fault`](crate::Fault).
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
+    fn from(happened: CoreEvent) -> Self {
+        match happened {
+            CoreEvent::Joined(conn) => Self::Joined(Conn::of(conn)),
+            CoreEvent::Connected(conn) => Self::Connected(Conn::of(conn)),
+            CoreEvent::Disconnected(conn, close) => Self::Disconnected(Conn::of(conn), close),
+            CoreEvent::Left(user, close) => Self::Left(user, close),
+            CoreEvent::Late(conn) => Self::Late(Conn::of(conn)),
+            CoreEvent::Live(conn) => Self::Live(Conn::of(conn)),
+            CoreEvent::Error(CoreErrorEvent { conn, code, name, message, id, source }) => {
+                let conn = conn.map(Conn::of);
+                Self::Error(ErrorEvent { conn, code, name, message, id, source })
+            }
+        }
+    }
+}
+
+/// Wraps a callback so that it takes the events of any protocol.
+pub(super) fn typed<P: Negotiate>(
+    callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static,
+) -> Callback {
+    Arc::new(move |event| callback(&event.clone().into()))
+}
+
+impl<P: Negotiate> Clone for ServerEvent<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Joined(conn) => Self::Joined(conn.clone()),
+            Self::Connected(conn) => Self::Connected(conn.clone()),
+            Self::Disconnected(conn, close) => Self::Disconnected(conn.clone(), close.clone()),
+            Self::Left(user, close) => Self::Left(user.clone(), close.clone()),
+            Self::Late(conn) => Self::Late(conn.clone()),
+            Self::Live(conn) => Self::Live(conn.clone()),
+            Self::Error(error) => Self::Error(error.clone()),
+            Self::Missed(count) => Self::Missed(*count),
+        }
+    }
+}
+
+impl<P: Negotiate> Clone for ErrorEvent<P> {
+    fn clone(&self) -> Self {
+        Self {
+            conn: self.conn.clone(),
+            code: self.code.clone(),
+            name: self.name.clone(),
+            message: self.message.clone(),
+            id: self.id.clone(),
+            source: self.source.clone(),
+        }
+    }
+}
+
+impl<P: Negotiate> fmt::Debug for ServerEvent<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Joined(conn) => f.debug_tuple("Joined").field(conn).finish(),
+            Self::Connected(conn) => f.debug_tuple("Connected").field(conn).finish(),
+            Self::Disconnected(conn, close) => {
+                f.debug_tuple("Disconnected").field(conn).field(close).finish()
+            }
+            Self::Left(user, close) => f.debug_tuple("Left").field(user).field(close).finish(),
+            Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
+            Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),
+            Self::Error(error) => f.debug_tuple("Error").field(error).finish(),
+            Self::Missed(count) => f.debug_tuple("Missed").field(count).finish(),
+        }
+    }
+}
+
+impl<P: Negotiate> fmt::Debug for ErrorEvent<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorEvent")
+            .field("conn", &self.conn)
+            .field("code", &self.code)
+            .field("name", &self.name)
+            .field("message", &self.message)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

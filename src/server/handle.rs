@@ -1,0 +1,157 @@
+//! [`Server`]: a handle to a server.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::broadcast::error::RecvError;
+use wse_proto::session::Close;
+use wse_proto::{CloseReason, Negotiate};
+
+use super::conn::Conn;
+use super::core::ServerCore;
+use super::events::{ServerEvent, typed};
+use crate::connection::Counts;
+
+/// A server of one protocol.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use wse::{Accept, Hello, JsonArray, Server};
+///
+/// let server = Server::builder(JsonArray)
+///     .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+///     .on("say", |conn, text: String| async move {
+///         conn.server().broadcast("said", &text)?;
+///         wse::Ok(())
+///     })
+///     .procedure("add", |_conn, (a, b): (i64, i64)| async move { wse::Ok(a + b) })
+///     .bind("127.0.0.1:4200")
+///     .await?;
+///
+/// server.user("ann").send("news", "hello")?;
+/// # Ok(()) }
+/// ```
+///
+/// Clones are handles to the same server. It runs until [`shutdown`](Server::shutdown), even when
+/// all handles were dropped.
+pub struct Server<P: Negotiate> {
+    pub(super) inner: Arc<ServerCore>,
+    protocol_type: PhantomData<fn() -> P>,
+}
+
+impl<P: Negotiate> Server<P> {
+    pub(super) fn of(inner: Arc<ServerCore>) -> Self {
+        Self { inner, protocol_type: PhantomData }
+    }
+
+    /// Calls `callback` at each event, in order.
+    ///
+    /// It runs where the event happens and delays what follows: it may send and close, but should
+    /// not block. A panic in it is caught and logged.
+    pub fn on_event(&self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) {
+        self.inner.add_callback(typed(callback));
+    }
+
+    /// Returns a stream of the events from now on. It ends when the server has shut down.
+    ///
+    /// A reader that falls more than 1,024 events behind gets [`ServerEvent::Missed`]. Cancel safe.
+    pub fn events(&self) -> impl Stream<Item = ServerEvent<P>> + Send + Unpin + use<P> {
+        let state = (self.inner.events.subscribe(), self.inner.ended.clone());
+        Box::pin(futures::stream::unfold(state, |(mut receiver, ended)| async move {
+            let received = tokio::select! {
+                biased;
+                received = receiver.recv() => received,
+                () = ended.cancelled() => Err(RecvError::Closed),
+            };
+            match received {
+                Ok(event) => Some((event.into(), (receiver, ended))),
+                Err(RecvError::Lagged(count)) => {
+                    Some((ServerEvent::Missed(count), (receiver, ended)))
+                }
+                Err(RecvError::Closed) => None,
+            }
+        }))
+    }
+
+    /// Returns all connections of all users, in no particular order.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Conn<P>> {
+        self.inner.registry.connections().into_iter().map(Conn::of).collect()
+    }
+
+    /// Returns counts of unexpected or dropped inbound messages, of all connections since the
+    /// start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.inner.counts.counts()
+    }
+
+    /// Returns the addresses that the server listens on.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.inner.local_addrs().into_iter().map(|(addr, _)| addr).collect()
+    }
+
+    /// Returns the URL of the first address that the server listens on, such as
+    /// `ws://127.0.0.1:4200`, with `wss://` when that address uses TLS. Returns `None` when the
+    /// server does not listen.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.inner.local_addrs().first().map(|(addr, scheme)| format!("{scheme}://{addr}"))
+    }
+
+    /// Stops the server: rejects new connections, closes all connections with 1001, and waits at
+    /// most `grace` until all connections and handlers have ended. Then it cancels those that have
+    /// not ended. Returns whether all ended in time.
+    ///
+    /// Clients do not reconnect after code 1001. Before a restart, use
+    /// [`shutdown_with`](Self::shutdown_with) and code 1012.
+    ///
+    /// A handler that blocks its thread cannot be cancelled: the server waits until it ends. A
+    /// handler that awaits this method waits for itself and is cancelled after `grace`.
+    ///
+    /// Not cancel safe: when the future is dropped, the server has stopped, but handlers may still
+    /// run.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.shutdown_with(Close::new(1001, CloseReason::ByServer), grace).await
+    }
+
+    /// Stops the server as [`shutdown`](Self::shutdown) does, and closes the connections with this
+    /// code and reason. After 1012 (restart) clients reconnect.
+    pub async fn shutdown_with(&self, close: Close, grace: Duration) -> bool {
+        self.inner.stop(close);
+        let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
+        self.inner.cancel();
+        self.inner.tasks.join().await;
+        self.inner.end();
+        ended
+    }
+}
+
+impl<P: Negotiate> Conn<P> {
+    /// Returns the server of this connection.
+    #[must_use]
+    pub fn server(&self) -> Server<P> {
+        Server::of(Arc::clone(&self.core.0.server))
+    }
+}
+
+impl<P: Negotiate> Clone for Server<P> {
+    fn clone(&self) -> Self {
+        Self::of(Arc::clone(&self.inner))
+    }
+}
+
+impl<P: Negotiate> fmt::Debug for Server<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("protocols", &self.inner.protocol.subprotocols())
+            .field("users", &self.inner.registry.len())
+            .field("router", &self.inner.router)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,422 @@
+//! From a listening socket to connections.
+
+#[cfg(feature = "tls")]
+use std::error::Error;
+use std::future::{Future, ready};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use wse_proto::session::Session;
+use wse_proto::{MessageKind, Negotiate, Pings};
+use wse_transport::dial::NetStream;
+use wse_transport::handshake::{
+    Forwarded, HandshakeError, HeadLimits, Negotiated, Rejection, Upgrade, read_request,
+    write_rejection, write_response,
+};
+#[cfg(feature = "tls")]
+use wse_transport::tls::{PeerCertificates, ServerTls, TlsStream};
+use wse_transport::ws::{self, Role, WebSocket};
+
+use super::core::ServerCore;
+use super::handle::Server;
+use super::side::ServerSide;
+use crate::connection::{
+    Channel, Clock, Connection, ConnectionOptions, FramedChannel, Wire, drive, with_heartbeat,
+};
+use crate::random;
+use crate::transport::Transport;
+
+/// How long to wait after a failed accept, for example when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl<P: Negotiate> Server<P> {
+    /// Listens on `addr`, and returns the address that was bound. May be called for several addresses.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound.
+    pub async fn listen(&self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+        self.inner.listen(TcpListener::bind(addr).await?, Acceptor::default())
+    }
+
+    /// As [`listen`](Self::listen), for `wss://` clients. The
+    /// [`handshake_timeout`](super::ServerBuilder::handshake_timeout) includes the TLS handshake.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound.
+    #[cfg(feature = "tls")]
+    pub async fn listen_tls(
+        &self,
+        addr: impl ToSocketAddrs,
+        tls: ServerTls,
+    ) -> io::Result<SocketAddr> {
+        self.inner.listen(TcpListener::bind(addr).await?, Acceptor { tls: Some(tls) })
+    }
+
+    /// Serves one connection that begins with an HTTP upgrade, over any transport, to its end. Accepts any path. The
+    /// caller sets the options of the transport, such as `TCP_NODELAY`.
+    ///
+    /// [`Server::shutdown`] closes the connection and waits for it. Not cancel safe: dropping the future drops the
+    /// connection.
+    pub async fn accept<T>(self, io: T, peer_addr: Option<SocketAddr>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let tasks = self.inner.tasks.clone();
+        let opening = self.inner.open_new(ready(Some((io, Extensions::new()))), peer_addr);
+        tasks.run_connection(opening).await;
+    }
+
+    /// As [`accept`](Self::accept), over TLS. The [`handshake_timeout`](super::ServerBuilder::handshake_timeout)
+    /// includes the TLS handshake. `identify` sees the client's certificates if `tls` asks for them:
+    /// [`PeerCertificates`].
+    #[cfg(feature = "tls")]
+    pub async fn accept_tls<T>(self, tls: &ServerTls, io: T, peer_addr: Option<SocketAddr>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let tasks = self.inner.tasks.clone();
+        let opening = self.inner.open_new(Box::pin(tls_handshake(tls, io)), peer_addr);
+        tasks.run_connection(opening).await;
+    }
+
+    /// Serves one connection over a byte stream, such as a TCP or Unix socket, to its end: messages with their length
+    /// before them for a binary protocol, and lines for a text protocol, without HTTP and WebSocket. The frames are
+    /// those of [`ProtocolCodec`](crate::ProtocolCodec), which shows them; a client that speaks them is
+    /// [`ClientBuilder::framed`](crate::ClientBuilder::framed).
+    ///
+    /// Everything else is as over a WebSocket: greeting and challenge, calls both ways, receipts, limits, queues and
+    /// [`Server::shutdown`], which closes the connection and waits for it. These differ:
+    ///
+    /// - The protocol is the first one of the server, since there is no subprotocol to select another.
+    /// - `identify` sees the request `GET /` without header fields. A protocol without a greeting finds no identity in
+    ///   it.
+    /// - The peer gets no close code. It sees the end of the stream, also when it is refused. The end of the peer's
+    ///   stream is code 1005 between two messages, and 1006 within one or after an error.
+    /// - There are no WebSocket pings. The [`heartbeat`](super::ServerBuilder::heartbeat) uses the pings of the
+    ///   protocol; a protocol without them has no heartbeat. A silent peer then stays connected until TCP gives up.
+    /// - A text message that has a line break cannot be sent: [`SendError::Encode`](crate::SendError::Encode).
+    ///
+    /// The caller sets the options of the transport, such as `TCP_NODELAY`. Not cancel safe: dropping the future drops
+    /// the connection.
+    ///
+    /// ```no_run
+    /// # async fn example<P: wse::Negotiate>(server: wse::Server<P>) -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:4201").await?;
+    /// loop {
+    ///     let (io, addr) = listener.accept().await?;
+    ///     io.set_nodelay(true)?;
+    ///     tokio::spawn(server.clone().serve_framed(io, Some(addr)));
+    /// }
+    /// # }
+    /// ```
+    pub async fn serve_framed<T>(self, io: T, peer_addr: Option<SocketAddr>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let tasks = self.inner.tasks.clone();
+        let config = &self.inner.config;
+        let wire = self.inner.protocol.first();
+        let most = config.unauthenticated().max_message;
+        let channel = FramedChannel::new(io, wire.info.kind(), most, config.close_timeout);
+        let clock = Clock::start();
+        let running = self.inner.serve(channel, wire, Request::new(()), peer_addr, clock);
+        tasks.run_connection(ready(Some(running))).await;
+    }
+
+    /// Serves one connection over any transport in a task of the server.
+    pub(crate) fn spawn_accept(&self, io: Box<dyn Transport>) {
+        self.inner.spawn_accept(io);
+    }
+}
+
+/// What an upgrade request was answered with.
+pub(super) struct AcceptedUpgrade {
+    wire: Wire,
+    negotiated: Negotiated,
+    forwarded: Forwarded,
+}
+
+impl ServerCore {
+    /// Accepts connections in a task of the server. Returns the address that is bound.
+    fn listen(
+        self: &Arc<Self>,
+        listener: TcpListener,
+        acceptor: Acceptor,
+    ) -> io::Result<SocketAddr> {
+        let addr = listener.local_addr()?;
+        self.add_addr(addr, acceptor.scheme());
+        let server = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let stop = server.stop.clone();
+            stop.run_until_cancelled(accept_all(listener, |io, peer| {
+                let io = acceptor.clone().open(io);
+                let opening = Arc::clone(&server).open_new(io, Some(peer));
+                server.tasks.spawn_connection(opening);
+            }))
+            .await;
+        });
+        Ok(addr)
+    }
+
+    /// Opens a connection once `transport` is ready. Returns the future that runs it to its end.
+    async fn open_new<T>(
+        self: Arc<Self>,
+        transport: impl Future<Output = Option<NewTransport<T>>> + Send,
+        peer_addr: Option<SocketAddr>,
+    ) -> Option<impl Future<Output = ()> + Send>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let clock = Clock::start();
+        let head = self.config.head;
+        let timeout = self.config.handshake_timeout;
+        let reading = tokio::time::timeout(timeout, read_head(transport, &head));
+        // A shutdown does not wait for a client that has not sent its request.
+        let read = self.stop.run_until_cancelled(reading).await?.ok()?;
+        let (io, request, leftover) = read?;
+        self.open(io, request, leftover, peer_addr, clock).await
+    }
+
+    /// Serves one connection over any transport in a task of the server.
+    fn spawn_accept(self: &Arc<Self>, io: Box<dyn Transport>) {
+        let io = NetStream::from(io);
+        let opening = Arc::clone(self).open_new(ready(Some((io, Extensions::new()))), None);
+        self.tasks.spawn_connection(opening);
+    }
+
+    /// Answers a request. Returns the future that runs the connection to its end.
+    pub(super) async fn open<T>(
+        self: Arc<Self>,
+        mut io: T,
+        request: Request<()>,
+        leftover: BytesMut,
+        peer_addr: Option<SocketAddr>,
+        clock: Clock,
+    ) -> Option<impl Future<Output = ()> + Send + use<T>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        // The request and the answer share one deadline.
+        let timeout = self.config.handshake_timeout.saturating_sub(clock.now());
+        let answered = tokio::time::timeout(timeout, async {
+            match self.answer(&request, peer_addr, Upgrade::from_request) {
+                Ok((response, answered)) => {
+                    write_response(&mut io, &response).await.ok().map(|()| answered)
+                }
+                Err(rejection) => {
+                    let _ = write_rejection(&mut io, &rejection).await;
+                    None
+                }
+            }
+        });
+        let answered = answered.await.ok().flatten()?;
+        Some(self.run(io, leftover, answered, request, clock))
+    }
+
+    /// The answer to an upgrade request: 101 and what was negotiated, or a rejection. `check` checks the request.
+    pub(super) fn answer(
+        &self,
+        request: &Request<()>,
+        peer_addr: Option<SocketAddr>,
+        check: impl FnOnce(&Request<()>) -> Result<Upgrade, Rejection>,
+    ) -> Result<(Response<()>, AcceptedUpgrade), Rejection> {
+        if self.stop.is_cancelled() {
+            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
+        }
+        let mut upgrade = check(request)?;
+        let forwarded = self.config.proxies.forwarded(peer_addr, request.headers());
+        self.config.origin.check_forwarded(request, &forwarded)?;
+        let offered: Vec<&str> = upgrade.subprotocols().iter().map(String::as_str).collect();
+        let wire = self.protocol.select(&offered).ok_or_else(|| {
+            let names = self.protocol.subprotocols().join(", ");
+            Rejection::new(
+                StatusCode::BAD_REQUEST,
+                format!("no common subprotocol in Sec-WebSocket-Protocol; supported: {names}"),
+            )
+        })?;
+        let selected = wire.info.subprotocol();
+        let (deflate, extensions) = (self.config.deflate, &self.config.extensions);
+        let negotiated = upgrade.negotiate(request, deflate, extensions)?;
+        let response = upgrade
+            .response(selected, &HeaderMap::new())
+            .map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        Ok((response, AcceptedUpgrade { wire, negotiated, forwarded }))
+    }
+
+    /// Serves an upgraded connection to its end.
+    pub(super) fn run<T>(
+        self: &Arc<Self>,
+        io: T,
+        leftover: BytesMut,
+        AcceptedUpgrade { wire, negotiated, forwarded }: AcceptedUpgrade,
+        mut request: Request<()>,
+        clock: Clock,
+    ) -> impl Future<Output = ()> + Send + use<T>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let config = &self.config;
+        let socket_config = ws::Config::default()
+            .limits(config.unauthenticated())
+            .control_rate(config.control_rate)
+            .close_timeout(config.close_timeout);
+        let mut socket = WebSocket::with_leftover(io, leftover, Role::Server, socket_config);
+        socket.set_negotiated(negotiated);
+        let peer_addr = forwarded.addr;
+        if !config.proxies.is_empty() {
+            request.extensions_mut().insert(forwarded);
+        }
+        self.serve(socket, wire, request, peer_addr, clock)
+    }
+
+    /// Runs a connection over a channel to its end.
+    fn serve<C: Channel + Send>(
+        self: &Arc<Self>,
+        channel: C,
+        wire: Wire,
+        request: Request<()>,
+        peer_addr: Option<SocketAddr>,
+        clock: Clock,
+    ) -> impl Future<Output = ()> + Send + use<C> {
+        let config = &self.config;
+        let info = wire.info;
+        let mut session = Session::server(info, config.auth_timeout, config.session);
+        if let Some(heartbeat) = config.heartbeat {
+            self.start_heartbeat_task(&heartbeat);
+            let jitter = match info.can().has_pings() {
+                // Peers of such a protocol expect the first ping at once.
+                Pings::Always => 0.0,
+                _ => random::unit(),
+            };
+            session = with_heartbeat::<C>(session, &info, heartbeat, clock.now(), jitter);
+        }
+        let options = ConnectionOptions {
+            ticked: true,
+            cancels_handlers: config.cancel_handlers,
+            lines: C::FRAMED && info.kind() == MessageKind::Text,
+        };
+        let counts = Arc::clone(&self.counts);
+        let connection = Connection::new(wire, session, config.queue, clock, counts, options);
+        let side = ServerSide::new(Arc::clone(self), &connection, request, peer_addr);
+        drive(channel, connection, side)
+    }
+}
+
+/// Accepts connections until the future is dropped.
+pub(super) async fn accept_all(listener: TcpListener, mut each: impl FnMut(TcpStream, SocketAddr)) {
+    loop {
+        match listener.accept().await {
+            Ok((io, peer)) => {
+                // Otherwise small messages wait for the acknowledgement of earlier ones.
+                let _ = io.set_nodelay(true);
+                each(io, peer);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A transport, and the extensions for the request that arrives over it.
+pub(super) type NewTransport<T> = (T, Extensions);
+
+/// Does the TLS handshake; `None` when it fails.
+#[cfg(feature = "tls")]
+async fn tls_handshake<T>(tls: &ServerTls, io: T) -> Option<NewTransport<TlsStream<T>>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    match tls.accept(io).await {
+        Ok(io) => {
+            let mut extensions = Extensions::new();
+            if let Some(certificates) = PeerCertificates::of(&io) {
+                extensions.insert(certificates);
+            }
+            Some((io, extensions))
+        }
+        Err(error) => {
+            let source = error.source();
+            tracing::debug!(%error, source, "tls handshake failed");
+            None
+        }
+    }
+}
+
+/// How connections are accepted: plain, or over TLS.
+#[derive(Clone, Default)]
+pub(super) struct Acceptor {
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<ServerTls>,
+}
+
+impl Acceptor {
+    /// The scheme of its URLs.
+    #[cfg(feature = "tls")]
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "wss" } else { "ws" }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn scheme(&self) -> &'static str {
+        "ws"
+    }
+
+    /// Turns a TCP connection into a transport; `None` when the TLS handshake fails.
+    #[cfg(feature = "tls")]
+    pub(super) async fn open(self, mut io: TcpStream) -> Option<NewTransport<NetStream>> {
+        let Some(tls) = self.tls else { return Some((io.into(), Extensions::new())) };
+        // A TLS record begins with a control character. A letter begins an HTTP request, which can be answered.
+        let mut first = [0];
+        if io.peek(&mut first).await.ok()? == 1 && first[0].is_ascii_alphabetic() {
+            let rejection = Rejection::new(
+                StatusCode::BAD_REQUEST,
+                "this port uses TLS: connect with a wss URL",
+            );
+            let _ = write_rejection(&mut io, &rejection).await;
+            return None;
+        }
+        // Boxed: otherwise every connection would keep space for the handshake.
+        let (io, extensions) = Box::pin(tls_handshake(&tls, io)).await?;
+        Some((io.into(), extensions))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(super) async fn open(self, io: TcpStream) -> Option<NewTransport<NetStream>> {
+        Some((io.into(), Extensions::new()))
+    }
+}
+
+/// Reads the request once `transport` is ready, and rejects an invalid one. It has no deadline.
+pub(super) async fn read_head<T>(
+    transport: impl Future<Output = Option<NewTransport<T>>>,
+    limits: &HeadLimits,
+) -> Option<(T, Request<()>, BytesMut)>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut io, extensions) = transport.await?;
+    match read_request(&mut io, limits).await {
+        Ok((mut request, leftover)) => {
+            request.extensions_mut().extend(extensions);
+            Some((io, request, leftover))
+        }
+        Err(HandshakeError::Rejected(rejection)) => {
+            let _ = write_rejection(&mut io, &rejection).await;
+            None
+        }
+        Err(error) => {
+            tracing::debug!(%error, "no request was received");
+            None
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The options of a [`ServerBuilder`]: times, limits, and which clients may connect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wse_proto::Negotiate;
+use wse_proto::session::Heartbeat;
+use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+use wse_transport::ws;
+
+use super::builder::ServerBuilder;
+use crate::connection::SendQueue;
+
+impl<P: Negotiate, S> ServerBuilder<P, S> {
+    /// Sets whether a peer gets the text of an error that a handler returned, with its causes,
+    /// instead of a generic failure with a correlation id. For development only: such texts may
+    /// contain secrets. Default: false.
+    pub fn expose_errors(mut self, expose: bool) -> Self {
+        self.config.expose_errors = expose;
+        self
+    }
+
+    /// Sets how many connections a user may have, at least 1. One more closes the oldest with 1000
+    /// `wse.clients-concurrency`. Default: 1.
+    pub fn connections_per_user(mut self, connections: usize) -> Self {
+        self.config.connections_per_user = connections;
+        self
+    }
+
+    /// Sets the time from a connection's first byte to its welcome. A slower connection is closed
+    /// with 1000 `wse.not-authorized`. `None` means no limit. Default: 10 s.
+    pub fn auth_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.auth_timeout = timeout.into();
+        self
+    }
+
+    /// Sets the time for the HTTP handshake, TLS included. The socket of a slower connection is
+    /// dropped. Default: 10 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets limits on the HTTP request. A larger one is answered with 414 or 431. Default: 8 KiB
+    /// per line, 128 headers, 32 KiB in total.
+    pub fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.config.head = limits;
+        self
+    }
+
+    /// Sets the time for the closing handshake, including what is queued before it. After it the
+    /// socket is dropped. Default: 10 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
+    /// Sets how long calls to clients wait for their answers. `None` waits as long as the
+    /// connection lasts. Default: 20 s.
+    pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.call_timeout = timeout.into();
+        self
+    }
+
+    /// Sets how many calls may be pending per connection. Default: 1,024.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.config.session.calls = calls;
+        self
+    }
+
+    /// Sets how many receipts may be pending per connection. Default: 1,024.
+    pub fn max_receipts(mut self, receipts: usize) -> Self {
+        self.config.session.receipts = receipts;
+        self
+    }
+
+    /// Sets how the server detects clients that are gone. `None` switches it off. A client that is
+    /// not heard any more is dropped with close code 1006 and reason `wse.heartbeat-timeout`.
+    ///
+    /// Default: [`Heartbeat::default`], which pings every 2 s or ten round-trip times, and gives up
+    /// after 10 s or fifty. One task checks all connections, so a ping may be up to half a second
+    /// late.
+    pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
+        self.config.heartbeat = heartbeat.into();
+        self
+    }
+
+    /// Sets whether handlers that still run when their connection ends are dropped at their next
+    /// await point. Default: false, they run to their end.
+    pub fn cancel_handlers(mut self, cancel: bool) -> Self {
+        self.config.cancel_handlers = cancel;
+        self
+    }
+
+    /// Sets how many handlers may run at once per connection, at least 1. At the limit the server
+    /// stops reading the connection after one more message. Such a client is not treated as gone.
+    /// Default: 1,024.
+    pub fn max_handlers(mut self, handlers: usize) -> Self {
+        self.config.handlers = handlers.max(1);
+        self
+    }
+
+    /// Sets limits on what authenticated clients may send. Default: [`ws::Limits::default`],
+    /// messages of 1 MiB.
+    pub fn limits(mut self, limits: ws::Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Accepts compression with these parameters when a client offers it. Limits apply to the
+    /// decompressed size. Default: no compression. Read the security notes of [`ws::Deflate`]
+    /// before you compress secrets.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, deflate: ws::Deflate) -> Self {
+        self.config.deflate = Some(deflate);
+        self
+    }
+
+    /// Accepts a WebSocket extension when a client offers it. Extensions that were added earlier
+    /// are preferred. Default: none.
+    pub fn extension(mut self, extension: Arc<dyn ws::Extension>) -> Self {
+        self.config.extensions.push(extension);
+        self
+    }
+
+    /// Sets the largest message of an unauthenticated connection, in bytes. Default: 16 KiB.
+    pub fn max_unauthenticated_message(mut self, bytes: usize) -> Self {
+        self.config.unauthenticated_message = bytes;
+        self
+    }
+
+    /// Sets how many pings and pongs a client may send. A client that sends more is closed with
+    /// 1008. `None` means no limit. Default: 60 at once, 20 per second.
+    pub fn control_rate(mut self, rate: impl Into<Option<ws::ControlRate>>) -> Self {
+        self.config.control_rate = rate.into();
+        self
+    }
+
+    /// Sets the limits of the send queue of each connection, and what happens to a client that
+    /// reads too slowly. Default: 1 MiB or 1,024 messages, and a close with 1013 after 10 s.
+    pub fn send_queue(mut self, queue: SendQueue) -> Self {
+        self.config.queue = queue;
+        self
+    }
+
+    /// Sets which browser pages may connect. Default: [`OriginPolicy::default`], pages from the
+    /// same host.
+    pub fn origin(mut self, policy: OriginPolicy) -> Self {
+        self.config.origin = policy;
+        self
+    }
+
+    /// Trusts these proxies to say where a request comes from, in `Forwarded` (RFC 7239) or in
+    /// `X-Forwarded-For` and similar headers.
+    ///
+    /// [`Conn::peer_addr`](crate::Conn::peer_addr) is then the address of the client, and the origin policy compares
+    /// with the host that the client asked for. The extensions of [`Conn::request`](crate::Conn::request) contain all
+    /// details as [`Forwarded`](wse_transport::handshake::Forwarded). Default: no proxy is trusted.
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate>(builder: wse::ServerBuilder<P>)
+    /// #     -> Result<wse::ServerBuilder<P>, wse::handshake::ParseNetError> {
+    /// use std::net::{IpAddr, Ipv4Addr};
+    /// use wse::handshake::ProxyNet;
+    ///
+    /// let nets: [ProxyNet; 2] = [Ipv4Addr::LOCALHOST.into(), "10.0.0.0/8".parse()?];
+    /// Ok(builder.trusted_proxies(nets))
+    /// # }
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: impl Into<TrustedProxies>) -> Self {
+        self.config.proxies = proxies.into();
+        self
+    }
+}

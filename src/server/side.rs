@@ -1,0 +1,295 @@
+//! [`ServerSide`]: the server's part of one connection, from its greeting to its end.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::Request;
+use wse_proto::session::{Close, Duplicates, Event, LivenessState};
+use wse_proto::{ErrorCode, Hi, SessionMessage, Text};
+use wse_transport::ws;
+
+use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
+use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
+use super::request::CompactRequest;
+use crate::chain::find_source;
+use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
+use crate::router::{BoxError, Failure, Report, Scope};
+
+pub(super) struct ServerSide {
+    server: Arc<ServerCore>,
+    peer_addr: Option<SocketAddr>,
+    id: u64,
+    phase: Phase,
+}
+
+enum Phase {
+    AwaitingGreeting(Arc<Request<()>>),
+    Identifying(Box<Decision>),
+    User(ConnCore),
+    Ended,
+}
+
+struct Decision {
+    deciding: DecisionFuture,
+    hi: Hi,
+    answer: AnswerSlot,
+    request: Arc<Request<()>>,
+}
+
+impl ServerSide {
+    pub(super) fn new(
+        server: Arc<ServerCore>,
+        connection: &Arc<Connection>,
+        request: Request<()>,
+        peer_addr: Option<SocketAddr>,
+    ) -> Self {
+        let id = server.next_id();
+        server.registry.enter(id, connection);
+        if server.stop.is_cancelled() {
+            connection.close(server.shutdown_close());
+        }
+        Self { server, peer_addr, id, phase: Phase::AwaitingGreeting(Arc::new(request)) }
+    }
+
+    fn conn(&self) -> Option<&ConnCore> {
+        match &self.phase {
+            Phase::User(conn) => Some(conn),
+            _ => None,
+        }
+    }
+
+    fn error(&self, code: ErrorCode, message: String) {
+        let conn = self.conn().cloned();
+        self.server.emit(CoreEvent::Error(CoreErrorEvent::new(conn, code, message)));
+    }
+
+    fn on_greeting(&mut self, connection: &Arc<Connection>, mut hi: Hi) {
+        let Phase::AwaitingGreeting(request) = &self.phase else { return };
+        let request = Arc::clone(request);
+        if let Some(find) =
+            self.server.identity.as_ref().filter(|_| !connection.wire.info.has_greeting())
+        {
+            hi.identity = find(&request, &connection.wire).unwrap_or_default();
+        }
+        let answer = AnswerSlot::default();
+        let candidate = UnauthenticatedCore {
+            connection: Arc::clone(connection),
+            request: Arc::clone(&request),
+            peer_addr: self.peer_addr,
+            answer: Arc::clone(&answer),
+        };
+        let Some(identify) = &self.server.identify else {
+            // Unreachable: a server without `identify` does not compile.
+            return connection.session(|session, _| session.refuse());
+        };
+        match catch_unwind(AssertUnwindSafe(|| identify(candidate, &hi))) {
+            Ok(deciding) => {
+                self.phase =
+                    Phase::Identifying(Box::new(Decision { deciding, hi, answer, request }));
+            }
+            Err(_) => self.identify_failed(connection, "`identify` panicked".into()),
+        }
+    }
+
+    fn refused(&mut self, connection: &Arc<Connection>, refuse: Refuse) {
+        let Refuse { close, cause, error } = refuse;
+        match (error, cause) {
+            (Some(code), cause) => self.error(code, cause.unwrap_or_default()),
+            (None, Some(cause)) => {
+                tracing::debug!(%cause, peer = ?self.peer_addr, "refused");
+            }
+            (None, None) => {}
+        }
+        connection.close(close);
+    }
+
+    /// Closes a connection whose `identify` failed or panicked. That is not a refusal: the client
+    /// may try again.
+    fn identify_failed(&mut self, connection: &Arc<Connection>, error: BoxError) {
+        self.phase = Phase::Ended;
+        let failure = Failure::internal("identify".into(), error);
+        let reason = failure.id.as_ref().map(|id| format!("internal error, id {id}"));
+        self.server.emit(CoreEvent::Error(error_event(None, failure)));
+        connection.close(Close::new(1011, reason.unwrap_or_default()));
+    }
+
+    fn on_decision(
+        &mut self,
+        connection: &Arc<Connection>,
+        hi: Hi,
+        request: &Request<()>,
+        decision: Result<Accepted, BoxError>,
+    ) -> Vec<SessionMessage> {
+        match decision {
+            Ok(Accepted { user, welcome, state }) => {
+                let conn = ConnCore::new(Parts {
+                    id: self.id,
+                    user,
+                    hi,
+                    peer_addr: self.peer_addr,
+                    request: CompactRequest::new(request),
+                    state,
+                    server: Arc::clone(&self.server),
+                    connection: Arc::clone(connection),
+                });
+                // Fails when the client has disconnected meanwhile.
+                if let Ok(held) = connection.session(|session, _| session.admit(welcome)) {
+                    self.phase = Phase::User(conn.clone());
+                    self.server.join(&conn);
+                    return held;
+                }
+            }
+            Err(error) => match find_source(&*error, |error| error.downcast_ref::<Refuse>()) {
+                Some(refuse) => self.refused(connection, refuse.clone()),
+                None => self.identify_failed(connection, error),
+            },
+        }
+        Vec::new()
+    }
+}
+
+fn error_event(conn: Option<ConnCore>, failure: Failure) -> CoreErrorEvent {
+    let Failure { code, name, message, id, source } = failure;
+    CoreErrorEvent { conn, code, name: Some(name), message, id, source }
+}
+
+impl Report for ConnCore {
+    fn failed(&self, failure: Failure) {
+        self.emit(CoreEvent::Error(error_event(Some(self.clone()), failure)));
+    }
+}
+
+impl ServerSide {
+    /// Returns what handlers run with. `None` before the connection is accepted.
+    fn scope<'a>(
+        &'a self,
+        connection: &'a Arc<Connection>,
+    ) -> Option<Scope<'a, ConnCore, ConnCore>> {
+        let Phase::User(conn) = &self.phase else { return None };
+        let ServerCore { router, tasks, config, .. } = &*self.server;
+        let (handle, expose) = (conn.clone(), config.expose_errors);
+        Some(Scope { router, connection, handle, tasks, report: conn, expose })
+    }
+}
+
+impl Side for ServerSide {
+    fn message(
+        &self,
+        connection: &Arc<Connection>,
+        name: Text,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(scope) = self.scope(connection) {
+            scope.message(name, payload, cx);
+        }
+    }
+
+    fn call(
+        &self,
+        connection: &Arc<Connection>,
+        name: Text,
+        call: Incoming,
+        payload: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(scope) = self.scope(connection) {
+            scope.call(name, call, payload, cx);
+        }
+    }
+
+    fn event(&mut self, connection: &Arc<Connection>, event: Event) {
+        match event {
+            Event::Greeted { hi } => self.on_greeting(connection, hi),
+            Event::Answered { answer } => {
+                if let Phase::Identifying(decision) = &self.phase
+                    && let Some(waiting) =
+                        decision.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+                {
+                    let _ = waiting.send(answer);
+                }
+            }
+            Event::Liveness(state) => {
+                if let Phase::User(conn) = &self.phase {
+                    conn.emit(match state {
+                        LivenessState::Live => CoreEvent::Live(conn.clone()),
+                        LivenessState::Late => CoreEvent::Late(conn.clone()),
+                    });
+                }
+            }
+            Event::ErrorReport { fault } => {
+                count(&self.server.counts.error_reports);
+                self.error(ErrorCode::ErrorReport, fault.message.unwrap_or_default());
+            }
+            Event::Unreadable { error } => {
+                count(&self.server.counts.unreadable);
+                self.error(ErrorCode::MessageProcessing, error.to_string());
+            }
+            Event::Violation { code, error } => {
+                let message = error.map_or_else(
+                    || "the client broke the protocol".to_owned(),
+                    |error| error.to_string(),
+                );
+                self.error(code, message);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Vec<SessionMessage> {
+        let Phase::Identifying(decision) = &mut self.phase else { return Vec::new() };
+        match catch_unwind(AssertUnwindSafe(|| decision.deciding.poll_unpin(cx))) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(on_decision)) => {
+                if let Phase::Identifying(decision) =
+                    std::mem::replace(&mut self.phase, Phase::Ended)
+                {
+                    let Decision { hi, request, .. } = *decision;
+                    return self.on_decision(connection, hi, &request, on_decision);
+                }
+            }
+            Err(_) => self.identify_failed(connection, "`identify` panicked".into()),
+        }
+        Vec::new()
+    }
+
+    fn max_handlers(&self) -> usize {
+        self.server.config.handlers
+    }
+
+    fn config(&self) -> DriverConfig {
+        let config = &self.server.config;
+        DriverConfig { limits: config.limits, close_timeout: config.close_timeout }
+    }
+
+    fn duplicates(&self) -> Option<Duplicates> {
+        self.conn().map(|conn| self.server.windows.of(conn.user()))
+    }
+
+    fn failed(&mut self, _connection: &Arc<Connection>, error: ws::Error) {
+        match error {
+            ws::Error::Protocol(error) => self.error(ErrorCode::ConnectionError, error.to_string()),
+            error => tracing::debug!(%error, peer = ?self.peer_addr, "connection lost"),
+        }
+    }
+
+    fn departed(&mut self, _connection: &Arc<Connection>, close: &Close) {
+        if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Ended) {
+            self.server.depart(&conn, close);
+        }
+    }
+}
+
+impl Drop for ServerSide {
+    /// Also handles the end of a connection whose task was cancelled.
+    fn drop(&mut self) {
+        self.server.registry.leave(self.id);
+        if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Ended) {
+            self.server.depart(&conn, &Close::VANISHED);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Servers and clients: over pipes in memory, and with jsonrpsee as the peer.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broadcast;
+mod client_events;
+mod deflate;
+mod delivery;
+mod dialogue;
+mod framed;
+mod handler_errors;
+mod jsonrpsee;
+mod lifecycle;
+mod reconnecting;
+mod seed_bugs;
+mod slow_peer;

@@ -1,0 +1,9 @@
+//! The opening handshake: requests and answers, what proxies and redirects change, and what is agreed upon.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod deflate;
+mod forwarded;
+mod opening;
+mod redirects;

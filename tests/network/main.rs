@@ -1,0 +1,14 @@
+//! Real sockets: TLS, proxies, and the HTTP servers of other libraries.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod axum;
+mod complaints;
+mod http2;
+mod mounting;
+mod proxy;
+mod proxy_dialogues;
+mod silent_connection;
+mod tls;
+mod upgrading;

@@ -1,0 +1,18 @@
+//! The WebSocket by itself: frames, messages, closing, compression, and the driver without I/O.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod closing;
+mod deflate;
+mod drafts;
+mod driver;
+mod extensions;
+mod frames;
+mod pipe;
+mod properties;
+mod raw;
+mod rfc6455;
+mod rfc7692;
+mod streaming;
+mod utf8;

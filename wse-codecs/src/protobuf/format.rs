@@ -1,0 +1,106 @@
+//! [`ProtobufFormat`]: payloads that are protobuf messages.
+
+use bytes::{Bytes, BytesMut};
+use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
+
+use super::wire::{self, put_bytes};
+
+/// Payloads that are protobuf messages, of any type that implements [`prost::Message`]: derived types, the well-known types
+/// of `prost-types`, and the plain types that stand for wrapper types (`String`, `i64`, …).
+///
+/// ```text
+/// message Hi    { bytes identity = 1; bytes meta = 2; }                         a greeting
+/// message Fault { string code = 1; string message = 2; bytes details = 3; }     a fault
+/// ```
+///
+/// The `bytes` in these are encoded messages. An empty payload is the message whose fields all have their defaults. The
+/// identity of a greeting must not be empty, because an empty field is an absent one.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use wse_codecs::ProtobufFormat;
+/// use wse_proto::{Decode, Encode};
+///
+/// let mut out = BytesMut::new();
+/// ProtobufFormat.encode(&"hi".to_owned(), &mut out)?; // as a google.protobuf.StringValue
+/// assert_eq!(out, &b"\x0a\x02hi"[..]);
+/// let nothing: String = ProtobufFormat.decode(&Bytes::new())?;
+/// assert_eq!(nothing, "");
+/// # Ok::<(), wse_proto::CodecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProtobufFormat;
+
+#[diagnostic::do_not_recommend]
+impl<T: prost::Message> Encode<T> for ProtobufFormat {
+    fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
+        // Into a slice of the right length: `BytesMut` would check its capacity for every byte.
+        let start = out.len();
+        out.resize(start + value.encoded_len(), 0);
+        let mut slice = out.get_mut(start..).unwrap_or_default();
+        value
+            .encode(&mut slice)
+            .map_err(|e| CodecError::limit("the payload", "too long").with_source(e))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: prost::Message + Default> Decode<T> for ProtobufFormat {
+    fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
+        // From `Bytes`, so that fields of `Bytes` are slices of the payload.
+        T::decode(payload.clone()).map_err(|e| {
+            CodecError::value("the payload", "not of the expected type").with_source(e)
+        })
+    }
+}
+
+impl Format for ProtobufFormat {
+    fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
+        put_bytes(1, &hi.identity, out);
+        put_bytes(2, &hi.meta, out);
+    }
+
+    fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
+        let mut hi = Hi::default();
+        wire::fields(payload, |number, value| {
+            match number {
+                1 => hi.identity = payload.slice(value.bytes()?),
+                2 => hi.meta = payload.slice(value.bytes()?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        if hi.identity.is_empty() {
+            return Err(CodecError::shape("the greeting", "no identity"));
+        }
+        Ok(hi)
+    }
+
+    fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {
+        put_bytes(1, fault.code.as_str().as_bytes(), out);
+        put_bytes(2, fault.message.as_deref().unwrap_or_default().as_bytes(), out);
+        put_bytes(3, &fault.details, out);
+    }
+
+    fn decode_fault(&self, payload: &Bytes) -> Result<Fault, CodecError> {
+        let [mut code, mut message] = [const { 0..0 }; 2];
+        let mut details = Bytes::new();
+        wire::fields(payload, |number, value| {
+            match number {
+                1 => wire::next_text(&mut code, value, payload, "the fault's code")?,
+                2 => wire::next_text(&mut message, value, payload, "the fault's message")?,
+                3 => details = payload.slice(value.bytes()?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        if code.is_empty() {
+            return Err(CodecError::shape("the fault", "no code"));
+        }
+        let mut fault = Fault::new(wire::text(payload, code, "the fault's code")?).details(details);
+        if !message.is_empty() {
+            fault.message = Some(wire::text(payload, message, "the fault's message")?.to_string());
+        }
+        Ok(fault)
+    }
+}

@@ -1,0 +1,66 @@
+//! Messages that arrive, in any phase.
+
+use std::time::Duration;
+
+use super::event::{Dropped, Event, FastEvent};
+use super::machine::Session;
+use super::phase::Phase;
+use super::queue::push;
+use crate::{Body, CodecError, CodecErrorKind, ErrorCode, Fault, Head, SessionMessage};
+
+impl Session {
+    /// Takes a message from the peer. A message that the state does not allow closes the connection with 1000
+    /// `wse.protocol-error`.
+    pub fn handle_message(&mut self, now: Duration, message: SessionMessage) {
+        self.handle_life(now);
+        match self.phase {
+            Phase::Server(_) => self.server_greeting(message),
+            Phase::Client(_) => self.client_greeting(message),
+            Phase::Ready => self.handle_ready(now, message),
+            Phase::Closed => {}
+        }
+    }
+
+    /// A fast path of [`handle_message`](Self::handle_message) and [`poll_event`](Self::poll_event) for the common
+    /// messages, whose head alone says what they mean.
+    ///
+    /// Returns `None` for other messages: give them to [`open_envelope`](crate::open_envelope) and `handle_message`. These
+    /// are all messages before the session is ready, messages of the session itself, those that ask for a receipt,
+    /// replies while a receipt is pending, and all messages while events wait to be polled.
+    #[must_use = "the application has to handle the event"]
+    pub fn handle_message_fast(&mut self, head: &Head) -> Option<FastEvent> {
+        if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
+            return None;
+        }
+        match head {
+            Head::Message { receipt: None, .. } | Head::Call { receipt: false, .. } => {
+                Some(FastEvent::Application)
+            }
+            Head::Reply { stamp, receipt: false } if self.receipts.is_none() => {
+                let unknown = FastEvent::Dropped(Dropped::Answer);
+                Some(self.calls.answered(stamp).map_or(unknown, FastEvent::CallEnded))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes note that a message could not be read. The peer gets an error report if the protocol has them
+    /// ([`Capabilities::error_reports`](crate::Capabilities::error_reports)). Otherwise the connection is closed with 1000
+    /// `wse.protocol-error`.
+    pub fn handle_undecodable(&mut self, error: CodecError) {
+        let code = match error.kind() {
+            CodecErrorKind::Shape => ErrorCode::ProtocolViolation,
+            CodecErrorKind::Limit if self.capabilities.has_error_reports() => {
+                ErrorCode::ProtocolViolation
+            }
+            _ => ErrorCode::MessageProcessing,
+        };
+        if !self.capabilities.has_error_reports() {
+            self.violation(code, Some(error));
+        } else if !self.is_closed() {
+            let body = Body::Fault(Fault::new(code).message(error.to_string()));
+            self.send(SessionMessage { head: Head::ErrorReport, body });
+            push(&mut self.events, Event::Unreadable { error });
+        }
+    }
+}
