@@ -119,6 +119,11 @@ impl Connection {
         }
     }
 
+    /// Returns the messages that the channel did not accept, and how many bytes it accepted of the others.
+    pub(super) fn return_lent(&self, (rest, bytes): (Queue, usize)) {
+        self.written(&mut self.lock(), rest, bytes);
+    }
+
     /// Drops the queued messages: nothing can be written any more.
     pub(super) fn discard_outbox(&self) {
         let mut state = self.lock();

@@ -52,6 +52,8 @@ pub(crate) struct FramedChannel<T> {
     written: bool,
     /// A message that cannot be framed. It ends the connection, since the peer may wait for it.
     unsendable: Option<CodecError>,
+    /// The driver does not know of `unsendable` yet.
+    wake: bool,
     close_timeout: Duration,
     /// Boxed: only used while the connection closes.
     timer: Option<Pin<Box<Sleep>>>,
@@ -82,6 +84,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> FramedChannel<T> {
             received: false,
             written: false,
             unsendable: None,
+            wake: false,
             close_timeout,
             timer: None,
         }
@@ -205,11 +208,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Channel for FramedChannel<T> {
         };
         if let Err(error) = appended {
             self.unsendable = Some(error);
+            self.wake = true;
         }
         Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ws::Error>> {
+        if std::mem::take(&mut self.wake) {
+            // The error is reported by the next `poll_receive`. A silent peer causes none.
+            cx.waker().wake_by_ref();
+        }
         if self.write_ended {
             return Poll::Ready(Ok(()));
         }

@@ -85,7 +85,7 @@ impl<T> Call<T> {
         let (sender, receiver) = oneshot::channel::<Receipt>();
         let wanted = (timeout.unwrap_or(crate::connection::RECEIPT_TIMEOUT), sender);
         let mut receipt = self.state.receipt();
-        if !matches!(*receipt, ReceiptRequest::Over) {
+        if matches!(*receipt, ReceiptRequest::No | ReceiptRequest::Yes(_)) {
             *receipt = ReceiptRequest::Yes(wanted);
         }
         drop(receipt);
@@ -120,6 +120,8 @@ enum ReceiptRequest {
     #[default]
     No,
     Yes((Duration, oneshot::Sender<Receipt>)),
+    /// The answer is packed and asks for the receipt.
+    Packed((Duration, oneshot::Sender<Receipt>)),
     /// The answer was sent, or will never be.
     Over,
 }
@@ -133,9 +135,16 @@ impl CallState {
         self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether a receipt is wanted.
-    pub(super) fn wants_receipt(&self) -> bool {
-        matches!(*self.receipt(), ReceiptRequest::Yes(_))
+    /// The answer is about to be packed. Returns whether it asks for a receipt. Later requests fail.
+    pub(super) fn pack_request(&self) -> bool {
+        let mut receipt = self.receipt();
+        *receipt = match std::mem::replace(&mut *receipt, ReceiptRequest::Over) {
+            ReceiptRequest::Yes(wanted) | ReceiptRequest::Packed(wanted) => {
+                ReceiptRequest::Packed(wanted)
+            }
+            ReceiptRequest::No | ReceiptRequest::Over => ReceiptRequest::Over,
+        };
+        matches!(*receipt, ReceiptRequest::Packed(_))
     }
 
     /// Requests the receipt just before the answer is sent. `expect` waits for it.
@@ -144,7 +153,7 @@ impl CallState {
         F: Future<Output = Result<(), ReceiptError>> + Send + 'static,
     {
         let wanted = std::mem::replace(&mut *self.receipt(), ReceiptRequest::Over);
-        if let ReceiptRequest::Yes((timeout, sender)) = wanted {
+        if let ReceiptRequest::Packed((timeout, sender)) = wanted {
             let receipt = match expect(timeout) {
                 Ok(expected) => expected.boxed(),
                 Err(error) => std::future::ready(Err(error)).boxed(),

@@ -293,6 +293,7 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
                 let to = ReplyTo { connection, stamp: &stamp, running: running.as_deref() };
                 match running::poll(|cx| reply.as_mut().poll_reply(to, cx), cx) {
                     Poll::Ready(outcome) => {
+                        running::drop_caught(reply);
                         let outcome = outcome.map_err(|error| (name, error));
                         answer(connection, report, stamp, running, outcome, expose);
                     }
@@ -346,7 +347,7 @@ fn answer<R: Report>(
         if state.token.is_cancelled() {
             return;
         }
-        receipt = state.wants_receipt();
+        receipt = state.pack_request();
         state.expect(|timeout| connection.expect(ReceiptOf::Answer, stamp.clone(), Some(timeout)));
     }
     match outcome {

@@ -46,6 +46,13 @@ where
     });
 }
 
+/// Drops a handler that has ended. A panic in its `Drop` must not end the task of the connection.
+pub(super) fn drop_caught<T>(handler: T) {
+    if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
+        tracing::warn!("a handler panicked while it was dropped");
+    }
+}
+
 /// The error of a handler that panicked.
 pub(super) fn panicked() -> BoxError {
     "the handler panicked".into()

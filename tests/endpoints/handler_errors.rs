@@ -7,6 +7,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
 
 use crate::support::endpoints::*;
 use anyhow::Context;
@@ -359,6 +361,32 @@ async fn a_cancelled_token_of_a_call_does_not_cancel_the_call<P: Talk>(protocol:
         .build();
     let ann = client(&protocol, &server, "ann").connect().await.unwrap();
     assert_eq!(ann.call::<_, i64>("guarded", &7_i64).await.unwrap(), 7);
+}
+
+/// A future of an application that panics when it is dropped.
+struct PanickingDrop;
+
+impl Future for PanickingDrop {
+    type Output = Result<i64, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(7))
+    }
+}
+
+impl Drop for PanickingDrop {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[tokio::test]
+async fn a_future_that_panics_when_dropped_has_answered() {
+    let server = server(&JsonArray).procedure("drop", |_, (): ()| PanickingDrop).build();
+    let ann = client(&JsonArray, &server, "ann").connect().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(ann.call::<(), i64>("drop", &()).await.unwrap(), 7);
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,12 @@ where
                 ws::Message::Ping(_) => {}
                 ws::Message::Pong(payload) => self.connection.pong(self.now, &payload),
                 ws::Message::Close(frame) => {
+                    if C::FRAMED
+                        && let Some(lent) = self.write(cx)
+                    {
+                        // A peer may end its own direction and still read the answers to what it has sent.
+                        self.connection.return_lent(lent);
+                    }
                     self.closing = Closing::Handshake;
                     self.depart(&closed_by(frame));
                 }

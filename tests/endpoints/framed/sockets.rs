@@ -1,6 +1,8 @@
 //! Servers and clients over real TCP and Unix sockets.
 
-use tokio::net::TcpListener;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use wse::session::Backoff;
 use wse::{Client, Close, ConnectError, JsonArray, Server};
 
@@ -50,6 +52,34 @@ async fn tcp_carries_text_and_binary() {
     works(JsonArray, &lines, &listen(&lines).await).await;
     let binary = server(&wse::Cbor).build();
     works(wse::Cbor, &binary, &listen(&binary).await).await;
+}
+
+/// As with `nc`: the peer sends its calls, ends its direction, and reads the answers.
+#[tokio::test]
+async fn a_peer_that_ends_its_direction_gets_the_answers() {
+    let server = server(&JsonArray).build();
+    let url = listen(&server).await;
+    let mut io = BufReader::new(TcpStream::connect(&url[6..]).await.unwrap());
+    io.write_all(b"[\"~wse:hi\",{\"identity\":\"secret of ann\",\"meta\":{}}]\n").await.unwrap();
+    let mut welcome = String::new();
+    io.read_line(&mut welcome).await.unwrap();
+    let call = "[\"add\",{\"a\":1,\"b\":2},\"s\"]\n";
+    io.write_all(call.repeat(100).as_bytes()).await.unwrap();
+    io.shutdown().await.unwrap();
+    let mut answers = String::new();
+    io.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers, "[\"~wse:response\",3,\"s\"]\n".repeat(100));
+}
+
+/// The error does not wait for a server that is silent.
+#[tokio::test]
+async fn a_greeting_that_cannot_be_framed_ends_the_attempt() {
+    let two_lines = RawValue::from_string("[1,\n2]".to_owned()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("tcp://{}", listener.local_addr().unwrap());
+    let connecting = Client::builder(JsonArray, url).framed().identity(two_lines).connect();
+    let connected = tokio::time::timeout(secs(2), connecting).await.expect("no silence");
+    assert!(connected.is_err(), "{connected:?}");
 }
 
 #[tokio::test]

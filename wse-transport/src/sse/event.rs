@@ -38,7 +38,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Creates an event with this data. CR LF, LF and CR in it all arrive as LF: the format has no other line break.
+    /// Creates an event with this data. The format has one kind of line break: every CR LF and every CR in the data arrives
+    /// as LF.
     #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
         Self { data: Some(data.into()), ..Self::default() }
