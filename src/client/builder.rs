@@ -90,8 +90,9 @@ impl<P: Negotiate> ClientBuilder<P> {
         }
     }
 
-    /// Sets the identity: any value that the server's `identify` expects, except null. A client
-    /// without one, such as one with a cookie, sends an empty text.
+    /// Sets the identity: any value that the server's `identify` expects, except null. Default: none.
+    /// Connecting then fails with [`ConnectError::NoIdentity`] if the protocol has a greeting. A client
+    /// that the server knows by a cookie sets an empty text.
     pub fn identity<I: Send + Sync + 'static>(mut self, identity: I) -> Self
     where
         P::Format: Encode<I>,
@@ -132,7 +133,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// # fn example<P: wse::Negotiate<Format: wse::Decode<String> + wse::Encode<String>>>(
     /// #     builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
     /// use wse::auth::hmac_answer;
-    /// builder.solver(|quest: String| async move { wse::Ok(hmac_answer(b"secret", "ann", &quest)) })
+    /// builder.solver(|question: String| async move { wse::Ok(hmac_answer(b"secret", "ann", &question)) })
     /// # }
     /// ```
     pub fn solver<Q, A, E, F, Fut>(mut self, solve: F) -> Self

@@ -27,7 +27,7 @@ pub enum ConnectError {
     NoSolver,
     /// The HTTP part failed: the URL, the network, or the server's response.
     Handshake(HandshakeError),
-    /// The caller: this URL of a [framed](super::ClientBuilder::framed) client is neither `tcp://host:port` nor, on
+    /// Wrong use: this URL of a [framed](super::ClientBuilder::framed) client is neither `tcp://host:port` nor, on
     /// Unix, `unix:/path`.
     FramedUrl(String),
     /// The connector of a [framed](super::ClientBuilder::framed) client failed, or took longer than

@@ -107,8 +107,11 @@ impl<P: Negotiate> ClientBuilder<P> {
         self
     }
 
-    /// Keeps up to this many messages that are sent while there is no connection, and sends them
-    /// after the next welcome. Calls are never kept. Default: 0, such a send is an error.
+    /// Keeps up to this many messages that are sent without a connection, and sends them after the
+    /// next welcome. When it is full, `send` fails with
+    /// [`SendError::QueueFull`](crate::SendError::QueueFull). The kept messages are dropped when the
+    /// client goes offline. Calls are never kept. Default: 0, `send` fails with
+    /// [`SendError::NotReady`](crate::SendError::NotReady).
     pub fn offline_queue(mut self, messages: usize) -> Self {
         self.settings.offline_queue = messages;
         self

@@ -26,15 +26,17 @@ impl<P: Negotiate> Client<P> {
         self.shared().send::<P::Protocol, T>(name.into(), payload)
     }
 
-    /// Waits until the send queue accepts messages again, or the connection has ended. Without a
-    /// connection it waits until the [`offline_queue`](crate::ClientBuilder::offline_queue) accepts
-    /// messages. Cancel safe.
+    /// Waits until the send queue accepts messages, or the connection ends. Without a connection it
+    /// returns at once if the [`offline_queue`](crate::ClientBuilder::offline_queue) has space or is 0;
+    /// otherwise it waits until there is space. To wait for a connection, use
+    /// [`statuses`](Self::statuses). Cancel safe.
     pub async fn writable(&self) {
         self.shared().writable().await;
     }
 
     /// Calls a procedure of the server and waits for the result, at most for the client's
-    /// [`call_timeout`](crate::ClientBuilder::call_timeout), 20 s by default.
+    /// [`call_timeout`](crate::ClientBuilder::call_timeout), 20 s by default. The server is not told
+    /// this timeout: see [`call_within`](Self::call_within).
     ///
     /// The call is sent when the future is first polled. Dropping the future cancels the call: the
     /// server is told, if the protocol supports it.
@@ -162,17 +164,17 @@ impl<P: Negotiate> Client<P> {
     /// no receipt comes, and over the next connection when this one ends. The server drops
     /// duplicates.
     ///
-    /// The message is handled at least once. It is handled exactly once unless the server was
-    /// restarted meanwhile, more than 1,024 other messages came in between, or thousands of other
-    /// users connected and left while this client was offline.
+    /// `Ok` means that the message has arrived. It is handled once, unless the server restarted, this
+    /// user sent more than 1,024 other reliable messages, or thousands of other users connected and
+    /// left before it was repeated. Then it may be handled again.
     ///
     /// Without a connection, this waits as long as the client tries to connect. Dropping the future
     /// stops the attempts.
     ///
     /// # Errors
     ///
-    /// [`GaveUp`] when the time is over, the client does not reconnect, or the server gives no
-    /// receipts.
+    /// [`GaveUp`] when the time is over, the client does not reconnect, the payload cannot be
+    /// encoded, too many receipts are pending, or the server gives no receipts.
     pub async fn send_reliable<T: ?Sized>(
         &self,
         options: Reliable,

@@ -266,12 +266,13 @@ impl Shared {
             }
         }
         state.connection = Some(connection);
+        // Under the lock, so that it does not overwrite the status of a client that is closed meanwhile.
+        self.set_status(Status::Ready);
         drop(state);
         if lost > 0 {
             let message = format!("{lost} messages from the offline queue could not be sent");
             self.error(ErrorCode::NotReady, message);
         }
-        self.set_status(Status::Ready);
         self.emit(ClientEvent::Ready(welcome));
     }
 
@@ -280,7 +281,9 @@ impl Shared {
     pub(super) fn ended(&self, connection: &Arc<Connection>, close: &Close) {
         let mut state = self.state();
         state.last_close = Some(close.clone());
-        if state.connection.is_none() || state.is_current(connection) {
+        // Without `commands` the client was closed, and stays offline.
+        let waiting = state.connection.is_none() && state.commands.is_some();
+        if waiting || state.is_current(connection) {
             state.connection = None;
             if self.settings.reconnect.is_some() && reconnects(close.code) {
                 self.set_status(Status::Reconnecting);

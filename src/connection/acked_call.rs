@@ -25,7 +25,8 @@ use super::state::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long to wait for the answer; `None` for as long as the connection lasts. Default: 20 s.
+    /// How long to wait for the answer. `None` waits as long as the connection lasts. Default: 20 s; the `call_timeout` of
+    /// the builder does not apply.
     pub timeout: Option<Duration>,
     /// How long to wait for the receipt; `None` for as long as for the answer. Default: `None`.
     pub receipt_timeout: Option<Duration>,
@@ -38,7 +39,8 @@ impl Default for CallOptions {
 }
 
 impl CallOptions {
-    /// Sets how long to wait for the answer; `None` for as long as the connection lasts. Default: 20 s.
+    /// Sets how long to wait for the answer. `None` waits as long as the connection lasts. Default: 20 s; the `call_timeout`
+    /// of the builder does not apply.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();

@@ -13,20 +13,20 @@ use super::shared::Connection;
 use super::state::Outcome;
 
 impl Connection {
-    /// Calls the peer. Dropping the future cancels the call. With `told`, the peer learns the timeout.
+    /// Calls the peer. Dropping the future cancels the call. With `announce`, the peer is told the timeout.
     pub(crate) async fn call<P: Protocol, T: ?Sized, R>(
         &self,
         name: Text,
         payload: &T,
         timeout: Option<Duration>,
-        told: bool,
+        announce: bool,
     ) -> Result<R, CallError>
     where
         P::Format: Encode<T> + Decode<R>,
     {
         let pending = PendingCall::begin(self, timeout)?;
         let head = Head::call(name, pending.id.stamp());
-        let head = self.with_deadline(head, timeout.filter(|_| told));
+        let head = self.with_deadline(head, timeout.filter(|_| announce));
         let message = self.wire.message::<P, T>(&head, payload).map_err(CallError::Encode)?;
         let payload = pending.answer(message.into()).await?;
         self.decode::<P, R>(&payload).map_err(CallError::Decode)

@@ -12,7 +12,8 @@ use wse_proto::{CodecError, ErrorCode, Fault};
 pub enum SendError {
     /// The connection is not ready: not yet authenticated, offline, or closed. Code `wse.client.not-ready`.
     NotReady,
-    /// The send queue is full because the peer reads too slowly. Wait until it is writable, or drop the message.
+    /// The send queue is full because the peer reads too slowly, or the offline queue of the client is full. Wait until it
+    /// is writable, or drop the message.
     QueueFull,
     /// The value cannot be encoded in this protocol. Over a byte stream: or the message has a line break.
     Encode(CodecError),

@@ -14,9 +14,10 @@ use super::queue::{Answers, Class, Entry, Queue, Queued, size};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SendQueue {
-    /// The most bytes that may be queued. Default: 1 MiB. A single message may be larger when nothing else is queued.
+    /// The most bytes that may be queued. 0 counts as 1. Default: 1 MiB. A single larger message is accepted when the queue
+    /// is empty.
     pub bytes: usize,
-    /// The most messages that may be queued. Default: 1,024.
+    /// The most messages that may be queued. 0 counts as 1. Default: 1,024.
     pub messages: usize,
     /// What happens when either limit is reached. Default: [`SlowPeer::Close`] after 10 s.
     pub slow_peer: SlowPeer,
@@ -49,14 +50,14 @@ impl Default for SendQueue {
 }
 
 impl SendQueue {
-    /// Sets the most bytes that may be queued. Default: 1 MiB.
+    /// Sets the most bytes that may be queued. 0 counts as 1. Default: 1 MiB.
     #[must_use]
     pub const fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// Sets the most messages that may be queued. Default: 1,024.
+    /// Sets the most messages that may be queued. 0 counts as 1. Default: 1,024.
     #[must_use]
     pub const fn messages(mut self, messages: usize) -> Self {
         self.messages = messages;
@@ -90,7 +91,8 @@ pub(crate) struct Outbox {
 pub(crate) struct Full;
 
 impl Outbox {
-    pub(crate) fn new(limits: SendQueue) -> Self {
+    pub(crate) fn new(mut limits: SendQueue) -> Self {
+        (limits.bytes, limits.messages) = (limits.bytes.max(1), limits.messages.max(1));
         Self {
             limits,
             queue: Queue::default(),
@@ -145,7 +147,9 @@ impl Outbox {
         self.bytes -= bytes;
         rest.append(std::mem::take(&mut self.queue));
         self.queue = rest;
-        self.answers = self.queue.answers();
+        if wrote {
+            self.answers = self.queue.answers();
+        }
         if wrote && !self.is_full() {
             self.full_since = None;
         }

@@ -47,7 +47,7 @@ impl Reliable {
     }
 }
 
-/// No receipt arrived for a message that was sent until the time was over. The message may have arrived.
+/// No receipt arrived for a reliable message. The message may have arrived, unless `attempts` is 0.
 #[derive(Debug)]
 pub struct GaveUp {
     /// The number of times that it was sent.

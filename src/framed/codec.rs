@@ -37,8 +37,9 @@ use super::unpacking::Unpacking;
 ///
 /// The first is what tokio-util's `LengthDelimitedCodec` writes by default. In the second, a line may end in CR LF, empty
 /// lines are skipped, and the last line needs no LF. A text protocol must not write a line break inside a message; one that
-/// arrives with a payload, such as indented JSON, is an error of the sender. A message that the protocol does not write,
-/// since it cannot express it or still waits for other members of a batch, is not sent, without an error.
+/// arrives with a payload, such as indented JSON, is an error of the sender. If [`Protocol::pack`] appends nothing,
+/// nothing is sent and there is no error. This happens when the protocol cannot express the head, or waits for the other
+/// answers of a batch.
 ///
 /// # Limits
 ///
@@ -92,8 +93,8 @@ impl<P: Protocol> ProtocolCodec<P> {
         &self.unpacking.protocol
     }
 
-    /// Envelopes over an open WebSocket. Each has a message of its own there, and [`max_message`](Self::max_message) does
-    /// not apply.
+    /// Envelopes over an open WebSocket. Each envelope is one WebSocket message. [`max_message`](Self::max_message) does not
+    /// apply.
     pub fn websocket<T>(self, socket: WebSocket<T>) -> EnvelopeSocket<P, T>
     where
         T: AsyncRead + AsyncWrite + Unpin,

@@ -16,7 +16,7 @@ use super::framing::FramingError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FramedError {
-    /// The peer: a message over the limit, of which nothing was kept.
+    /// The peer sent a message over the limit. The message was discarded.
     TooLong {
         /// Its bytes: what its length says, or, for a line that has not ended, what has arrived.
         declared: u64,

@@ -14,9 +14,9 @@ use super::unpacking::Unpacking;
 
 /// Envelopes of a protocol over an open [`WebSocket`]: see [`ProtocolCodec::websocket`](super::ProtocolCodec::websocket).
 ///
-/// It reads and writes as the WebSocket does, with the same cancel safety. Pings and pongs are not yielded. The peer's
-/// close frame ends the stream, and is then [`close_frame`](Self::close_frame). A frame of the other kind than the
-/// protocol's is read all the same: text as its bytes, and binary if it is UTF-8.
+/// Reads and writes have the cancel safety of the WebSocket. Pings and pongs are not yielded. The stream ends after the
+/// close frame of the peer, which [`close_frame`](Self::close_frame) returns. A text message is accepted by a binary
+/// protocol, and a binary message by a text protocol if it is UTF-8.
 ///
 /// ```
 /// use futures::{SinkExt, StreamExt};

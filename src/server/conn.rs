@@ -173,7 +173,8 @@ impl<P: Negotiate> Conn<P> {
     }
 
     /// Calls a procedure of the client and waits for the result, at most for the server's
-    /// [`call_timeout`](crate::ServerBuilder::call_timeout), 20 s by default.
+    /// [`call_timeout`](crate::ServerBuilder::call_timeout), 20 s by default. The client is not told
+    /// this timeout: see [`call_within`](Self::call_within).
     ///
     /// The call is sent when the future is first polled. Dropping the future cancels the call: the
     /// client is told, if the protocol supports it.

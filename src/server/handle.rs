@@ -112,7 +112,9 @@ impl<P: Negotiate> Server<P> {
     /// [`shutdown_with`](Self::shutdown_with) and code 1012.
     ///
     /// A handler that blocks its thread cannot be cancelled: the server waits until it ends. A
-    /// handler that awaits this method waits for itself and is cancelled after `grace`.
+    /// handler that awaits this method waits for itself and is cancelled after `grace`. The server also
+    /// waits for a future of [`accept`](Self::accept) or [`serve_framed`](Self::serve_framed): go on
+    /// polling it, or drop it.
     ///
     /// Not cancel safe: when the future is dropped, the server has stopped, but handlers may still
     /// run.

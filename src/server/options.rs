@@ -20,15 +20,17 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self
     }
 
-    /// Sets how many connections a user may have, at least 1. One more closes the oldest with 1000
-    /// `wse.clients-concurrency`. Default: 1.
+    /// Sets how many connections a user may have. 0 counts as 1. Each connection beyond the limit
+    /// closes the oldest one of the user with 1000 `wse.clients-concurrency`. Default: 1.
     pub fn connections_per_user(mut self, connections: usize) -> Self {
         self.config.connections_per_user = connections;
         self
     }
 
-    /// Sets the time from a connection's first byte to its welcome. A slower connection is closed
-    /// with 1000 `wse.not-authorized`. `None` means no limit. Default: 10 s.
+    /// Sets the time from the accepted connection to the welcome, TLS and HTTP included. Inside an
+    /// HTTP server it starts at the upgrade request. A slower connection is closed with 1000
+    /// `wse.not-authorized`. `None` means no limit; [`handshake_timeout`](Self::handshake_timeout)
+    /// still applies. Default: 10 s.
     pub fn auth_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.config.auth_timeout = timeout.into();
         self

@@ -145,7 +145,8 @@ impl<P: Negotiate> User<P> {
     ///
     /// # Errors
     ///
-    /// [`GaveUp`] when the time is over, or when the clients give no receipts.
+    /// [`GaveUp`] when the time is over, the payload cannot be encoded, too many receipts are pending,
+    /// or the clients give no receipts.
     pub async fn send_reliable<T: ?Sized>(
         &self,
         options: Reliable,

@@ -200,3 +200,32 @@ async fn a_client_closed_in_on_ready_ends() {
     assert_eq!(ann.status(), Status::Offline);
     assert!(server.shutdown(ms(1000)).await);
 }
+
+/// The client is closed in another thread while `on_error` reports the lost messages of the offline queue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_closed_while_it_reports_lost_messages_ends() {
+    let server = Server::builder(JsonArray)
+        .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let closing = Arc::new(OnceLock::<Client<JsonArray>>::new());
+    let client = Arc::clone(&closing);
+    let ann = Client::builder(JsonArray, server.url().unwrap())
+        .identity("ann".to_owned())
+        .offline_queue(2)
+        .send_queue(wse::SendQueue::default().messages(1))
+        .on_error(move |_| {
+            let ann = client.get().unwrap().clone();
+            std::thread::spawn(move || ann.close()).join().unwrap();
+            std::thread::sleep(ms(100));
+        })
+        .build();
+    assert!(closing.set(ann.clone()).is_ok());
+    ann.send("first", &()).unwrap();
+    ann.send("second", &()).unwrap();
+    let _ = ann.connect().await;
+    tokio::time::timeout(ms(5000), ann.closed()).await.expect("the client ends");
+    tokio::time::sleep(ms(200)).await;
+    assert_eq!(ann.status(), Status::Offline);
+}

@@ -471,3 +471,13 @@ async fn a_connection_that_is_always_sent_to_lets_others_have_their_turn() {
     });
     others.await.unwrap();
 }
+
+#[tokio::test]
+async fn limits_of_0_count_as_1() {
+    let queue = SendQueue::default().bytes(0).messages(0);
+    let server = server(&JsonArray).send_queue(queue).build();
+    let ann = client(&JsonArray, &server, "ann").send_queue(queue).connect().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(adds(&ann).await.unwrap(), 3);
+    }
+}

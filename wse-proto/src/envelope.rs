@@ -9,10 +9,10 @@ use crate::{CodecError, InternalTypes, Text};
 
 /// Flag: the sender wants a receipt.
 pub const FLAG_RECEIPT: u32 = 1;
-/// Flag: it is a message although it has a stamp, which only identifies the receipt. On a receipt: it is for such a
-/// message.
+/// Flag: this is a message, not a call, although it has a stamp. The stamp only identifies its receipt. On a receipt: it
+/// confirms such a message.
 pub const FLAG_NOTE: u32 = 2;
-/// Flag on a receipt: it is for a reply or a fault.
+/// Flag on a receipt: it confirms an answer, which is a reply or a fault.
 pub const FLAG_ANSWER: u32 = 4;
 /// Flag on a message that wants a receipt: the sender may repeat it under the same stamp, which it never uses for anything
 /// else. The receiver drops repetitions.
@@ -202,7 +202,8 @@ impl Head {
         Self::Fault { stamp, receipt: false }
     }
 
-    /// The `type` of the convention.
+    /// The `type` of the convention: the name of a message or procedure, or the name of the internal type. Whether a protocol
+    /// is text or binary is [`ProtocolInfo::kind`](crate::ProtocolInfo::kind).
     pub fn kind<'a>(&'a self, types: &'a InternalTypes) -> &'a str {
         match self {
             Self::Hi => types.hi,

@@ -123,17 +123,26 @@ impl ProtocolInfo {
 /// const MINE: InternalTypes = InternalTypes { hi: "!hello", ..InternalTypes::DEFAULT };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // each field is named like its `Head`
 pub struct InternalTypes {
+    /// [`Head::Hi`](crate::Head::Hi): the greeting of the client.
     pub hi: &'static str,
+    /// The challenge of the server, and the answer to it.
     pub challenge: &'static str,
+    /// The server has accepted the client.
     pub welcome: &'static str,
+    /// The result of a call.
     pub reply: &'static str,
+    /// The failure of a call.
     pub fault: &'static str,
+    /// A message, call or answer has arrived.
     pub receipt: &'static str,
+    /// Asks whether the peer is alive.
     pub ping: &'static str,
+    /// Answers a ping.
     pub pong: &'static str,
+    /// The caller no longer waits.
     pub cancel: &'static str,
+    /// A received message could not be processed.
     pub error_report: &'static str,
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::{CodecError, MessageKind, Text};
 
-/// A received message, as a [`Protocol`](crate::Protocol) gets it. It has the kind that the protocol declared. A message
-/// that arrived in a frame of the other kind was converted or refused before.
+/// A received message, as a [`Protocol`](crate::Protocol) gets it. It has the kind that the protocol declared. Messages
+/// of the other kind were converted or rejected earlier.
 #[derive(Clone, Copy, Debug)]
 pub enum Packed<'a> {
     /// For a protocol of [`MessageKind::Text`](crate::MessageKind::Text).

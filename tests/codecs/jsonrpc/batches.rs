@@ -46,6 +46,19 @@ fn a_batch_is_answered_at_once_when_all_answers_are_there() {
     assert_eq!(pack_by(&rpc, &reply(1), "1"), r#"{"jsonrpc":"2.0","result":1,"id":1}"#);
 }
 
+/// An array with a line break could not be sent over a byte stream, and all its answers would be lost.
+#[test]
+fn line_breaks_in_answers_become_spaces() {
+    let rpc = JsonRpc::new();
+    receive(&rpc, &format!("[{},{}]", call(1), call(2)));
+    assert_eq!(pack_by(&rpc, &reply(1), "[1,\r\n2]"), "");
+    let array = pack_by(&rpc, &reply(2), "2");
+    assert_eq!(
+        array,
+        r#"[{"jsonrpc":"2.0","result":[1,  2],"id":1},{"jsonrpc":"2.0","result":2,"id":2}]"#
+    );
+}
+
 #[test]
 fn batches_without_calls_are_not_answered() {
     let rpc = JsonRpc::new();

@@ -74,7 +74,7 @@ pub(crate) fn each_element(text: &str, mut each: impl FnMut(Range<usize>)) -> Re
 /// # Errors
 ///
 /// Malformed when `text` is not JSON. Shape when it is not an object.
-#[allow(dead_code)] // only some features have messages that are objects
+#[cfg(any(test, feature = "jsonrpc", feature = "wsprocessor"))]
 pub(crate) fn members<const N: usize>(
     text: &str,
     names: [&str; N],
@@ -94,6 +94,7 @@ pub(crate) fn members<const N: usize>(
 /// # Errors
 ///
 /// Malformed when `text` is not JSON; `each` may have been called before. Shape when it is not an object.
+#[cfg(any(test, feature = "jsonrpc", feature = "wsprocessor"))]
 pub(crate) fn each_member(
     text: &str,
     each: impl FnMut(Range<usize>, Range<usize>),
@@ -102,6 +103,7 @@ pub(crate) fn each_member(
 }
 
 /// Whether the key, with its quotes, is `name`.
+#[cfg(any(test, feature = "jsonrpc", feature = "wsprocessor"))]
 pub(crate) fn is_key(key: &str, name: &str) -> bool {
     let inner = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
     // An escape takes at most six bytes for one byte, so a longer key cannot match.

@@ -147,6 +147,12 @@ impl Batches {
             }
             _ => batch.array.extend_from_slice(answer),
         }
+        // In JSON a line break is white space. Over a byte stream it would end the array, and all answers be lost.
+        for byte in batch.array.get_mut(before..).unwrap_or_default() {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
         self.bytes += batch.array.len() - before;
         out.truncate(start);
         batch.unanswered -= 1;
