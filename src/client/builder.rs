@@ -78,6 +78,7 @@ impl<P: Negotiate> ClientBuilder<P> {
                 on_ready: None,
                 callbacks: Vec::new(),
                 handlers: 1024,
+                handled_bytes: None,
                 limits: ws::Limits::default(),
                 deflate: None,
                 extensions: Vec::new(),

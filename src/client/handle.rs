@@ -188,14 +188,19 @@ impl<P: Negotiate> Client<P> {
     /// Closes the connection, or stops connecting, with 1000 `wse.by-client`. The client does not
     /// reconnect.
     ///
-    /// Queued messages are sent first. Before the program ends, wait for [`closed`](Self::closed).
+    /// Queued messages are sent first. Before the program ends, wait for [`closed`](Self::closed). A procedure that closes
+    /// its own client is answered first, within the [`close_timeout`](crate::ClientBuilder::close_timeout).
     pub fn close(&self) {
         self.close_with(Close::normal(CloseReason::ByClient));
     }
 
     /// Closes the connection as [`close`](Self::close) does, with another code and reason.
     pub fn close_with(&self, close: Close) {
-        self.shared().command(Command::Close(close));
+        let shared = self.shared();
+        if let Some(connection) = shared.connection() {
+            connection.close_after_own_answer(&close, shared.settings.close_timeout);
+        }
+        shared.command(Command::Close(close));
     }
 
     /// Waits until the client is idle or offline and its closing handshake is over. Returns how its

@@ -223,7 +223,9 @@ async fn run_until_end(
             (Close::new(4000, CloseReason::Jump), Ended::Migrated(target, done))
         }
     };
-    connection.close(close);
+    if !connection.is_finishing() {
+        connection.close(close);
+    }
     // Arrives when the closing handshake begins. The driver completes the handshake.
     let _ = ended.await;
     then

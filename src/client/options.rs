@@ -72,10 +72,20 @@ impl<P: Negotiate> ClientBuilder<P> {
         self
     }
 
-    /// Sets how many handlers may run at once, at least 1. At the limit the client stops reading
-    /// the connection. Default: 1,024.
+    /// Sets how many handlers may run at once per connection, at least 1. At the limit, further messages and calls wait, and
+    /// get their receipts when their handlers start. What starts no handler is processed: answers, receipts, cancels, pings.
+    /// Default: 1,024.
     pub fn max_handlers(mut self, handlers: usize) -> Self {
         self.settings.handlers = handlers.max(1);
+        self
+    }
+
+    /// Sets how many bytes of payloads may be handled or wait for a handler at once, per connection. A waiting message counts
+    /// as 512 bytes more. At the limit, nothing is read from the connection, up to one more message. Nor do calls start while
+    /// the [send queue](Self::send_queue) is full of answers. Default: eight times the largest message that
+    /// [`limits`](Self::limits) allows, which is 8 MiB.
+    pub fn max_handled_bytes(mut self, bytes: usize) -> Self {
+        self.settings.handled_bytes = Some(bytes.max(1));
         self
     }
 

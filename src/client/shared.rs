@@ -23,7 +23,7 @@ use super::error::ConnectError;
 use super::status::{ClientEvent, Status};
 use crate::connection::{
     Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
-    SendQueue, Tasks, Wire, reliably,
+    SendQueue, Tasks, Wire, default_handled_bytes, reliably,
 };
 use crate::router::Router;
 
@@ -61,11 +61,19 @@ pub(super) struct Settings {
     pub(super) on_ready: Option<Box<dyn Fn(ClientCore) + Send + Sync>>,
     pub(super) callbacks: Vec<Callback>,
     pub(super) handlers: usize,
+    pub(super) handled_bytes: Option<usize>,
     pub(super) limits: ws::Limits,
     pub(super) deflate: Option<ws::Deflate>,
     pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
     pub(super) queue: SendQueue,
     pub(super) offline_queue: usize,
+}
+
+impl Settings {
+    /// The most bytes of payloads that are handled or wait for that.
+    pub(super) fn handled_bytes(&self) -> usize {
+        self.handled_bytes.unwrap_or(default_handled_bytes(&self.limits))
+    }
 }
 
 pub(super) struct Shared {

@@ -71,15 +71,18 @@ impl ClientSide {
 }
 
 impl Side for ClientSide {
+    type Alive = ClientCore;
+
     fn message(
         &self,
         connection: &Arc<Connection>,
         name: Text,
         payload: Bytes,
+        reliable: bool,
         cx: &mut Context<'_>,
     ) {
         if let Some(scope) = self.scope(connection) {
-            scope.message(name, payload, cx);
+            scope.message(name, payload, reliable, cx);
         }
     }
 
@@ -158,13 +161,21 @@ impl Side for ClientSide {
         Vec::new()
     }
 
+    fn alive(&self) -> Option<ClientCore> {
+        ClientCore::of(&self.shared)
+    }
+
     fn max_handlers(&self) -> usize {
         self.shared.settings.handlers
     }
 
     fn config(&self) -> DriverConfig {
         let settings = &self.shared.settings;
-        DriverConfig { limits: settings.limits, close_timeout: settings.close_timeout }
+        DriverConfig {
+            limits: settings.limits,
+            handled_bytes: settings.handled_bytes(),
+            close_timeout: settings.close_timeout,
+        }
     }
 
     fn duplicates(&self) -> Option<Duplicates> {

@@ -53,6 +53,7 @@ impl Connection {
 
     /// The fast path of [`deliver`](Self::deliver), for messages whose head alone says what they mean. Takes the payload of
     /// an answer. `None` for other messages.
+    #[inline]
     pub(super) fn handle_message_fast(
         &self,
         head: &Head,
@@ -143,6 +144,7 @@ impl Connection {
             let now = self.clock.now();
             state.session.handle_life(heard);
             state.session.handle_timeout(now);
+            state.finish_in_time(now);
             if state.outbox.give_up_at().is_some_and(|at| at <= now) {
                 state.session.close(Close::new(1013, "send queue full"));
                 state.outbox.clear();

@@ -1,15 +1,16 @@
-//! [`Pending`]: the receipts that are awaited, and the handlers that can be cancelled.
+//! [`Pending`]: the receipts that are awaited, the handlers that can be cancelled, and a close that waits.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use wse_proto::session::ReceiptFailure;
+use wse_proto::session::{Close, ReceiptFailure};
 use wse_proto::{ReceiptOf, Stamp};
 
 pub(super) type ReceiptOutcome = Result<(), ReceiptFailure>;
 
-/// The receipts that a connection awaits, and its handlers that can be cancelled. Most connections have none.
+/// What most connections do not have: receipts that they await, handlers that can be cancelled, a close that waits.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) receipts: HashMap<(ReceiptOf, Stamp), oneshot::Sender<ReceiptOutcome>>,
@@ -17,4 +18,26 @@ pub(super) struct Pending {
     pub(super) running: HashMap<Stamp, CancellationToken>,
     /// The parent of these tokens, cancelled when the connection ends.
     pub(super) ended: CancellationToken,
+    /// The close that waits for answers. Here, since it is rare.
+    pub(super) finishing: Option<Finishing>,
+}
+
+/// A close that waits for answers.
+#[derive(Debug)]
+pub(super) struct Finishing {
+    pub(super) close: Close,
+    /// When to close without the answers.
+    pub(super) until: Duration,
+    pub(super) waits: Waits,
+}
+
+/// What a close waits for, and whether this side may go on sending meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// For the answers to all calls that are being handled. Nothing else is sent.
+    Answers,
+    /// As `Answers`, and what the handlers send is sent.
+    Handlers,
+    /// For the answer of the procedure that closes the connection it was called over. Nothing else is sent.
+    OwnAnswer,
 }

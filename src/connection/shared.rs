@@ -1,14 +1,14 @@
 //! [`Connection`]: the state that a connection's driver shares with its handles, and what the handles do with it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use wse_proto::session::{Close, Event, Liveness, Session};
+use wse_proto::session::{Close, Liveness, Session};
 use wse_proto::{
     Body, CodecError, Decode, Encode, Fault, Head, Protocol, SessionMessage, Stamp, Text,
 };
@@ -37,11 +37,17 @@ pub(crate) struct Connection {
     pub(super) driving: AtomicBool,
     /// Whether there are events. Written while the lock is held.
     pub(super) has_events: AtomicBool,
+    /// Whether this side closes and takes no new messages and calls.
+    pub(super) finishing: AtomicBool,
+    /// The number of procedures that run in tasks of their own.
+    pub(super) answering: AtomicU32,
     /// When the heartbeat is due, in nanoseconds since the start; `u64::MAX` for never.
     pub(super) beat: AtomicU64,
     pub(super) clock: Clock,
-    /// The number of handlers that run in tasks of their own.
-    pub(crate) handlers: AtomicUsize,
+    /// The number of handlers that run in tasks of their own, procedures included.
+    pub(super) handlers: AtomicU32,
+    /// The payloads that these handlers were given, in [units](super::handlers).
+    pub(super) handled: AtomicU32,
     state: Mutex<State>,
     pub(crate) wire: Wire,
     pub(crate) counts: Arc<Counters>,
@@ -74,9 +80,12 @@ impl Connection {
             holds_reading: AtomicBool::new(false),
             driving: AtomicBool::new(false),
             has_events: AtomicBool::new(false),
+            finishing: AtomicBool::new(false),
+            answering: AtomicU32::new(0),
             beat: AtomicU64::new(u64::MAX),
             clock,
-            handlers: AtomicUsize::new(0),
+            handlers: AtomicU32::new(0),
+            handled: AtomicU32::new(0),
             state: Mutex::new(State::new(session, queue)),
             wire,
             counts,
@@ -123,7 +132,9 @@ impl Connection {
         self.check(message.message())?;
         // Not `with`, which asks the session for output: the session has no part in this.
         let mut state = self.lock();
-        if !state.ready {
+        // An answer may go out while the connection waits for it to close.
+        let finishing = || class == Class::Answer && state.session.check_ready().is_ok();
+        if !state.ready && !finishing() {
             return Err(SendError::NotReady);
         }
         let was_writable = state.outbox.is_writable();
@@ -177,17 +188,10 @@ impl Connection {
         }
     }
 
-    /// Ends the session. The driver writes what is queued, and then closes the channel. Messages and calls that arrived and
-    /// were not handled yet are dropped.
+    /// Ends the session. The driver writes what is queued, and then closes the channel. What the session has taken from the
+    /// peer is handled all the same: the peer may have a receipt for it.
     pub(crate) fn close(&self, close: Close) {
-        self.with(|state| {
-            if !state.session.is_closed() {
-                state.session.close(close);
-                state
-                    .events
-                    .retain(|event| !matches!(event, Event::Message { .. } | Event::Call { .. }));
-            }
-        });
+        self.with(|state| state.session.close(close));
     }
 
     /// Runs a method of the session, and then processes its output and events.

@@ -14,12 +14,17 @@ use super::shared::Connection;
 
 /// What differs between the server's and the client's end of a connection.
 pub(crate) trait Side: Send {
+    /// See [`alive`](Self::alive).
+    type Alive;
     /// Hands a message to its handler, unless the peer is not authenticated.
+    ///
+    /// The handler of a `reliable` message runs to its end, whatever the setting says.
     fn message(
         &self,
         connection: &Arc<Connection>,
         name: Text,
         payload: Bytes,
+        reliable: bool,
         cx: &mut Context<'_>,
     );
     /// Hands a call to its procedure, unless the peer is not authenticated.
@@ -37,7 +42,9 @@ pub(crate) trait Side: Send {
     /// Continues what takes time before the welcome, such as a decision. Returns the messages that the session held
     /// meanwhile, to be handled now.
     fn poll(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Vec<SessionMessage>;
-    /// The most handlers that may run before reading pauses.
+    /// A guard under which messages reach their handlers; `None` when the application is gone.
+    fn alive(&self) -> Option<Self::Alive>;
+    /// The most handlers that may run before further messages wait.
     fn max_handlers(&self) -> usize;
     /// The settings of the driver. Returned on demand, so that a connection does not store a copy.
     fn config(&self) -> DriverConfig;
@@ -61,6 +68,8 @@ pub(crate) struct Incoming {
 pub(crate) struct DriverConfig {
     /// The limits once the session is ready.
     pub(crate) limits: ws::Limits,
+    /// The most bytes of payloads that are handled or wait for that, before reading pauses.
+    pub(crate) handled_bytes: usize,
     /// How long closing may take, including the writing of what is queued before.
     pub(crate) close_timeout: Duration,
 }

@@ -100,7 +100,7 @@ impl State {
 
     /// When the session or the queue is due next.
     pub(super) fn due(&self) -> Option<Duration> {
-        [self.due, self.outbox.give_up_at()].into_iter().flatten().min()
+        [self.due, self.outbox.give_up_at(), self.finishing_until()].into_iter().flatten().min()
     }
 
     /// Completes a call.
@@ -148,7 +148,7 @@ impl State {
                 event => self.events.push_back(event),
             }
         }
-        self.ready = self.session.check_ready().is_ok();
+        self.ready = self.session.check_ready().is_ok() && self.may_send();
         self.due = self.session.poll_deadline();
     }
 }

@@ -25,14 +25,14 @@ use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Protocol, ReceiptO
 use wse_transport::ws;
 
 use crate::chain::chain;
-use crate::connection::{Class, Connection, Incoming, Tasks};
+use crate::connection::{Class, Connection, Incoming, OwnClose, Tasks};
 pub use call::Call;
 use call::RunningCall;
 pub(crate) use failure::Failure;
 use failure::HandlerFailure;
 pub use outcome::{BoxError, HandlerError, Ok, Outcome};
 use replying::{Reply, ReplyTo, Replying};
-use running::HandlerResult;
+use running::{HandlerResult, Kind};
 
 type HandlerFuture<R> = BoxFuture<'static, HandlerResult<R>>;
 type MessageHandler<C> =
@@ -243,8 +243,9 @@ impl<C: Send + 'static> Router<C> {
 
 impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
     /// Passes a message to its handler.
-    pub(crate) fn message(self, name: Text, payload: Bytes, cx: &mut Context<'_>) {
+    pub(crate) fn message(self, name: Text, payload: Bytes, reliable: bool, cx: &mut Context<'_>) {
         let Self { router, connection, handle, tasks, report, expose } = self;
+        let bytes = payload.len();
         let handlers = router.0.load();
         let started = if let Some(handler) = handlers.messages.get(name.as_bytes()) {
             start(|| handler(handle, connection, &payload))
@@ -264,12 +265,20 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
                 }
                 Poll::Pending => {
                     let report = report.clone();
-                    running::spawn(tasks, connection, async move |_: Arc<Connection>| {
-                        let outcome = running::catch_panic(|cx| future.as_mut().poll(cx));
-                        if let Err(error) = outcome.await {
-                            report.failed(HandlerFailure::new(name, error, expose).for_message());
-                        }
-                    });
+                    let kind = if reliable { Kind::Reliable } else { Kind::Message };
+                    running::spawn(
+                        tasks,
+                        connection,
+                        kind,
+                        bytes,
+                        async move |_: Arc<Connection>| {
+                            let outcome = running::catch_panic(|cx| future.as_mut().poll(cx));
+                            if let Err(error) = outcome.await {
+                                report
+                                    .failed(HandlerFailure::new(name, error, expose).for_message());
+                            }
+                        },
+                    );
                 }
             },
             // The connection stays open: only this payload has the wrong type.
@@ -291,26 +300,42 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
         match started {
             Result::Ok(StartedCall { mut reply, running }) => {
                 let to = ReplyTo { connection, stamp: &stamp, running: running.as_deref() };
-                match running::poll(|cx| reply.as_mut().poll_reply(to, cx), cx) {
+                let mut closes = false;
+                let polled = running::poll(
+                    |cx| {
+                        connection.poll_procedure(&mut closes, || reply.as_mut().poll_reply(to, cx))
+                    },
+                    cx,
+                );
+                match polled {
                     Poll::Ready(outcome) => {
                         running::drop_caught(reply);
                         let outcome = outcome.map_err(|error| (name, error));
                         answer(connection, report, stamp, running, outcome, expose);
+                        if closes {
+                            connection.answered_own();
+                        }
                     }
                     Poll::Pending => {
                         let report = report.clone();
+                        let mut own = OwnClose { connection: Arc::clone(connection), closes };
                         running::spawn(
                             tasks,
                             connection,
+                            Kind::Procedure,
+                            payload.len(),
                             async move |connection: Arc<Connection>| {
                                 let outcome = running::catch_panic(|cx| {
                                     let running = running.as_deref();
                                     let to =
                                         ReplyTo { connection: &connection, stamp: &stamp, running };
-                                    reply.as_mut().poll_reply(to, cx)
+                                    connection.poll_procedure(&mut own.closes, || {
+                                        reply.as_mut().poll_reply(to, cx)
+                                    })
                                 });
                                 let outcome = outcome.await.map_err(|error| (name, error));
                                 answer(&connection, &report, stamp, running, outcome, expose);
+                                drop(own);
                             },
                         );
                     }

@@ -4,11 +4,10 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::outcome::BoxError;
-use crate::connection::{Connection, Tasks};
+use crate::connection::{Connection, RunningHandler, Tasks};
 
 /// What a handler returned.
 pub(super) type HandlerResult<R> = Result<R, BoxError>;
@@ -28,14 +27,32 @@ pub(super) async fn catch_panic<R>(
     poll_fn(|cx| poll(&mut handler, cx)).await
 }
 
-/// Continues a handler in a task of its own, so that a slow one does not delay others.
-pub(super) fn spawn<F, Fut>(tasks: &Tasks, connection: &Arc<Connection>, handler: F)
-where
+/// What a handler that has to wait is.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Message,
+    /// It runs to its end, even where others are dropped when their connection ends.
+    Reliable,
+    Procedure,
+}
+
+/// Continues a handler in a task of its own, so that a slow one does not delay others. It was given a payload of `bytes`.
+pub(super) fn spawn<F, Fut>(
+    tasks: &Tasks,
+    connection: &Arc<Connection>,
+    kind: Kind,
+    bytes: usize,
+    handler: F,
+) where
     F: FnOnce(Arc<Connection>) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let running = WaitingHandler::new(Arc::clone(connection));
-    let end = connection.handlers_end();
+    let answers = matches!(kind, Kind::Procedure);
+    let running = RunningHandler::new(Arc::clone(connection), bytes, answers);
+    let end = match kind {
+        Kind::Reliable => None,
+        Kind::Message | Kind::Procedure => connection.handlers_end(),
+    };
     let handler = handler(Arc::clone(connection));
     tasks.spawn(async move {
         let _running = running;
@@ -56,22 +73,4 @@ pub(super) fn drop_caught<T>(handler: T) {
 /// The error of a handler that panicked.
 pub(super) fn panicked() -> BoxError {
     "the handler panicked".into()
-}
-
-/// Counts a waiting handler of a connection until it ends or is cancelled.
-struct WaitingHandler(Arc<Connection>);
-
-impl WaitingHandler {
-    fn new(connection: Arc<Connection>) -> Self {
-        connection.handlers.fetch_add(1, Ordering::AcqRel);
-        Self(connection)
-    }
-}
-
-impl Drop for WaitingHandler {
-    fn drop(&mut self) {
-        self.0.handlers.fetch_sub(1, Ordering::AcqRel);
-        // The connection may start another handler.
-        self.0.wake();
-    }
 }

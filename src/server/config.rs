@@ -7,7 +7,7 @@ use wse_proto::session::{Heartbeat, SessionLimits};
 use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
-use crate::connection::SendQueue;
+use crate::connection::{SendQueue, default_handled_bytes};
 
 #[derive(Clone, Debug)]
 pub(super) struct Config {
@@ -20,6 +20,7 @@ pub(super) struct Config {
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) cancel_handlers: bool,
     pub(super) handlers: usize,
+    pub(super) handled_bytes: Option<usize>,
     pub(super) expose_errors: bool,
     pub(super) unauthenticated_message: usize,
     pub(super) limits: ws::Limits,
@@ -33,6 +34,11 @@ pub(super) struct Config {
 }
 
 impl Config {
+    /// The most bytes of payloads that are handled or wait for that, per connection.
+    pub(super) fn handled_bytes(&self) -> usize {
+        self.handled_bytes.unwrap_or(default_handled_bytes(&self.limits))
+    }
+
     /// The limits before a connection is authenticated.
     pub(super) fn unauthenticated(&self) -> ws::Limits {
         self.limits.max_message(self.limits.max_message.min(self.unauthenticated_message))
@@ -51,6 +57,7 @@ impl Default for Config {
             heartbeat: Some(Heartbeat::default()),
             cancel_handlers: false,
             handlers: 1024,
+            handled_bytes: None,
             expose_errors: false,
             unauthenticated_message: 16 * 1024,
             limits: ws::Limits::default(),

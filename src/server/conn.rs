@@ -294,6 +294,11 @@ impl<P: Negotiate> Conn<P> {
     /// Closes the connection after sending what is queued. Does nothing when the connection has
     /// ended.
     ///
+    /// A procedure may close the connection that it was called over: the connection then closes after the answer, at most
+    /// [`close_timeout`](crate::ServerBuilder::close_timeout) later, 10 s by default. That holds in the procedure's own
+    /// future, not in tasks that it spawns. Other calls that are being handled are not answered any more: see
+    /// [`close_after_answers`](Self::close_after_answers).
+    ///
     /// ```
     /// # use wse::{Close, CloseReason, Conn};
     /// # fn example<P: wse::Negotiate>(conn: &Conn<P>) {
@@ -302,7 +307,15 @@ impl<P: Negotiate> Conn<P> {
     /// # }
     /// ```
     pub fn close(&self, close: Close) {
-        self.core.0.connection.close(close);
+        self.core.close(close);
+    }
+
+    /// Closes the connection once the calls of the client that are being handled are answered, at most
+    /// [`close_timeout`](crate::ServerBuilder::close_timeout) from now, 10 s by default.
+    ///
+    /// Meanwhile this side sends only answers, and takes no new messages and calls.
+    pub fn close_after_answers(&self, close: Close) {
+        self.core.close_after_answers(close);
     }
 
     /// Returns whether messages can be sent.

@@ -24,7 +24,7 @@ use super::duplicates::Windows;
 use super::identify::Identify;
 use super::registry::Registry;
 use super::request::CompactRequest;
-use crate::connection::{Choice, Connection, Counters, Tasks, Wire};
+use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire};
 use crate::router::Router;
 
 /// The number of events that a slow reader may fall behind.
@@ -126,12 +126,13 @@ impl ServerCore {
         });
     }
 
-    /// Begins the shutdown: rejects new connections and closes all others.
-    pub(super) fn stop(&self, close: Close) {
+    /// Begins the shutdown: rejects new connections, and closes all others once the calls that they handle are answered, at
+    /// most `grace` from now.
+    pub(super) fn stop(&self, close: Close, grace: Duration) {
         let _ = self.shutdown_close.set(close);
         // Before the registry: a connection that opens meanwhile sees the token, or is in the registry.
         self.stop.cancel();
-        self.registry.close(&self.shutdown_close());
+        self.registry.finish(&self.shutdown_close(), grace);
     }
 
     /// Cancels the handlers and connections that have not ended.
@@ -178,7 +179,7 @@ impl ServerCore {
         drop(users);
         for evicted in joined.evicted {
             let close = Close::normal(CloseReason::ClientsConcurrency);
-            evicted.close(close.clone());
+            evicted.close_now(close.clone());
             if evicted.depart() {
                 self.emit(CoreEvent::Disconnected(evicted, close));
             }
@@ -278,8 +279,22 @@ impl ConnCore {
         &self.0.connection
     }
 
-    pub(super) fn close(&self, close: Close) {
+    /// Closes at once.
+    fn close_now(&self, close: Close) {
         self.0.connection.close(close);
+    }
+
+    /// Closes at once; in a procedure of this connection, after its answer.
+    pub(super) fn close(&self, close: Close) {
+        let grace = self.0.server.config.close_timeout;
+        if !self.0.connection.close_after_own_answer(&close, grace) {
+            self.0.connection.close(close);
+        }
+    }
+
+    /// Closes once the calls that are being handled are answered.
+    pub(super) fn close_after_answers(&self, close: Close) {
+        self.0.connection.finish(close, self.0.server.config.close_timeout, Waits::Answers);
     }
 
     /// Passes an event to the server's callbacks and streams.

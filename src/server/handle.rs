@@ -104,9 +104,12 @@ impl<P: Negotiate> Server<P> {
         self.inner.local_addrs().first().map(|(addr, scheme)| format!("{scheme}://{addr}"))
     }
 
-    /// Stops the server: rejects new connections, closes all connections with 1001, and waits at
-    /// most `grace` until all connections and handlers have ended. Then it cancels those that have
-    /// not ended. Returns whether all ended in time.
+    /// Stops the server: rejects new connections, takes no new messages and calls, answers the calls that are being handled,
+    /// closes all connections with 1001, and waits at most `grace` until all connections and handlers have ended. Then it
+    /// cancels those that have not ended. Returns whether all ended in time.
+    ///
+    /// A connection without calls is closed at once. The others are closed when their calls are answered, or when three
+    /// quarters of `grace` are over, or all but one second of it if that is later.
     ///
     /// Clients do not reconnect after code 1001. Before a restart, use
     /// [`shutdown_with`](Self::shutdown_with) and code 1012.
@@ -125,7 +128,9 @@ impl<P: Negotiate> Server<P> {
     /// Stops the server as [`shutdown`](Self::shutdown) does, and closes the connections with this
     /// code and reason. After 1012 (restart) clients reconnect.
     pub async fn shutdown_with(&self, close: Close, grace: Duration) -> bool {
-        self.inner.stop(close);
+        // The last part of the grace is for the closing handshakes.
+        let handshakes = (grace / 4).min(Duration::from_secs(1));
+        self.inner.stop(close, grace - handshakes);
         let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
         self.inner.cancel();
         self.inner.tasks.join().await;

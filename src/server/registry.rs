@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use wse_proto::Text;
 use wse_proto::session::{Close, Users};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Waits};
 
 /// More shards than most machines have threads, and few enough to iterate quickly.
 const SHARDS: usize = 64;
@@ -83,9 +84,9 @@ impl<C: Clone> Registry<C> {
         drop(connection);
     }
 
-    /// Closes all connections.
-    pub(super) fn close(&self, close: &Close) {
-        self.each(|connection| connection.close(close.clone()));
+    /// Closes all connections, each once the calls that it handles are answered, at most `grace` from now.
+    pub(super) fn finish(&self, close: &Close, grace: Duration) {
+        self.each(|connection| connection.finish(close.clone(), grace, Waits::Handlers));
     }
 
     /// Ends all connections without a closing handshake.

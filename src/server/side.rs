@@ -177,15 +177,18 @@ impl ServerSide {
 }
 
 impl Side for ServerSide {
+    type Alive = ();
+
     fn message(
         &self,
         connection: &Arc<Connection>,
         name: Text,
         payload: Bytes,
+        reliable: bool,
         cx: &mut Context<'_>,
     ) {
         if let Some(scope) = self.scope(connection) {
-            scope.message(name, payload, cx);
+            scope.message(name, payload, reliable, cx);
         }
     }
 
@@ -257,13 +260,21 @@ impl Side for ServerSide {
         Vec::new()
     }
 
+    fn alive(&self) -> Option<()> {
+        Some(())
+    }
+
     fn max_handlers(&self) -> usize {
         self.server.config.handlers
     }
 
     fn config(&self) -> DriverConfig {
         let config = &self.server.config;
-        DriverConfig { limits: config.limits, close_timeout: config.close_timeout }
+        DriverConfig {
+            limits: config.limits,
+            handled_bytes: config.handled_bytes(),
+            close_timeout: config.close_timeout,
+        }
     }
 
     fn duplicates(&self) -> Option<Duplicates> {

@@ -139,6 +139,8 @@ async fn on_ready_sends_before_the_offline_queue<P: Talk>(protocol: P) {
     let thread = std::thread::spawn(move || {
         for ann in threads {
             ann.send("note", &note("from another thread")).unwrap();
+            // Before the signal: the test blocks the runtime later, and a last handle would not be noticed.
+            drop(ann);
             done.send(()).unwrap();
         }
     });

@@ -4,7 +4,9 @@
 mod support;
 
 mod broadcast;
+mod busy;
 mod client_events;
+mod closing;
 mod deflate;
 mod delivery;
 mod dialogue;

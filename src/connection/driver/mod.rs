@@ -1,7 +1,9 @@
 //! The driver of a connection: the task that connects its channel, its session and its side.
 
+mod held;
 mod reading;
 mod state;
+mod waiting;
 mod writing;
 
 use std::future::{Future, poll_fn};
@@ -36,7 +38,7 @@ where
         side,
         now: Duration::ZERO,
         heard: Duration::ZERO,
-        deferred: None,
+        held: None,
         paused_since: None,
         blocked: false,
         ready: false,
@@ -63,6 +65,9 @@ where
             if !self.ready {
                 self.poll_greeting(cx);
             }
+            while budget > 1 && self.handle_held(cx) {
+                budget -= 1;
+            }
             let mut read = self.read(cx);
             // Rounds without a message count too: senders in other threads could keep the loop running.
             budget -= 1;
@@ -84,8 +89,12 @@ where
             }
             self.events(cx);
             if let Read::End = read {
+                self.handle_all_held(cx);
                 self.depart(&Close::VANISHED);
                 return Poll::Ready(());
+            }
+            if self.connection.is_finishing() {
+                self.connection.finish_if_answered();
             }
             let was_broken = self.broken;
             let lent = self.write(cx);
@@ -114,15 +123,16 @@ where
     /// Handles all events of the session.
     fn events(&mut self, cx: &mut Context<'_>) {
         while let Some(event) = self.connection.next_event() {
-            self.event(event, cx);
+            self.event(event, false, cx);
         }
     }
 
-    fn event(&mut self, event: Event, cx: &mut Context<'_>) {
+    /// Handles an event. `reliable` says whether it is of a message that the peer sends until it has a receipt.
+    fn event(&mut self, event: Event, reliable: bool, cx: &mut Context<'_>) {
         match event {
-            Event::Cancelled { stamp } => self.connection.cancelled(&stamp),
+            Event::Cancelled { stamp } => self.cancelled(&stamp),
             Event::Message { name, payload } => {
-                self.side.message(&self.connection, name, payload, cx)
+                self.side.message(&self.connection, name, payload, reliable, cx)
             }
             Event::Call { name, stamp, timeout, payload } => {
                 self.side.call(&self.connection, name, Incoming { stamp, timeout }, payload, cx);

@@ -1,14 +1,16 @@
 //! Reading of a [`Driver`]: from messages to the session and the side.
 
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use wse_proto::session::{Close, FastEvent};
-use wse_proto::{CodecError, Envelope, Head, MessageKind, Packed, SessionMessage, Utf8};
+use wse_proto::{
+    CloseReason, CodecError, Envelope, Head, MessageKind, Packed, SessionMessage, Utf8,
+};
 use wse_transport::ws::{self, CloseFrame};
 
-use super::state::{Closing, Driver, Read, Received};
+use super::held::Received;
+use super::state::{Closing, Driver, Read};
 use crate::connection::channel::Channel;
 use crate::connection::side::{Incoming, Side};
 
@@ -34,8 +36,7 @@ where
     /// Whether reading is paused. It is not while the connection ends, since the end must be read.
     pub(super) fn is_paused(&self) -> bool {
         let open = self.closing == Closing::No && !self.broken && self.channel.is_open();
-        let busy = self.connection.handlers.load(Ordering::Acquire) >= self.side.max_handlers();
-        open && (busy || self.connection.holds_reading() || self.is_undecided())
+        open && (self.connection.holds_reading() || self.is_undecided() || self.is_over_budget())
     }
 
     /// Whether a peer waits for the decision without having greeted. With a protocol without a greeting, it cannot know that
@@ -48,11 +49,11 @@ where
     /// is seen if nothing else comes before it.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Read {
         let paused = self.is_paused();
-        if paused && (self.deferred.is_some() || self.is_undecided()) {
+        if paused && (self.is_undecided() || self.has_deferred()) {
             self.paused_since.get_or_insert(self.now);
             return Read::Paused;
         }
-        if (self.deferred.is_some() || self.paused_since.is_some()) && self.resume(cx) {
+        if (self.held.is_some() || self.paused_since.is_some()) && self.resume(cx) {
             return Read::Message;
         }
         match self.channel.poll_receive(cx) {
@@ -72,11 +73,13 @@ where
                         self.connection.return_lent(lent);
                     }
                     self.closing = Closing::Handshake;
+                    self.handle_all_held(cx);
                     self.depart(&closed_by(frame));
                 }
             },
             Poll::Ready(Some(Err(error))) => {
                 self.closing = Closing::Handshake;
+                self.handle_all_held(cx);
                 self.side.failed(&self.connection, error);
                 self.depart(&Close::VANISHED);
             }
@@ -87,7 +90,7 @@ where
     /// Resumes reading. Returns whether there was a deferred message, which is handled now.
     #[cold]
     fn resume(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Some(deferred) = self.deferred.take() {
+        if let Some(deferred) = self.take_deferred() {
             self.message(deferred.bytes, deferred.text, cx);
             return true;
         }
@@ -103,7 +106,7 @@ where
     #[inline(always)]
     fn data(&mut self, bytes: Bytes, text: bool, paused: bool, cx: &mut Context<'_>) {
         if paused {
-            self.deferred = Some(Box::new(Received { bytes, text }));
+            self.held.get_or_insert_default().deferred = Some(Received { bytes, text });
         } else {
             self.message(bytes, text, cx);
         }
@@ -141,10 +144,13 @@ where
 
     /// Passes a message to the application on the fast path if its head allows it, or else to the session.
     fn unpacked(&mut self, mut envelope: Envelope, cx: &mut Context<'_>) {
+        if self.must_wait() {
+            return self.unpacked_when_busy(envelope, cx);
+        }
         match self.connection.handle_message_fast(&envelope.head, &mut envelope.payload) {
             Some(FastEvent::Application) => match envelope.head {
                 Head::Message { name, .. } => {
-                    self.side.message(&self.connection, name, envelope.payload, cx);
+                    self.side.message(&self.connection, name, envelope.payload, false, cx);
                 }
                 Head::Call { name, stamp, timeout, .. } => {
                     let call = Incoming { stamp, timeout };
@@ -153,18 +159,61 @@ where
                 _ => {}
             },
             Some(_) => {}
-            None => self.deliver(self.connection.wire.open_envelope(envelope), cx),
+            None => self.handle(self.connection.wire.open_envelope(envelope), cx),
         }
     }
 
+    #[cold]
+    fn unpacked_when_busy(&mut self, envelope: Envelope, cx: &mut Context<'_>) {
+        self.deliver(self.connection.wire.open_envelope(envelope), cx);
+    }
+
+    /// Handles a message, unless it would start a handler and has to wait for that.
     fn deliver(&mut self, message: Result<SessionMessage, CodecError>, cx: &mut Context<'_>) {
-        if let Ok(SessionMessage { head: Head::Message { reliable: true, .. }, .. }) = &message
-            && let Some(duplicates) = self.side.duplicates()
-        {
+        match message {
+            Ok(message)
+                if matches!(message.head, Head::Message { .. } | Head::Call { .. })
+                    && self.must_wait() =>
+            {
+                self.hold(message);
+            }
+            message => self.handle(message, cx),
+        }
+    }
+
+    /// Handles a message by the session, and then its events.
+    pub(super) fn handle(
+        &mut self,
+        message: Result<SessionMessage, CodecError>,
+        cx: &mut Context<'_>,
+    ) {
+        let reliable =
+            matches!(&message, Ok(it) if matches!(it.head, Head::Message { reliable: true, .. }));
+        if reliable && let Some(duplicates) = self.side.duplicates() {
             self.connection.session(|session, _| session.share_duplicates(duplicates));
         }
+        // Until the handler has started: a message that gets a receipt reaches it.
+        let alive = self.side.alive();
+        if alive.is_none() {
+            self.connection.close(Close::normal(CloseReason::ByClient));
+        }
         self.connection.deliver(self.now, message);
-        self.events(cx);
+        while let Some(event) = self.connection.next_event() {
+            self.event(event, reliable, cx);
+        }
+    }
+
+    fn has_deferred(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.deferred.is_some())
+    }
+
+    fn take_deferred(&mut self) -> Option<Received> {
+        let held = self.held.as_mut()?;
+        let deferred = held.deferred.take();
+        if held.is_empty() {
+            self.held = None;
+        }
+        deferred
     }
 }
 

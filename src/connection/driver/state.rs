@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Sleep;
 use wse_proto::session::Close;
 
+use super::held::Held;
 use crate::connection::shared::Connection;
 
 /// The state of a driver.
@@ -30,8 +30,8 @@ pub(super) struct Driver<C, S> {
     pub(super) now: Duration,
     /// When bytes last arrived from the peer, or it last made room for bytes that were waiting. Both are signs of life.
     pub(super) heard: Duration,
-    /// A message that was read while reading is paused.
-    pub(super) deferred: Option<Box<Received>>,
+    /// What was read and is not handled yet.
+    pub(super) held: Option<Box<Held>>,
     /// Since when nothing is read.
     pub(super) paused_since: Option<Duration>,
     /// Whether the channel had bytes left to write after the last flush.
@@ -48,13 +48,6 @@ pub(super) enum Closing {
     Flushing,
     /// Either side has closed the channel, or it has failed. The channel does the rest.
     Handshake,
-}
-
-/// A data message that was read.
-pub(super) struct Received {
-    pub(super) bytes: Bytes,
-    /// Whether the channel has checked that it is UTF-8.
-    pub(super) text: bool,
 }
 
 /// The result of an attempt to read.

@@ -1,0 +1,148 @@
+//! The end of a connection by this side, after the answers to calls that are being handled.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use wse_proto::session::Close;
+
+use super::pending::{Finishing, Waits};
+use super::shared::Connection;
+use super::state::State;
+
+thread_local! {
+    /// The address of the connection whose procedure this thread polls, `CLOSES` after that has closed the connection, or 0.
+    static POLLED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// No address of a connection.
+const CLOSES: usize = 1;
+
+impl Connection {
+    /// Closes once the calls that are being handled are answered, at most `grace` from now. New messages and calls of the
+    /// peer are dropped, without receipts.
+    ///
+    /// Before the session is ready, this is [`close`](Self::close).
+    pub(crate) fn finish(&self, close: Close, grace: Duration, waits: Waits) {
+        if grace.is_zero() {
+            return self.close(close);
+        }
+        let until = self.clock.now().saturating_add(grace);
+        self.with(|state| {
+            if state.session.check_ready().is_err() {
+                return state.session.close(close);
+            }
+            let finishing = &mut state.pending.get_or_insert_default().finishing;
+            match finishing {
+                None => *finishing = Some(Finishing { close, until, waits }),
+                // The first close is the one that is sent.
+                Some(first) => {
+                    first.until = first.until.min(until);
+                    first.waits = waits;
+                }
+            }
+            self.finishing.store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// In a procedure that was called over this connection: closes after its answer, at most `grace` from now. Otherwise it
+    /// does nothing, and returns false.
+    pub(crate) fn close_after_own_answer(&self, close: &Close, grace: Duration) -> bool {
+        let own = POLLED.get() == self.address();
+        if own {
+            POLLED.set(CLOSES);
+            self.finish(close.clone(), grace, Waits::OwnAnswer);
+        }
+        own
+    }
+
+    /// Polls a procedure that was called over this connection. Sets `closes` if it has closed the connection.
+    #[inline]
+    pub(crate) fn poll_procedure<R>(&self, closes: &mut bool, poll: impl FnOnce() -> R) -> R {
+        let address = if *closes { CLOSES } else { self.address() };
+        let _polled = Polled { outer: POLLED.replace(address), closes };
+        poll()
+    }
+
+    /// Whether this side closes and takes no new messages and calls.
+    #[inline]
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Relaxed)
+    }
+
+    /// The procedure that has closed this connection is answered, or has ended without an answer.
+    #[cold]
+    pub(crate) fn answered_own(&self) {
+        self.with(|state| state.end_finishing(|it| it.waits == Waits::OwnAnswer));
+    }
+
+    /// Ends the session when no procedure runs any more. For the driver: at that moment none is about to start.
+    #[cold]
+    pub(super) fn finish_if_answered(&self) {
+        let done = self.answering.load(Ordering::Acquire) == 0;
+        if done && self.lock().finishing().is_some_and(|it| it.waits != Waits::OwnAnswer) {
+            self.with(|state| state.end_finishing(|_| true));
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+/// Restores what the thread polled before.
+struct Polled<'a> {
+    outer: usize,
+    closes: &'a mut bool,
+}
+
+impl Drop for Polled<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.closes = POLLED.replace(self.outer) == CLOSES;
+    }
+}
+
+/// A procedure that may close the connection that it was called over. When it ends, with or without an answer, the close
+/// need not wait any more.
+pub(crate) struct OwnClose {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) closes: bool,
+}
+
+impl Drop for OwnClose {
+    fn drop(&mut self) {
+        if self.closes {
+            self.connection.answered_own();
+        }
+    }
+}
+
+impl State {
+    fn finishing(&self) -> Option<&Finishing> {
+        self.pending.as_ref()?.finishing.as_ref()
+    }
+
+    /// When the close stops waiting for answers.
+    pub(super) fn finishing_until(&self) -> Option<Duration> {
+        self.finishing().map(|finishing| finishing.until)
+    }
+
+    /// Whether messages and calls may be sent, as far as closing goes.
+    pub(super) fn may_send(&self) -> bool {
+        self.finishing().is_none_or(|finishing| finishing.waits == Waits::Handlers)
+    }
+
+    /// Closes when it is too late to wait for answers.
+    pub(super) fn finish_in_time(&mut self, now: Duration) {
+        self.end_finishing(|it| it.until <= now);
+    }
+
+    fn end_finishing(&mut self, end: impl FnOnce(&Finishing) -> bool) {
+        let Some(pending) = &mut self.pending else { return };
+        if let Some(finishing) = pending.finishing.take_if(|it| end(it)) {
+            self.session.close(finishing.close);
+        }
+    }
+}
