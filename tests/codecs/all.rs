@@ -11,6 +11,8 @@ use wse_proto::{
     Stamp, Text,
 };
 
+use super::plain;
+
 /// A head whose stamp, if any, is one: neither empty nor 0. Integers become text in protobuf.
 fn heads(ints: bool) -> impl Strategy<Value = Head> {
     let text = "\\PC{1,40}|[\\x00-\\x7f]{1,8}".prop_map(|text| Stamp::from(Text::from(text)));
@@ -58,7 +60,7 @@ fn values() -> impl Strategy<Value = serde_json::Value> {
 }
 
 /// Packs both ways, unpacks, decodes, and cuts the message off everywhere.
-fn survives<P, T>(protocol: &P, head: &Head, value: &T) -> Result<(), TestCaseError>
+fn survives<P, T>(protocol: &P, head: &Head, value: &T, read: &T) -> Result<(), TestCaseError>
 where
     P: Protocol<Format: Encode<T> + Decode<T>>,
     T: PartialEq + std::fmt::Debug,
@@ -75,7 +77,7 @@ where
     let message = packed.freeze();
     let envelope = protocol.unpack((&message).into()).unwrap();
     prop_assert_eq!(&envelope, &Envelope { head: head.clone(), payload: payload.freeze() });
-    prop_assert_eq!(&format.decode(&envelope.payload).unwrap(), value);
+    prop_assert_eq!(&format.decode(&envelope.payload).unwrap(), read);
     for end in 0..message.len() {
         // Protobuf may end between two fields; the head or the payload is another one then.
         if let Ok(cut) = protocol.unpack((&message.slice(..end)).into()) {
@@ -130,14 +132,15 @@ proptest! {
 
     #[test]
     fn messages_survive(head in heads(true), value in values()) {
-        survives(&JsonArray, &head, &value)?;
-        survives(&Cbor, &head, &value)?;
-        survives(&MessagePack, &head, &value)?;
+        survives(&JsonArray, &head, &value, &value)?;
+        let plain = plain(value.clone());
+        survives(&Cbor, &head, &value, &plain)?;
+        survives(&MessagePack, &head, &value, &plain)?;
     }
 
     #[test]
     fn messages_survive_in_protobuf(head in heads(false), value in ".{1,300}") {
-        survives(&Protobuf, &head, &value)?;
+        survives(&Protobuf, &head, &value, &value)?;
     }
 
     /// It says neither receipts nor times, and takes structured params only.
@@ -156,7 +159,7 @@ proptest! {
         } else {
             value
         };
-        survives(&JsonRpc::new(), &head, &value)?;
+        survives(&JsonRpc::new(), &head, &value, &value)?;
     }
 
     /// JSON has a fast way for what peers send, and it must see nothing else than the slow one, which a
@@ -197,7 +200,11 @@ proptest! {
         let whole = ignored.is_ok() && theirs.get_ref().is_empty();
         prop_assert_eq!(Decode::<serde::de::IgnoredAny>::decode(&MessagePackFormat, &bytes).is_ok(), whole);
         let theirs = rmp_serde::from_slice::<serde_json::Value>(&bytes).ok().filter(|_| whole);
-        prop_assert_eq!(Decode::<serde_json::Value>::decode(&MessagePackFormat, &bytes).ok(), theirs);
+        let ours = Decode::<serde_json::Value>::decode(&MessagePackFormat, &bytes).ok();
+        // rmp-serde has no `Value` for bins, and for keys that are no text.
+        if theirs.is_some() || !whole {
+            prop_assert_eq!(ours, theirs.map(plain));
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use wse_proto::{
     CodecError, CodecErrorKind, Decode, Encode, Envelope, Format, Head, Protocol, ReceiptOf, Stamp,
 };
 
+use super::plain;
+
 /// Bytes written in hex, with spaces anywhere.
 fn hex(text: &str) -> Bytes {
     let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
@@ -49,6 +51,30 @@ fn packed(head: &Head, payload: &[u8]) -> Bytes {
     MessagePack.pack(head, payload, &mut out);
     out.freeze()
 }
+
+/// Bytes that are no array.
+struct Bin(Vec<u8>);
+
+impl<'de> serde::Deserialize<'de> for Bin {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Bin;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bin, E> {
+                Ok(Bin(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// The name by which rmp-serde knows an ext.
+#[derive(serde::Deserialize)]
+#[serde(rename = "_ExtStruct")]
+struct Ext(#[allow(dead_code)] (i8, Bin));
 
 /// Head, payload and message.
 fn vectors() -> Vec<(Head, &'static str, &'static str)> {
@@ -379,8 +405,15 @@ fn hostile_lengths_cost_nothing() {
 fn rmp_serde_reads_the_same_from_the_examples() {
     for object in WELL_FORMED.split_whitespace() {
         let theirs = rmp_serde::from_slice::<Value>(&hex(object)).map_err(|e| e.to_string());
+        // rmp-serde has no `Value` for a bin, a timestamp, and a map whose keys are no text.
+        let bytes = rmp_serde::from_slice::<Bin>(&hex(object));
         match (read::<Value>(object), theirs) {
-            (Ok(ours), Ok(theirs)) => assert_eq!(ours, theirs, "{object}"),
+            (Ok(ours), Ok(theirs)) => assert_eq!(ours, plain(theirs), "{object}"),
+            (Ok(Value::Object(ours)), Err(_)) => assert!(!ours.is_empty(), "{object}"),
+            (Ok(Value::Null | Value::Number(_)), Err(_)) => {
+                read::<Ext>(object).unwrap();
+            }
+            (Ok(ours), Err(_)) => assert_eq!(ours, Value::from(bytes.unwrap().0), "{object}"),
             (Err(error), Err(_)) => assert_eq!(error.kind(), CodecErrorKind::Value, "{object}"),
             (ours, theirs) => panic!("{object}: {ours:?}, {theirs:?}"),
         }

@@ -26,6 +26,10 @@
 mod cbor;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
 mod depth;
+// Some items are those of one format only.
+#[cfg(any(feature = "cbor", feature = "msgpack"))]
+#[cfg_attr(not(all(feature = "cbor", feature = "msgpack")), allow(dead_code))]
+mod items;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "jsonrpc")]

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use crate::put::put_around;
-use crate::scratch::through;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +9,9 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
 use super::reader::Reader;
 use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
+use crate::items::De;
+use crate::put::put_around;
+use crate::scratch::through;
 
 /// Payloads in CBOR (RFC 8949), of any type that serde knows.
 ///
@@ -24,8 +25,12 @@ use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
 /// A number is read as any type that it fits in, because JavaScript has one type of number: it sends a whole number as an
 /// integer where an `f64` is expected, and a number beyond 32 bits, such as a time in milliseconds, as a float where a
 /// `u64` is expected. A number that does not fit exactly is an error, except that floats may be rounded. Texts and byte
-/// strings are borrowed from the payload. `Vec<u8>` is also read from a byte string. Tags are ignored, except by the types
-/// of ciborium that read them.
+/// strings are borrowed from the payload.
+///
+/// `Vec<u8>` is also read from a byte string, and a sequence of numbers from a typed array (RFC 8746). Other sequences are
+/// not read from byte strings, because it is unknown which numbers these hold. Other tags are ignored, except by the types
+/// of ciborium that read them. All of this is also true inside of types that serde buffers, such as internally tagged
+/// enums. docs/payloads.md has a table for all types and codecs.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -56,7 +61,7 @@ impl<T: DeserializeOwned> Decode<T> for CborFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         let payload: &[u8] = if payload.is_empty() { &[NULL] } else { payload };
         let mut reader = Reader::new(payload);
-        let value = T::deserialize(&mut reader)?;
+        let value = T::deserialize(De(&mut reader))?;
         scan::end(payload, reader.at)?;
         Ok(value)
     }

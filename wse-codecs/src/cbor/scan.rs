@@ -132,6 +132,16 @@ fn nested(
     Ok(at)
 }
 
+/// Returns the offset of the item after the tags at `at`. What is cut off is found when the item is read.
+pub(super) fn past_tags(bytes: &[u8], mut at: usize) -> usize {
+    while let Ok(head) = ItemHead::read(bytes, at)
+        && head.major == major::TAG
+    {
+        at = head.end;
+    }
+    at
+}
+
 /// Returns how many items a head declares, after checking that there are enough bytes.
 pub(super) fn announced(bytes: &[u8], at: usize, count: u64, size: u64) -> Result<u64, CodecError> {
     let left = bytes.len().saturating_sub(at) as u64;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 
+use super::lenient::Lenient;
 use super::text::put_string;
 use crate::scratch::through;
 
@@ -17,7 +18,8 @@ use crate::scratch::through;
 /// ```
 ///
 /// An empty payload is read as `null`. NaN and infinities are written as `null`, as `JSON.stringify` does. An `f64` without
-/// a fraction is written as `1.0`. Every float is read back exactly.
+/// a fraction is written as `1.0`. Every float is read back exactly. A float that is a whole number, such as `5.0` or `1e3`,
+/// is also read as an integer, if it is within the range of its type. docs/payloads.md has a table for all types and codecs.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -50,10 +52,18 @@ impl<T: DeserializeOwned> Decode<T> for JsonFormat {
         // One check of the whole is faster than one for every string, as `from_slice` does.
         let text = std::str::from_utf8(payload)
             .map_err(|e| CodecError::malformed("the payload", "not UTF-8").with_source(e))?;
-        serde_json::from_str(text).map_err(|e| {
-            CodecError::value("the payload", "not of the expected type").with_source(e)
-        })
+        serde_json::from_str(text).or_else(|error| again(text, error))
     }
+}
+
+/// Reads what serde_json refused. The first error is returned if that fails too: it says where.
+#[cold]
+fn again<T: DeserializeOwned>(text: &str, error: serde_json::Error) -> Result<T, CodecError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = T::deserialize(Lenient(&mut reader)).and_then(|value| reader.end().map(|()| value));
+    value.map_err(|_| {
+        CodecError::value("the payload", "not of the expected type").with_source(error)
+    })
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 mod array;
 mod format;
+mod lenient;
 pub(crate) mod scan;
 pub(crate) mod text;
 

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rmp_serde::decode::Error as DecodeError;
-use rmp_serde::{Deserializer, Serializer};
+use rmp_serde::Serializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
+use super::reader::Reader;
 use super::scan::{self, FIXSTR_MAX, Kind, ObjectHead, first};
-use crate::depth::MAX_DEPTH;
+use crate::items::De;
 use crate::put::put_around;
 use crate::scratch::through;
 
@@ -21,9 +21,14 @@ use crate::scratch::through;
 /// 81..83 a4 "code" … a7 "message" … a7 "details" D       a fault; message and details may be missing
 /// ```
 ///
-/// An empty payload is read as nil. Structs are written as maps with strs as keys; they are also read from arrays of their
-/// fields. Where a float is expected, an integer is accepted, but not the other way round. `Vec<u8>` is written as an
-/// array; it is also read from a bin.
+/// An empty payload is read as nil, and so is `undefined` as msgpackr writes it. Structs are written as maps with strs as
+/// keys; they are also read from arrays of their fields.
+///
+/// A number is read as any type that it fits in, because JavaScript has one type of number: it sends a whole number as an
+/// integer where an `f64` is expected, and a number beyond 32 bits, such as a time in milliseconds, as a float where a
+/// `u64` is expected. `Vec<u8>` is written as an array; it is also read from a bin. Other sequences are not, because it is
+/// unknown which numbers a bin holds. All of this is also true inside of types that serde buffers, such as internally tagged
+/// enums. docs/payloads.md has a table for all types and codecs.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -53,24 +58,14 @@ impl<T: Serialize + ?Sized> Encode<T> for MessagePackFormat {
 impl<T: DeserializeOwned> Decode<T> for MessagePackFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         let payload: &[u8] = if payload.is_empty() { &[first::NIL] } else { payload };
-        // rmp-serde does not limit the nesting of enums, trusts any length, and does not say where it ended. So the
-        // object is checked first. The envelope around the payload is one level.
-        scan::one(payload, 1)?;
-        let mut reader = Deserializer::from_read_ref(payload);
-        reader.set_max_depth(MAX_DEPTH as usize);
-        T::deserialize(&mut reader).map_err(decode_error)
+        let mut reader = Reader::new(payload);
+        let value = T::deserialize(De(&mut reader)).map_err(|error| {
+            // What is not MessagePack is malformed, also after the place of the error.
+            scan::one(payload, 1).err().unwrap_or_else(|| error.into())
+        })?;
+        scan::end(payload, reader.at)?;
+        Ok(value)
     }
-}
-
-#[cold]
-fn decode_error(error: DecodeError) -> CodecError {
-    const PLACE: &str = "the payload";
-    match &error {
-        DecodeError::Utf8Error(_) => CodecError::malformed(PLACE, "a str that is not UTF-8"),
-        DecodeError::DepthLimitExceeded => CodecError::limit(PLACE, "nested too deep"),
-        _ => CodecError::value(PLACE, "not of the expected type"),
-    }
-    .with_source(error)
 }
 
 impl Format for MessagePackFormat {

@@ -2,6 +2,7 @@
 
 mod array;
 mod format;
+mod reader;
 mod scan;
 
 pub use array::MessagePack;

@@ -17,6 +17,8 @@ pub(super) mod first {
     pub(crate) const FIXARRAY: u8 = 0x90;
     pub(crate) const FIXSTR: u8 = 0xa0;
     pub(crate) const NIL: u8 = 0xc0;
+    pub(crate) const FLOAT_32: u8 = 0xca;
+    pub(crate) const FLOAT_64: u8 = 0xcb;
     pub(crate) const UINT_8: u8 = 0xcc;
     pub(crate) const UINT_16: u8 = 0xcd;
     pub(crate) const UINT_32: u8 = 0xce;
@@ -25,6 +27,7 @@ pub(super) mod first {
     pub(crate) const INT_16: u8 = 0xd1;
     pub(crate) const INT_32: u8 = 0xd2;
     pub(crate) const INT_64: u8 = 0xd3;
+    pub(crate) const FIXEXT_1: u8 = 0xd4;
     pub(crate) const STR_8: u8 = 0xd9;
     pub(crate) const STR_16: u8 = 0xda;
     pub(crate) const STR_32: u8 = 0xdb;
@@ -116,6 +119,8 @@ impl ObjectHead {
     }
 }
 
+pub(super) const TOO_DEEP: CodecError = CodecError::limit(PLACE, "nested too deep");
+
 #[cold]
 fn cut_off() -> CodecError {
     CodecError::malformed(PLACE, "cut off")
@@ -161,17 +166,36 @@ fn nested(
     mut each: impl FnMut(usize, Range<usize>),
 ) -> Result<usize, CodecError> {
     if depth >= MAX_DEPTH {
-        return Err(CodecError::limit(PLACE, "nested too deep"));
+        return Err(TOO_DEEP);
     }
-    // Each object takes at least one byte.
-    let left = bytes.len().saturating_sub(at);
-    let count = usize::try_from(count).ok().filter(|count| *count <= left).ok_or_else(cut_off)?;
-    for index in 0..count {
+    for index in 0..announced(bytes, at, count)? {
         let start = at;
         at = object(bytes, at, depth + 1)?;
         each(index, start..at);
     }
     Ok(at)
+}
+
+/// Returns how many objects a head declares, after checking that there are enough bytes.
+pub(super) fn announced(bytes: &[u8], at: usize, count: u64) -> Result<usize, CodecError> {
+    // Each object takes at least one byte.
+    let left = bytes.len().saturating_sub(at);
+    usize::try_from(count).ok().filter(|count| *count <= left).ok_or_else(cut_off)
+}
+
+/// The value of the float at `at`; `None` when there is no float.
+#[inline]
+pub(super) fn float(bytes: &[u8], at: usize) -> Option<f64> {
+    match *bytes.get(at)? {
+        first::FLOAT_32 => Some(f32::from_be_bytes(fixed(bytes, at + 1).ok()?).into()),
+        first::FLOAT_64 => Some(f64::from_be_bytes(fixed(bytes, at + 1).ok()?)),
+        _ => None,
+    }
+}
+
+/// Whether the object is `undefined`, as msgpackr writes it: an ext of type 0 with one byte, 0.
+pub(super) fn is_undefined(object: &[u8]) -> bool {
+    matches!(object, [first::FIXEXT_1, 0, 0])
 }
 
 /// Calls `each` with the index and range of every element of the array `bytes`.
@@ -205,7 +229,7 @@ fn wrong_kind(bytes: &[u8], what: &'static str) -> CodecError {
     }
 }
 
-fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
+pub(super) fn end(bytes: &[u8], at: usize) -> Result<(), CodecError> {
     if at == bytes.len() {
         Ok(())
     } else {

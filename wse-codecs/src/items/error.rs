@@ -7,7 +7,7 @@ use serde::de;
 use wse_proto::CodecError;
 
 #[derive(Debug)]
-pub(super) enum ItemError {
+pub(crate) enum ItemError {
     /// The bytes are not well-formed.
     Item(CodecError),
     /// The item is not of the expected type; the message of serde.
