@@ -113,8 +113,8 @@ pub use wse_proto::session::{Backoff, Close, Heartbeat, Liveness, LivenessState,
 pub use wse_proto::{
     Body, Capabilities, CloseReason, CodecError, CodecErrorKind, Decode, Encode, Envelope,
     ErrorCode, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Fault, Format, Head, Hi,
-    InternalTypes, MessageKind, Negotiate, Negotiated, OneOf, OneOfFormat, Packed, Pings, Protocol,
-    ProtocolInfo, ReceiptOf, SessionMessage, Speaks, Stamp, Text, UsageError, Utf8, open,
+    IntForm, InternalTypes, MessageKind, Negotiate, Negotiated, OneOf, OneOfFormat, Packed, Pings,
+    Protocol, ProtocolInfo, ReceiptOf, SessionMessage, Speaks, Stamp, Text, UsageError, Utf8, open,
     open_batch, open_each, open_envelope, seal, session, testing,
 };
 #[cfg(feature = "tls")]

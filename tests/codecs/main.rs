@@ -12,6 +12,7 @@ mod msgpack_values;
 mod negotiation;
 mod peers;
 mod protobuf;
+mod stamps;
 mod wsprocessor;
 
 /// The value as CBOR and MessagePack read it: JavaScript writes a whole number beyond 32 bits as a float there.

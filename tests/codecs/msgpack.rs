@@ -305,7 +305,7 @@ fn what_is_messagepack_but_no_envelope_is_of_the_wrong_shape() {
         assert_eq!(kind(text), CodecErrorKind::Shape, "{text}: no type");
     }
     for stamp in
-        "80 90 c2 c3 c40161 d40161 ca3f800000 cb3ff0000000000000 cf8000000000000000 cfffffffffffffffff"
+        "80 90 c2 c3 c40161 d40161 ca3fc00000 cb3ff8000000000000 cf8000000000000000 cfffffffffffffffff"
             .split_whitespace()
     {
         let text = format!("93 a174 c0 {stamp}");

@@ -30,11 +30,12 @@ mod packed;
 mod payload;
 mod protocol;
 pub mod session;
+mod stamp;
 pub mod testing;
 mod text;
 
 pub use envelope::{
-    Envelope, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Head, ReceiptOf, Stamp,
+    Envelope, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Head, ReceiptOf,
 };
 pub use error::{CodecError, CodecErrorKind, UsageError};
 pub use format::{Decode, Encode, Format};
@@ -44,6 +45,7 @@ pub use negotiate::{Negotiate, Negotiated, OneOf, OneOfFormat, Speaks};
 pub use packed::{Packed, Utf8};
 pub use payload::{CloseReason, ErrorCode, Fault, Hi};
 pub use protocol::Protocol;
+pub use stamp::{IntForm, Stamp};
 pub use text::Text;
 
 /// The code in README.md compiles.

@@ -145,9 +145,16 @@ fn members<const N: usize>(
     Ok(values)
 }
 
-/// Whether the range is empty, or the item is null or undefined.
+/// Whether the range is empty, or the item is null or undefined, after any tags.
 pub(super) fn is_null(bytes: &[u8], range: &Range<usize>) -> bool {
-    matches!(bytes.get(range.clone()), None | Some([] | [NULL | UNDEFINED]))
+    match bytes.get(range.clone()) {
+        None | Some([] | [NULL | UNDEFINED]) => true,
+        Some([first, ..]) if first >> 5 == major::TAG => {
+            let untagged = scan::past_tags(bytes, range.start)..range.end;
+            matches!(bytes.get(untagged), Some([NULL | UNDEFINED]))
+        }
+        _ => false,
+    }
 }
 
 /// Reads the text at `range`: a slice of the message, unless it consists of chunks.
@@ -157,6 +164,9 @@ pub(super) fn text(
     place: &'static str,
 ) -> Result<Text, CodecError> {
     let head = ItemHead::read(message, range.start)?;
+    if head.major == major::TAG {
+        return text(message, &(scan::past_tags(message, range.start)..range.end), place);
+    }
     if head.major != major::TEXT {
         return Err(CodecError::shape(place, "not a text"));
     }

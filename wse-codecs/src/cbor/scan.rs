@@ -174,7 +174,7 @@ pub(super) fn chunks(
     Ok(at + 1)
 }
 
-/// Calls `each` with the index and the range of every item of the array or map `bytes`.
+/// Calls `each` with the index and the range of every item of the array or map `bytes`, after any tags.
 ///
 /// # Errors
 ///
@@ -184,7 +184,10 @@ pub(super) fn items(
     major: u8,
     mut each: impl FnMut(usize, Range<usize>),
 ) -> Result<(), CodecError> {
-    let head = ItemHead::read(bytes, 0)?;
+    let mut head = ItemHead::read(bytes, 0)?;
+    if head.major == major::TAG {
+        head = ItemHead::read(bytes, past_tags(bytes, 0))?;
+    }
     if head.major != major {
         end(bytes, item(bytes, 0, 0)?)?;
         let what = if major == major::MAP { "not a map" } else { "not an array" };

@@ -61,7 +61,7 @@ impl Number {
         }
     }
 
-    pub(super) fn as_f64(self) -> f64 {
+    pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Float(float) => float,
             Self::Positive(value) => value as f64,

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use wse_proto::{
-    Capabilities, CodecError, Envelope, Head, InternalTypes, Packed, Protocol, ProtocolInfo, Stamp,
-    Text,
+    Capabilities, CodecError, Envelope, Head, IntForm, InternalTypes, Packed, Protocol,
+    ProtocolInfo, Stamp, Text,
 };
 
 use super::{
@@ -31,7 +31,8 @@ use crate::put::{put_around, put_payload};
 /// A message is written with three elements, `null` for absent ones, byte for byte as `JSON.stringify` does. There is a
 /// fourth element if there are flags, and a fifth if there is a timeout. When reading, arrays may be shorter. As in the
 /// JavaScript package, elements after the fifth are ignored, and so is a fourth or fifth that is not a number. A `null`
-/// payload is an absent one.
+/// payload is an absent one. A stamp that is a float without a fraction, such as `5.0`, is that integer. Its answer carries
+/// it as a float again.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -112,9 +113,7 @@ impl JsonArray {
         let stamp = match stamp.as_bytes() {
             [b'"', ..] => Some(Stamp::Text(string(message, stamp, "the stamp")?)),
             b"" | b"null" => None,
-            _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
-                CodecError::shape("the stamp", "not a string, an integer or null").with_source(e)
-            })?)),
+            _ => Some(read_integer(stamp)?),
         };
         let number = |range| element(range).parse().unwrap_or(0);
         let head = Head::from_parts(INFO.types(), kind, stamp, number(&flags))?
@@ -125,6 +124,22 @@ impl JsonArray {
         };
         Ok(Envelope { head, payload })
     }
+}
+
+/// Reads a stamp that is a number.
+fn read_integer(stamp: &str) -> Result<Stamp, CodecError> {
+    stamp.parse().map(Stamp::Int).or_else(|error: ParseIntError| {
+        let whole = float(stamp).and_then(|float| Stamp::from_float(float, IntForm::Double));
+        whole.ok_or_else(|| {
+            CodecError::shape("the stamp", "not a string, an integer of 64 bits or null")
+                .with_source(error)
+        })
+    })
+}
+
+/// The value of a number that is written as a float. An integer beyond 64 bits is not one.
+fn float(number: &str) -> Option<f64> {
+    number.contains(['.', 'e', 'E']).then(|| number.parse().ok()).flatten()
 }
 
 /// The parts of a message in the common form: `["type",payload,null]` or `["type",payload,"stamp"]`, without escapes in type
@@ -202,6 +217,11 @@ fn close(head: &Head, out: &mut BytesMut) {
         Some(Stamp::Int(int)) => {
             out.extend_from_slice(b",");
             put_integer(*int, out);
+        }
+        Some(Stamp::Whole(int, _)) => {
+            out.extend_from_slice(b",");
+            put_integer(*int, out);
+            out.extend_from_slice(b".0");
         }
     }
     if flags != 0 || timeout.is_some() {

@@ -186,6 +186,6 @@ fn too_large(stamp: &Stamp) -> BytesMut {
 fn detached(stamp: &Stamp) -> Stamp {
     match stamp {
         Stamp::Text(text) => Stamp::from(text.as_str()),
-        Stamp::Int(int) => Stamp::Int(*int),
+        Stamp::Int(_) | Stamp::Whole(..) => stamp.clone(),
     }
 }

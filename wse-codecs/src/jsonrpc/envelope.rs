@@ -92,7 +92,7 @@ pub(super) fn write(
     match stamp {
         None => out.extend_from_slice(b"null"),
         Some(Stamp::Text(text)) => put_string(text, out),
-        Some(Stamp::Int(int)) => put_integer(*int, out),
+        Some(Stamp::Int(int) | Stamp::Whole(int, _)) => put_integer(*int, out),
     }
     out.extend_from_slice(b"}");
     Ok(())

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use wse_proto::{
-    Capabilities, CodecError, Envelope, Head, InternalTypes, Packed, Protocol, ProtocolInfo, Stamp,
-    Text,
+    Capabilities, CodecError, Envelope, Head, IntForm, InternalTypes, Packed, Protocol,
+    ProtocolInfo, Stamp, Text,
 };
 
 use super::MessagePackFormat;
@@ -22,7 +22,9 @@ use crate::put::{put_around, put_payload};
 ///    c0                   nil: no stamp
 /// ```
 ///
-/// Nil stands for an absent element, also for an absent payload. Arrays may be shorter. Elements after the fifth are ignored,
+/// Nil stands for an absent element, also for an absent payload; `undefined`, as msgpackr writes it, is read as nil. A stamp
+/// that is a float without a fraction is that integer, if it has at most 64 bits; its answer carries it as a float again.
+/// Arrays may be shorter. Elements after the fifth are ignored,
 /// and so is a fourth or fifth that is not an unsigned integer of 32 bits. Every element is written in its shortest form
 /// and read in any form.
 ///
@@ -122,7 +124,15 @@ fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => out.extend_from_slice(&[first::NIL]),
         Some(Stamp::Text(text)) => put_str(text.as_bytes(), out),
-        Some(Stamp::Int(int)) => put_int(*int, out),
+        Some(Stamp::Int(int) | Stamp::Whole(int, IntForm::Bignum)) => put_int(*int, out),
+        Some(Stamp::Whole(int, IntForm::Single)) => {
+            out.put_u8(first::FLOAT_32);
+            out.put_f32(*int as f32);
+        }
+        Some(Stamp::Whole(int, IntForm::Half | IntForm::Double)) => {
+            out.put_u8(first::FLOAT_64);
+            out.put_f64(*int as f64);
+        }
     }
     let timeout = head.timeout();
     if head.flags() != 0 || timeout.is_some() {
@@ -139,6 +149,11 @@ fn read_stamp(message: &Bytes, range: &Range<usize>) -> Result<Stamp, CodecError
         Kind::Str(_) => return text(message, range, PLACE).map(Stamp::Text),
         Kind::Int(int) => return Ok(Stamp::Int(int)),
         Kind::Uint(int) => i64::try_from(int).ok().map(Stamp::Int),
+        Kind::Plain => {
+            let single = message.get(range.start) == Some(&first::FLOAT_32);
+            let form = if single { IntForm::Single } else { IntForm::Double };
+            scan::float(message, range.start).and_then(|float| Stamp::from_float(float, form))
+        }
         _ => None,
     }
     .ok_or(CodecError::shape(PLACE, "not a str, an integer of 64 bits or nil"))

@@ -150,9 +150,12 @@ fn members<const N: usize>(
     Ok(values)
 }
 
-/// Whether the range is empty, or the object is nil.
+/// Whether the range is empty, or the object is nil or undefined.
 pub(super) fn is_nil(bytes: &[u8], range: &Range<usize>) -> bool {
-    matches!(bytes.get(range.clone()), None | Some([] | [first::NIL]))
+    match bytes.get(range.clone()) {
+        None | Some([] | [first::NIL]) => true,
+        Some(object) => scan::is_undefined(object),
+    }
 }
 
 /// Reads the str at `range`: a slice of the message.

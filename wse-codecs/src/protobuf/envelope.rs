@@ -113,7 +113,7 @@ fn close(head: &Head, out: &mut BytesMut) {
     match head.stamp() {
         None => {}
         Some(Stamp::Text(text)) => put_bytes(STAMP, text.as_bytes(), out),
-        Some(Stamp::Int(int)) => {
+        Some(Stamp::Int(int) | Stamp::Whole(int, _)) => {
             // This cannot fail: the buffer grows.
             let written = put_bytes_with(STAMP, out, |out| {
                 write!(out, "{int}")

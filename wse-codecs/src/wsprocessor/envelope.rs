@@ -329,6 +329,6 @@ fn put_stamp(stamp: &Stamp, out: &mut BytesMut) {
     out.extend_from_slice(b",\"stamp\":");
     match stamp {
         Stamp::Text(text) => put_string(text, out),
-        Stamp::Int(int) => put_integer(*int, out),
+        Stamp::Int(int) | Stamp::Whole(int, _) => put_integer(*int, out),
     }
 }
