@@ -127,7 +127,10 @@ impl fmt::Display for Stamp {
 ///
 /// JavaScript has one type of number. Its packages write a number beyond 32 bits as a float, and read an integer of 64 bits
 /// as a `BigInt`, which is not equal to that number.
+///
+/// It takes a whole word, so that the compiler copies a [`Stamp`] as words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u64)]
 pub enum IntForm {
     /// A float of 16 bits.
     Half,

@@ -164,6 +164,17 @@ impl<'de> Source<'de> for Reader<'de> {
     }
 
     #[inline]
+    fn text(&mut self) -> Result<Option<&'de str>> {
+        let head = self.peek()?;
+        if head.major != major::TEXT || head.length().is_none() {
+            return Ok(None);
+        }
+        let content = head.content(self.bytes)?;
+        self.at = content.end;
+        Ok(Some(std::str::from_utf8(self.bytes.get(content).unwrap_or_default())?))
+    }
+
+    #[inline]
     fn null(&mut self) -> bool {
         let Some(first) = self.bytes.get(self.at) else { return false };
         let null =

@@ -238,6 +238,9 @@ impl<'de, S: Source<'de>> Deserializer<'de> for De<'_, S> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if let Some(text) = self.0.text()? {
+            return visitor.visit_borrowed_str(text);
+        }
         let text = match self.0.next()? {
             Item::Text(Cow::Borrowed(text)) => return visitor.visit_borrowed_str(text),
             Item::Text(Cow::Owned(text)) => Some(text),

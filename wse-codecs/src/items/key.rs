@@ -119,15 +119,15 @@ impl<'de, S: Source<'de>> Deserializer<'de> for Key<'_, S> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if self.source.is_text() {
-            return De(self.source).deserialize_str(visitor);
+        match self.source.text()? {
+            Some(text) => visitor.visit_borrowed_str(text),
+            None => self.visit_name(visitor),
         }
-        self.visit_name(visitor)
     }
 
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        if self.source.is_text() {
-            return De(self.source).deserialize_str(visitor);
+        if let Some(text) = self.source.text()? {
+            return visitor.visit_borrowed_str(text);
         }
         match self.text()? {
             Ok(text) => visit_text(text, visitor),

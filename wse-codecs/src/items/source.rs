@@ -49,6 +49,9 @@ pub(crate) trait Source<'de>: Sized {
     /// Reads the next item if it is an untagged float. Otherwise, it does not move.
     fn float(&mut self) -> Result<Option<f64>>;
 
+    /// Reads the next item if it is an untagged text in one piece. Otherwise, it does not move.
+    fn text(&mut self) -> Result<Option<&'de str>>;
+
     /// Moves past the next item if it is null or undefined.
     fn null(&mut self) -> bool;
 

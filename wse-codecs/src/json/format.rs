@@ -57,9 +57,12 @@ impl<T: DeserializeOwned> Decode<T> for JsonFormat {
 }
 
 /// Reads what serde_json refused. The first error is returned if that fails too: it says where.
+///
+/// From a slice: the functions of serde_json for a `str` would be inlined less if they had two callers.
 #[cold]
+#[inline(never)]
 fn again<T: DeserializeOwned>(text: &str, error: serde_json::Error) -> Result<T, CodecError> {
-    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut reader = serde_json::Deserializer::from_slice(text.as_bytes());
     let value = T::deserialize(Lenient(&mut reader)).and_then(|value| reader.end().map(|()| value));
     value.map_err(|_| {
         CodecError::value("the payload", "not of the expected type").with_source(error)

@@ -120,6 +120,14 @@ impl<'de> Source<'de> for Reader<'de> {
     }
 
     #[inline]
+    fn text(&mut self) -> Result<Option<&'de str>> {
+        let head = self.peek()?;
+        let Kind::Str(length) = head.kind else { return Ok(None) };
+        let content = self.content(head, length)?;
+        Ok(Some(std::str::from_utf8(content)?))
+    }
+
+    #[inline]
     fn null(&mut self) -> bool {
         let length = match self.bytes.get(self.at) {
             Some(&first::NIL) => 1,
