@@ -12,6 +12,7 @@ mod msgpack_values;
 mod negotiation;
 mod peers;
 mod protobuf;
+mod shapes;
 mod stamps;
 mod wsprocessor;
 

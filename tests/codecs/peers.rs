@@ -17,20 +17,20 @@ fn hex(text: &str) -> Bytes {
     digits.chunks(2).map(byte).collect()
 }
 
-fn json<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
+pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
     JsonFormat.decode(&Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn cbor<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
+pub(crate) fn cbor<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
     CborFormat.decode(&hex(text))
 }
 
-fn msgpack<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
+pub(crate) fn msgpack<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
     MessagePackFormat.decode(&hex(text))
 }
 
 /// The payload is well-formed, but not of the type.
-fn is_refused<T: Debug>(read: Result<T, CodecError>, what: &str) {
+pub(crate) fn is_refused<T: Debug>(read: Result<T, CodecError>, what: &str) {
     match read {
         Err(error) => assert_eq!(error.kind(), CodecErrorKind::Value, "{what}: {error}"),
         Ok(value) => panic!("{what} is read as {value:?}"),
@@ -40,7 +40,7 @@ fn is_refused<T: Debug>(read: Result<T, CodecError>, what: &str) {
 /// Types that serde reads into a buffer first, with a member of type `T`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-enum Tagged<T> {
+pub(crate) enum Tagged<T> {
     A { a: T },
 }
 
@@ -68,7 +68,7 @@ struct Plain<T> {
 }
 
 /// Reads `item` as `T`: alone, as an element and as a member of each kind of type that serde buffers.
-fn reads<T>(item: &str, expected: T)
+pub(crate) fn reads<T>(item: &str, expected: T)
 where
     T: DeserializeOwned + Debug + PartialEq + Clone,
 {
@@ -86,7 +86,7 @@ where
 }
 
 /// The same for MessagePack.
-fn reads_msgpack<T>(item: &str, expected: T)
+pub(crate) fn reads_msgpack<T>(item: &str, expected: T)
 where
     T: DeserializeOwned + Debug + PartialEq + Clone,
 {

@@ -59,11 +59,19 @@ impl<'de, S: Source<'de>> De<'_, S> {
     }
 
     #[inline]
-    fn visit_integer<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+    fn visit_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.0.integer()? {
             Some(Integer::Unsigned(value)) => visitor.visit_u64(value),
             Some(Integer::Signed(value)) => visitor.visit_i64(value),
-            None => self.number(&visitor)?.visit_integer(visitor),
+            None => self.visit_other_integer(visitor),
+        }
+    }
+
+    fn visit_other_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.0.next()? {
+            Item::Number(number) => number.visit_integer(visitor),
+            Item::Time(time) if !time.has_nanos() => time.number().visit_integer(visitor),
+            item => Err(item.unexpected(&visitor)),
         }
     }
 
@@ -78,7 +86,7 @@ impl<'de, S: Source<'de>> De<'_, S> {
         }
         match self.0.next()? {
             Item::Number(number) => number.visit_integer(visitor),
-            Item::Time(time) => time.number().visit_integer(visitor),
+            Item::Time(time) if !time.has_nanos() => time.number().visit_integer(visitor),
             Item::Bytes(bytes, _) if bytes.len() == 16 => {
                 let mut array = [0; 16];
                 array.copy_from_slice(&bytes);

@@ -25,6 +25,11 @@ impl Time {
         }
     }
 
+    /// Whether there are nanoseconds, which no integer holds, and maybe no float either.
+    pub(super) fn has_nanos(self) -> bool {
+        matches!(self, Self::Nanos(_, nanos) if nanos != 0)
+    }
+
     /// The seconds, and the nanoseconds after these. `None` when it is out of range.
     pub(super) fn parts(self) -> Option<(i64, u32)> {
         match self {
