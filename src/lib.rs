@@ -97,6 +97,8 @@ pub use server::{
     IdentityFrom, Listener, Refuse, Server, ServerBuilder, ServerEvent, Unauthenticated, User,
 };
 pub use transport::Transport;
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
+pub use wse_codecs::text_keys;
 #[cfg(feature = "cbor")]
 pub use wse_codecs::{Cbor, CborFormat};
 #[cfg(feature = "json")]

@@ -14,6 +14,8 @@ mod peers;
 mod protobuf;
 mod shapes;
 mod stamps;
+mod table;
+mod types;
 mod wsprocessor;
 
 /// The value as CBOR and MessagePack read it: JavaScript writes a whole number beyond 32 bits as a float there.

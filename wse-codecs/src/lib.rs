@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
+mod absent;
 #[cfg(feature = "cbor")]
 mod cbor;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
@@ -40,6 +42,8 @@ mod msgpack;
 mod protobuf;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack", feature = "protobuf"))]
 mod put;
+#[cfg(any(feature = "cbor", feature = "msgpack"))]
+mod readable;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 mod scratch;
 #[cfg(all(
@@ -51,6 +55,8 @@ mod scratch;
     feature = "wsprocessor"
 ))]
 mod tests;
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
+pub mod text_keys;
 #[cfg(feature = "wsprocessor")]
 mod wsprocessor;
 

@@ -9,8 +9,10 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
 use super::reader::Reader;
 use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
-use crate::items::De;
+use crate::absent;
+use crate::items::{De, ItemError};
 use crate::put::put_around;
+use crate::readable::Readable;
 use crate::scratch::through;
 
 /// Payloads in CBOR (RFC 8949), of any type that serde knows.
@@ -50,7 +52,7 @@ pub struct CborFormat;
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Encode<T> for CborFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        through(out, |out| ciborium::into_writer(value, out)).map_err(|e| {
+        through(out, |out| ciborium::into_writer(&Readable(value), out)).map_err(|e| {
             CodecError::value("the payload", "cannot be written in CBOR").with_source(e)
         })
     }
@@ -59,10 +61,16 @@ impl<T: Serialize + ?Sized> Encode<T> for CborFormat {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for CborFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
-        let payload: &[u8] = if payload.is_empty() { &[NULL] } else { payload };
-        let mut reader = Reader::new(payload);
-        let value = T::deserialize(De(&mut reader))?;
-        scan::end(payload, reader.at)?;
+        let item: &[u8] = if payload.is_empty() { &[NULL] } else { payload };
+        let mut reader = Reader::new(item);
+        let value = T::deserialize(De(&mut reader)).or_else(|error| {
+            if payload.is_empty() {
+                absent::read().map_err(|_: ItemError| error)
+            } else {
+                Err(error)
+            }
+        })?;
+        scan::end(item, reader.at)?;
         Ok(value)
     }
 }

@@ -120,4 +120,4 @@ pub(super) enum Keys {
 }
 
 /// Whether types with a form for people and one for machines, such as UUIDs, are written in the former.
-pub(super) const READABLE: bool = false;
+pub(super) const READABLE: bool = true;

@@ -8,6 +8,7 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 
 use super::lenient::Lenient;
 use super::text::put_string;
+use crate::absent;
 use crate::scratch::through;
 
 /// Payloads in JSON, of any type that serde knows.
@@ -48,11 +49,12 @@ impl<T: Serialize + ?Sized> Encode<T> for JsonFormat {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for JsonFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
-        let payload: &[u8] = if payload.is_empty() { b"null" } else { payload };
+        let absent = payload.is_empty();
+        let payload: &[u8] = if absent { b"null" } else { payload };
         // One check of the whole is faster than one for every string, as `from_slice` does.
         let text = std::str::from_utf8(payload)
             .map_err(|e| CodecError::malformed("the payload", "not UTF-8").with_source(e))?;
-        serde_json::from_str(text).or_else(|error| again(text, error))
+        serde_json::from_str(text).or_else(|error| again(text, absent, error))
     }
 }
 
@@ -61,9 +63,17 @@ impl<T: DeserializeOwned> Decode<T> for JsonFormat {
 /// From a slice: the functions of serde_json for a `str` would be inlined less if they had two callers.
 #[cold]
 #[inline(never)]
-fn again<T: DeserializeOwned>(text: &str, error: serde_json::Error) -> Result<T, CodecError> {
+fn again<T: DeserializeOwned>(
+    text: &str,
+    absent: bool,
+    error: serde_json::Error,
+) -> Result<T, CodecError> {
     let mut reader = serde_json::Deserializer::from_slice(text.as_bytes());
-    let value = T::deserialize(Lenient(&mut reader)).and_then(|value| reader.end().map(|()| value));
+    let value = if absent {
+        absent::read()
+    } else {
+        T::deserialize(Lenient(&mut reader)).and_then(|value| reader.end().map(|()| value))
+    };
     value.map_err(|_| {
         CodecError::value("the payload", "not of the expected type").with_source(error)
     })

@@ -10,8 +10,10 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
 
 use super::reader::Reader;
 use super::scan::{self, FIXSTR_MAX, Kind, ObjectHead, first};
-use crate::items::De;
+use crate::absent;
+use crate::items::{De, ItemError};
 use crate::put::put_around;
+use crate::readable::Readable;
 use crate::scratch::through;
 
 /// Payloads in MessagePack, of any type that serde knows.
@@ -48,22 +50,26 @@ pub struct MessagePackFormat;
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Encode<T> for MessagePackFormat {
     fn encode(&self, value: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-        through(out, |out| value.serialize(&mut Serializer::new(out).with_struct_map())).map_err(
-            |e| CodecError::value("the payload", "cannot be written in MessagePack").with_source(e),
-        )
+        through(out, |out| Readable(value).serialize(&mut Serializer::new(out).with_struct_map()))
+            .map_err(|e| {
+                CodecError::value("the payload", "cannot be written in MessagePack").with_source(e)
+            })
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for MessagePackFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
-        let payload: &[u8] = if payload.is_empty() { &[first::NIL] } else { payload };
-        let mut reader = Reader::new(payload);
-        let value = T::deserialize(De(&mut reader)).map_err(|error| {
+        let object: &[u8] = if payload.is_empty() { &[first::NIL] } else { payload };
+        let mut reader = Reader::new(object);
+        let value = T::deserialize(De(&mut reader)).or_else(|error| {
+            if payload.is_empty() {
+                return absent::read().map_err(|_: ItemError| error.into());
+            }
             // What is not MessagePack is malformed, also after the place of the error.
-            scan::one(payload, 1).err().unwrap_or_else(|| error.into())
+            Err(scan::one(object, 1).err().unwrap_or_else(|| CodecError::from(error)))
         })?;
-        scan::end(payload, reader.at)?;
+        scan::end(object, reader.at)?;
         Ok(value)
     }
 }
