@@ -15,6 +15,7 @@ pages! {
     Handlers: "docs/handlers.md",
     HttpServers: "docs/http-servers.md",
     Limits: "docs/limits.md",
+    Payloads: "docs/payloads.md",
     Transport: "docs/transport.md",
     Wire: "docs/wire.md",
 }

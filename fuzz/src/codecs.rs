@@ -1,5 +1,8 @@
 //! Messages of an untrusted peer, in every codec.
 
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
 use bytes::{Bytes, BytesMut};
 use wse_codecs::{
     Cbor, CborFormat, JsonArray, JsonFormat, JsonRpc, JsonRpcFormat, MessagePack,
@@ -31,18 +34,57 @@ fn json(message: &Bytes) {
         known.expect("what is taken is JSON");
     }
     let _ = Decode::<serde_json::Value>::decode(&JsonFormat, message);
+    shapes(&JsonFormat, message);
 }
 
 fn cbor(message: &Bytes) {
     read(&Cbor, message);
     let _ = Decode::<serde_json::Value>::decode(&CborFormat, message);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&CborFormat, message);
+    shapes(&CborFormat, message);
+}
+
+/// Reads a payload as types that serde reads in different ways: by fields, from buffers, by keys, as bytes.
+fn shapes<F>(format: &F, payload: &Bytes)
+where
+    F: Decode<Tagged> + Decode<Fields> + Decode<BTreeMap<u64, Tagged>> + Decode<Vec<f32>>,
+    F: Decode<BTreeMap<String, serde_json::Value>> + Decode<Vec<u16>> + Decode<SystemTime>,
+{
+    let _ = Decode::<Tagged>::decode(format, payload);
+    let _ = Decode::<Fields>::decode(format, payload);
+    let _ = Decode::<BTreeMap<u64, Tagged>>::decode(format, payload);
+    let _ = Decode::<BTreeMap<String, serde_json::Value>>::decode(format, payload);
+    let _ = Decode::<Vec<f32>>::decode(format, payload);
+    let _ = Decode::<Vec<u16>>::decode(format, payload);
+    let _ = Decode::<SystemTime>::decode(format, payload);
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Tagged {
+    Fields(Fields),
+    Numbers(Vec<f32>),
+    Map(BTreeMap<u64, u8>),
+    Text(String),
+}
+
+#[derive(serde::Deserialize)]
+#[allow(dead_code)]
+struct Fields {
+    #[serde(default)]
+    a: u128,
+    #[serde(default)]
+    b: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, serde_json::Value>,
 }
 
 fn msgpack(message: &Bytes) {
     read(&MessagePack, message);
     let _ = Decode::<serde_json::Value>::decode(&MessagePackFormat, message);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MessagePackFormat, message);
+    shapes(&MessagePackFormat, message);
 }
 
 fn json_rpc(message: &Bytes) {

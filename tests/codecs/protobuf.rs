@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use prost::Message;
-use wse_codecs::{Protobuf, ProtobufFormat};
+use wse_codecs::{Cbor, Protobuf, ProtobufFormat};
 use wse_proto::{
-    CodecError, CodecErrorKind, Decode, Encode, Envelope, Fault, Format, Head, Hi, Protocol,
-    ReceiptOf, Stamp,
+    CodecError, CodecErrorKind, Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiate,
+    Negotiated, Protocol, ReceiptOf, Stamp,
 };
 
 /// The messages of `wse-codecs/proto/wse.proto`, as prost-build writes them.
@@ -24,8 +24,8 @@ mod wse {
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub struct Hi {
-        #[prost(bytes = "vec", tag = "1")]
-        pub identity: Vec<u8>,
+        #[prost(bytes = "vec", optional, tag = "1")]
+        pub identity: Option<Vec<u8>>,
         #[prost(bytes = "vec", tag = "2")]
         pub meta: Vec<u8>,
     }
@@ -223,7 +223,7 @@ fn names_and_payloads_are_slices_of_the_message() {
 
 #[test]
 fn values_are_prost_messages() {
-    let value = wse::Hi { identity: vec![1; 200], meta: vec![] };
+    let value = wse::Hi { identity: Some(vec![1; 200]), meta: vec![] };
     let mut out = BytesMut::from("before");
     ProtobufFormat.encode(&value, &mut out).unwrap();
     assert_eq!(out[6..], value.encode_to_vec());
@@ -241,6 +241,28 @@ fn values_are_prost_messages() {
     assert!(std::error::Error::source(&wrong).is_some());
 }
 
+/// Generic handlers name these bounds, and senders give a `&str`.
+#[test]
+fn texts_and_nothing_are_values() {
+    fn speaks<P: wse_proto::Speaks<()> + wse_proto::Speaks<String>>(_: P) {}
+    speaks(Protobuf);
+    speaks(Negotiated::new((Cbor, Protobuf)));
+    fn sends<P: Protocol<Format: Encode<str>>>(_: &P) {}
+    sends(&Protobuf);
+    sends(&Negotiated::new((Cbor, Protobuf)).first());
+    let mut out = BytesMut::new();
+    for text in ["", "text", &"long".repeat(100)] {
+        out.clear();
+        ProtobufFormat.encode(text, &mut out).unwrap();
+        assert_eq!(out, text.to_owned().encode_to_vec());
+        let read: String = ProtobufFormat.decode(&out.clone().freeze()).unwrap();
+        assert_eq!(read, text);
+    }
+    ProtobufFormat.encode(&(), &mut BytesMut::new()).unwrap();
+    let () = ProtobufFormat.decode(&Bytes::new()).unwrap();
+    let () = ProtobufFormat.decode(&Bytes::from_static(b"\x0a\x01x")).unwrap();
+}
+
 #[test]
 fn a_failed_payload_is_taken_back() {
     let mut out = BytesMut::from("before");
@@ -254,15 +276,16 @@ fn a_failed_payload_is_taken_back() {
 
 #[test]
 fn greetings_and_faults_equal_those_of_prost() {
-    for (identity, meta) in [(&b"\x0a\x01I"[..], &b""[..]), (b"x", b"\x08\x01")] {
+    // The third is what `identity("")` of a client is.
+    for (identity, meta) in [(&b"\x0a\x01I"[..], &b""[..]), (b"x", b"\x08\x01"), (b"", b"x")] {
         let hi = Hi { identity: Bytes::from_static(identity), meta: Bytes::from_static(meta) };
         let mut out = BytesMut::new();
         ProtobufFormat.encode_hi(&hi, &mut out);
-        let theirs = wse::Hi { identity: identity.into(), meta: meta.into() };
+        let theirs = wse::Hi { identity: Some(identity.into()), meta: meta.into() };
         assert_eq!(out, theirs.encode_to_vec());
         assert_eq!(ProtobufFormat.decode_hi(&out.freeze()).unwrap(), hi);
     }
-    for anonymous in [&b""[..], b"\x12\x01\x00", b"\x0a\x00"] {
+    for anonymous in [&b""[..], b"\x12\x01\x00"] {
         let error = ProtobufFormat.decode_hi(&Bytes::from_static(anonymous)).unwrap_err();
         assert_eq!(error.kind(), CodecErrorKind::Shape);
     }

@@ -3,18 +3,20 @@
 use bytes::{Bytes, BytesMut};
 use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 
-use super::wire::{self, put_bytes};
+use super::wire::{self, put_bytes, put_present};
 
 /// Payloads that are protobuf messages, of any type that implements [`prost::Message`]: derived types, the well-known types
 /// of `prost-types`, and the plain types that stand for wrapper types (`String`, `i64`, …).
 ///
 /// ```text
-/// message Hi    { bytes identity = 1; bytes meta = 2; }                         a greeting
+/// message Hi    { optional bytes identity = 1; bytes meta = 2; }                a greeting
 /// message Fault { string code = 1; string message = 2; bytes details = 3; }     a fault
 /// ```
 ///
 /// The `bytes` in these are encoded messages. An empty payload is the message whose fields all have their defaults. The
-/// identity of a greeting must not be empty, because an empty field is an absent one.
+/// identity of a greeting must be present, but it may be empty, as an empty text is.
+///
+/// A `str` is written as a `String` is.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -44,6 +46,15 @@ impl<T: prost::Message> Encode<T> for ProtobufFormat {
     }
 }
 
+/// As a `google.protobuf.StringValue`, as a `String` is.
+#[diagnostic::do_not_recommend]
+impl Encode<str> for ProtobufFormat {
+    fn encode(&self, value: &str, out: &mut BytesMut) -> Result<(), CodecError> {
+        put_bytes(1, value.as_bytes(), out);
+        Ok(())
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<T: prost::Message + Default> Decode<T> for ProtobufFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
@@ -56,21 +67,25 @@ impl<T: prost::Message + Default> Decode<T> for ProtobufFormat {
 
 impl Format for ProtobufFormat {
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
-        put_bytes(1, &hi.identity, out);
+        put_present(1, &hi.identity, out);
         put_bytes(2, &hi.meta, out);
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
         let mut hi = Hi::default();
+        let mut present = false;
         wire::fields(payload, |number, value| {
             match number {
-                1 => hi.identity = payload.slice(value.bytes()?),
+                1 => {
+                    hi.identity = payload.slice(value.bytes()?);
+                    present = true;
+                }
                 2 => hi.meta = payload.slice(value.bytes()?),
                 _ => {}
             }
             Ok(())
         })?;
-        if hi.identity.is_empty() {
+        if !present {
             return Err(CodecError::shape("the greeting", "no identity"));
         }
         Ok(hi)

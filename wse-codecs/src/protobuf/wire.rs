@@ -187,6 +187,15 @@ pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
     out.extend_from_slice(&[value as u8]);
 }
 
+/// Writes an `optional bytes` field that is present. It may be empty.
+pub(super) fn put_present(number: u8, bytes: &[u8], out: &mut BytesMut) {
+    if bytes.is_empty() {
+        out.extend_from_slice(&[number << 3 | LENGTH as u8, 0]);
+    } else {
+        put_bytes(number, bytes, out);
+    }
+}
+
 /// Writes a `string` or `bytes` field. As in proto3, an empty one is left out.
 pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut BytesMut) {
     let key = number << 3 | LENGTH as u8;
