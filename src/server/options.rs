@@ -112,7 +112,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     }
 
     /// Sets limits on what authenticated clients may send. Default: [`ws::Limits::default`],
-    /// messages of 1 MiB.
+    /// messages of 1 MiB. The limits on frames and fragments follow from the limit on messages.
     pub fn limits(mut self, limits: ws::Limits) -> Self {
         self.config.limits = limits;
         self

@@ -9,6 +9,7 @@ mod drafts;
 mod driver;
 mod extensions;
 mod frames;
+mod limits;
 mod pipe;
 mod properties;
 mod raw;

@@ -84,7 +84,7 @@ impl Hixie {
                     let new = end.map_or(new, |end| &new[..end]);
                     let len = *checked + new.len();
                     // The first mistake is reported, however many bytes arrive at once.
-                    let limit = self.limits.max_frame.min(self.limits.max_message);
+                    let limit = self.limits.whole();
                     utf8.feed(new.get(..limit.saturating_sub(*checked)).unwrap_or(new))?;
                     fits(self.limits, len as u64)?;
                     *checked = len;
@@ -159,8 +159,9 @@ impl Hixie {
 /// Checks the limits. A frame is a message here; skipped frames cost time too.
 fn fits(limits: Limits, len: u64) -> Result<(), ProtocolError> {
     let exceeds = |limit: usize| u64::try_from(limit).is_ok_and(|limit| len > limit);
-    if exceeds(limits.max_frame) {
-        Err(ProtocolError::FrameTooBig { declared: len, limit: limits.max_frame })
+    let limit = limits.frame_limit();
+    if exceeds(limit) {
+        Err(ProtocolError::FrameTooBig { declared: len, limit })
     } else if exceeds(limits.max_message) {
         Err(ProtocolError::MessageTooBig { declared: len, limit: limits.max_message })
     } else {

@@ -160,11 +160,9 @@ impl Codec {
             127 => return None,
             _ => true,
         };
-        let max = self.limits.max_frame.min(self.limits.max_message) as u64;
         let usual = minimal
-            && len <= max.min(rest.len() as u64)
+            && len <= (self.whole as u64).min(rest.len() as u64)
             && mask.is_some() == self.masks.is_none()
-            && self.limits.max_fragments > 0
             && self.is_idle()
             && self.extensions.is_empty();
         if !usual {
@@ -219,13 +217,14 @@ impl Codec {
         let limits = self.limits;
         // Data that cannot be compressed grows a little.
         let slack = |limit: usize| if compressed { limit / 8 + 64 } else { 0 };
-        let max_frame = limits.max_frame.saturating_add(slack(limits.max_frame));
+        let (frame_limit, fragment_limit) = (limits.frame_limit(), limits.fragment_limit());
+        let max_frame = frame_limit.saturating_add(slack(frame_limit));
         let max_message = limits.max_message.saturating_add(slack(limits.max_message));
-        if frames >= limits.max_fragments {
-            return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
+        if frames >= fragment_limit {
+            return Err(ProtocolError::TooManyFragments { limit: fragment_limit });
         }
-        let len = fits(max_frame)
-            .ok_or(ProtocolError::FrameTooBig { declared, limit: limits.max_frame })?;
+        let len =
+            fits(max_frame).ok_or(ProtocolError::FrameTooBig { declared, limit: frame_limit })?;
         let bytes = had.checked_add(len).filter(|sum| *sum <= max_message).ok_or(
             ProtocolError::MessageTooBig {
                 declared: declared.saturating_add(had as u64),

@@ -20,6 +20,8 @@ use crate::ws::read_buffer::ReadBuffer;
 /// The codec has neither clock nor randomness: a function of the caller's makes the masks of a client.
 pub struct Codec {
     pub(super) limits: Limits,
+    /// The most bytes of a message that is one frame, as the limits say.
+    pub(super) whole: usize,
     pub(super) masks: Option<Box<dyn FnMut() -> [u8; 4] + Send + Sync>>,
     pub(super) reading: Reading,
     pub(super) message: Option<Fragments>,
@@ -42,6 +44,7 @@ impl Codec {
     pub fn server(limits: Limits) -> Self {
         Self {
             limits,
+            whole: limits.whole(),
             masks: None,
             reading: Reading::Header,
             message: None,
@@ -113,6 +116,7 @@ impl Codec {
     /// Changes the limits, from the next frame header on. A frame whose header has been read keeps the earlier limits.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+        self.whole = limits.whole();
     }
 
     /// Whether neither a frame nor a fragmented message is being received.
