@@ -547,7 +547,7 @@ async fn strangers_may_say_less_than_users() {
     let server: Server<_> = server(&JsonArray).max_unauthenticated_message(100).build();
     let mut raw = Raw::stranger(&server).await;
     raw.greet(&"x".repeat(100)).await;
-    assert_eq!(raw.hear().await, "close 1009 ");
+    assert_eq!(raw.hear().await, "close 1009 message over 100 bytes in one frame");
     let ann = Client::builder(JsonArray, memory::URL)
         .connector(memory::connector(&server))
         .identity("secret of ann".to_owned())

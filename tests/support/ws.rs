@@ -109,7 +109,9 @@ pub async fn assert_fails(
         Some(Err(Error::Protocol(found))) => assert_eq!(found, error),
         other => panic!("expected {error:?}, found {other:?}"),
     }
-    assert_eq!(peer.closed_with().await.map(|it| it.code), Some(code));
+    let frame = peer.closed_with().await;
+    assert_eq!(frame, Some(CloseFrame::from(error)));
+    assert_eq!(frame.map(|it| it.code), Some(code));
     assert_eq!(peer.recv().await, None);
     drop(peer);
     assert!(socket.next().await.is_none());

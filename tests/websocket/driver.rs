@@ -330,7 +330,7 @@ fn a_violation_is_told_at_once_and_answered_with_its_code() {
     // The answer comes first.
     assert_eq!(events(&mut client), Vec::<String>::new());
     client.take_output();
-    assert_eq!(events(&mut client), ["close 1002 "]);
+    assert_eq!(events(&mut client), ["close 1002 frame without a mask"]);
     server.end();
     assert_eq!(events(&mut server), Vec::<String>::new());
     assert_eq!(server.transport(), TransportUse::Close);

@@ -319,7 +319,7 @@ fn after_a_violation_nothing_is_processed_not_even_a_close_frame() {
                 panic!("{told:?}");
             };
             assert_eq!(frame.code.0, 1002);
-            let close = Frame::new(Opcode::Close, &b"\x03\xea"[..]);
+            let close = Frame::new(Opcode::Close, &b"\x03\xeareserved bit set"[..]);
             assert_eq!(decode(peer, Limits::default(), [&sent[..]]), (vec![close], None));
             assert_eq!(driver.transport(), TransportUse::Close);
         }

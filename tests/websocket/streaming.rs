@@ -259,6 +259,7 @@ async fn a_stream_of_bytes_refuses_text_and_tells_a_cut_from_an_end() {
     let ending = tokio::spawn(async move { bytes.read(&mut [0; 1]).await });
     let Some(Ok(Message::Close(Some(close)))) = client.next().await else { panic!() };
     assert_eq!(close.code, CloseCode::UNSUPPORTED);
+    assert_eq!(close.reason.as_str(), "text in a stream of bytes");
     assert!(client.next().await.is_none());
     assert_eq!(ending.await.unwrap().unwrap(), 0);
 

@@ -71,3 +71,10 @@ impl From<CloseCode> for CloseFrame {
         Self::new(code, "")
     }
 }
+
+impl From<ProtocolError> for CloseFrame {
+    /// What the peer that violated the protocol is told.
+    fn from(error: ProtocolError) -> Self {
+        Self::new(error.close_code(), error.close_reason().into_owned())
+    }
+}

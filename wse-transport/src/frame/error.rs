@@ -1,12 +1,13 @@
 //! What can go wrong with frames and messages: who is at fault, and which close code follows.
 
+use std::borrow::Cow;
 use std::{fmt, io};
 
 use super::close_code::CloseCode;
 use super::utf8::InvalidUtf8;
 
 /// The peer broke RFC 6455 or exceeded a limit. The connection is closed with
-/// [`close_code`](Self::close_code).
+/// [`close_code`](Self::close_code) and [`close_reason`](Self::close_reason).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -98,6 +99,43 @@ impl ProtocolError {
             }
             Self::TooManyFragments { .. } | Self::ControlFlood => CloseCode::POLICY,
         }
+    }
+
+    /// The reason to close the connection with: what the peer did, and this side's limit if it exceeded one. It repeats
+    /// nothing that the peer sent, and fits in a close frame.
+    #[must_use]
+    pub fn close_reason(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::ReservedBits => "reserved bit set",
+            Self::ReservedOpcode(_) => "reserved opcode",
+            Self::Unmasked => "frame without a mask",
+            Self::Masked => "frame with a mask",
+            Self::LengthNotMinimal => "length in too many bytes",
+            Self::LengthTooLarge => "length over 2^63 - 1",
+            Self::ControlTooLong => "control frame over 125 bytes",
+            Self::ControlFragmented => "control frame in fragments",
+            Self::ContinuationUnexpected => "continuation without a message",
+            Self::ContinuationExpected => "new message before the end of the last one",
+            Self::FrameTooBig { limit, .. } => {
+                return format!("message over {limit} bytes in one frame").into();
+            }
+            Self::MessageTooBig { limit, .. } => {
+                return format!("message over {limit} bytes").into();
+            }
+            Self::InflatedTooBig { limit } => {
+                return format!("message over {limit} bytes after inflation").into();
+            }
+            Self::TooManyFragments { limit } => {
+                return format!("more than {limit} fragments").into();
+            }
+            Self::Extension(_) => "frame that an extension cannot decode",
+            Self::InvalidDeflate => "message that cannot be inflated",
+            Self::InvalidText => "text that is not UTF-8",
+            Self::CloseTooShort => "close payload of one byte",
+            Self::InvalidCloseCode(_) => "invalid close code",
+            Self::InvalidCloseReason => "close reason that is not UTF-8",
+            Self::ControlFlood => "too many pings and pongs",
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::message::Message;
 use super::shared_waker::Half;
 use super::websocket::WebSocket;
-use crate::frame::{CloseCode, Error, Opcode};
+use crate::frame::{CloseCode, CloseFrame, Error, Opcode};
 
 /// The most bytes in one message.
 const MAX_WRITE: usize = 64 * 1024;
@@ -104,7 +104,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for ByteStream<T> {
                 Some(Ok(frame)) => match frame.opcode {
                     Opcode::Binary | Opcode::Continuation => this.rest = frame.payload,
                     Opcode::Text => {
-                        this.socket.close(Some(CloseCode::UNSUPPORTED.into()));
+                        let reason = "text in a stream of bytes";
+                        this.socket.close(Some(CloseFrame::new(CloseCode::UNSUPPORTED, reason)));
                         return Poll::Ready(Err(io::Error::new(
                             io::ErrorKind::InvalidData,
                             "peer sent text into a stream of bytes",

@@ -69,7 +69,7 @@ impl Engine {
             self.failure = Some(error);
             self.failed = true;
         }
-        self.advance(ClosingEvent::Violation, Some(error.close_code().into()));
+        self.advance(ClosingEvent::Violation, Some(error.into()));
     }
 
     /// Whether a violation by the peer ended the connection.
