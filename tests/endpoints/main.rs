@@ -10,6 +10,7 @@ mod closing;
 mod deflate;
 mod delivery;
 mod dialogue;
+mod differing_peers;
 mod framed;
 mod handler_errors;
 mod jsonrpsee;

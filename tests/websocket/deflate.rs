@@ -102,6 +102,8 @@ const VECTORS: &[(&str, &str, &str)] = &[
     ("two last blocks", "c1 0f f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 00", "HelloHello"),
     ("an empty one", "c1 01 00", ""),
     ("an empty one without a block", "c1 00", ""),
+    ("an empty one without a block in fragments", "41 00 00 00 80 00", ""),
+    ("an empty fragment at the beginning", "41 00 80 07 f2 48 cd c9 c9 07 00", "Hello"),
     ("an empty fragment at the end", "41 07 f2 48 cd c9 c9 07 00 80 00", "Hello"),
 ];
 

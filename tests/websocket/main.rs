@@ -5,6 +5,7 @@ mod support;
 
 mod closing;
 mod deflate;
+mod differing_peers;
 mod drafts;
 mod driver;
 mod extensions;
