@@ -13,9 +13,9 @@ use tokio::{
 };
 use wse_transport::{
     handshake::{
-        ClientRequest, HandshakeError, HeadError, HeadLimits, HeadScanner, OriginPolicy, Rejection,
-        RequestError, ResponseError, Upgrade, accept_key, encode_request, encode_response,
-        read_request, read_response,
+        ClientRequest, Forwarded, HandshakeError, HeadError, HeadLimits, HeadScanner, OriginPolicy,
+        Rejection, RequestError, ResponseError, Upgrade, accept_key, encode_request,
+        encode_response, read_request, read_response,
     },
     ws::{Config, Message, Role, WebSocket},
 };
@@ -265,6 +265,47 @@ fn origins() {
     }
     let twice = Request::builder().header("origin", "a").header("origin", "b").body(()).unwrap();
     assert!(OriginPolicy::SameHost.check(&twice).is_err());
+}
+
+#[test]
+fn a_refused_origin_is_explained() {
+    let body = |policy: &OriginPolicy, host: &str, origin: &str, forwarded: Option<&str>| {
+        let request = Request::builder().header("host", host).header("origin", origin);
+        let request = request.body(()).unwrap();
+        let mut found = Forwarded::default();
+        found.host = forwarded.map(str::to_owned);
+        let rejection = policy.check_forwarded(&request, &found).unwrap_err();
+        assert_eq!(rejection.to_string(), "request rejected with 403: origin not allowed");
+        assert_eq!(rejection.to_response().headers()["content-type"], "text/plain; charset=utf-8");
+        String::from_utf8(rejection.body().to_vec()).unwrap()
+    };
+    // What nginx's usual snippet makes of a request for app.example, and `$host` of a port.
+    let same = &OriginPolicy::SameHost;
+    for (host, origin) in
+        [("backend:4200", "https://app.example"), ("app.example", "https://app.example:8443")]
+    {
+        let text = body(same, host, origin, None);
+        assert!(text.contains(&format!("Origin is {origin}, and Host is {host}.")), "{text}");
+        for advice in ["$http_host", "ProxyPreserveHost On", "X-Forwarded-Host"] {
+            assert!(text.contains(advice), "{text}");
+        }
+    }
+    let text = body(same, "backend", "https://app.example", Some("other.example"));
+    let expected =
+        "Origin is https://app.example, and the host that the proxy forwards is other.example.";
+    assert!(text.contains(expected), "{text}");
+    let list = &OriginPolicy::List(vec!["https://app.example".into()]);
+    let text = body(list, "app.example", "null", None);
+    assert!(text.contains("Origin is null, which is not in this server's list"), "{text}");
+    // What the peer sent is cut, and harms no terminal.
+    let text = body(same, "a", &"x".repeat(5000), None);
+    assert!(text.len() < 1000 && text.contains("xxx…, "), "{text}");
+    let text = body(same, "a", "\t\"<b>\\", None);
+    assert!(text.contains(r#"\"<b>\\"#) && !text.contains('\t'), "{text}");
+
+    let twice = Request::builder().header("origin", "a").header("origin", "b").body(()).unwrap();
+    let rejection = same.check(&twice).unwrap_err();
+    assert!(String::from_utf8_lossy(rejection.body()).contains("Origin is repeated"));
 }
 
 #[test]

@@ -46,6 +46,8 @@ impl fmt::Display for HandshakeError {
             Self::Refused(response) => {
                 write!(f, "server refused the websocket with {}", response.status().as_u16())?;
                 let body = String::from_utf8_lossy(response.body());
+                // In one line.
+                let body = body.lines().map(str::trim).collect::<Vec<_>>().join(" ");
                 let start: String = body.trim().chars().take(200).collect();
                 let printable = !start.is_empty() && !start.contains(char::is_control);
                 if printable { write!(f, ": {start}") } else { Ok(()) }

@@ -19,6 +19,7 @@ mod origin;
 mod proxy_net;
 mod redirect;
 mod redirect_error;
+mod refused_origin;
 mod rejection;
 mod trusted_proxies;
 mod upgrade;

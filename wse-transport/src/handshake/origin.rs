@@ -1,8 +1,9 @@
 //! [`OriginPolicy`] (RFC 6455 §10.2).
 
-use http::{Request, StatusCode, header};
+use http::{Request, header};
 use url::{Origin, Url};
 
+use super::refused_origin::{Mismatch, refuse};
 use super::rejection::Rejection;
 use super::trusted_proxies::Forwarded;
 use crate::head::{host, single};
@@ -28,7 +29,7 @@ impl OriginPolicy {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] with status 403.
+    /// A [`Rejection`] with status 403. Its body, and a line of the log at the level `info`, say which `Origin` and host met.
     pub fn check<B>(&self, request: &Request<B>) -> Result<(), Rejection> {
         self.check_forwarded(request, &Forwarded::default())
     }
@@ -44,27 +45,27 @@ impl OriginPolicy {
         request: &Request<B>,
         forwarded: &Forwarded,
     ) -> Result<(), Rejection> {
-        let forbidden =
-            || Rejection::new(StatusCode::FORBIDDEN, "origin not allowed").over(request.version());
         if matches!(self, Self::Any) {
             return Ok(());
         }
-        let Some(origin) = single(request.headers(), header::ORIGIN).map_err(|()| forbidden())?
+        let Some(origin) = single(request.headers(), header::ORIGIN)
+            .map_err(|()| refuse(request, Mismatch::Malformed))?
         else {
             return Ok(());
         };
-        let allowed = match self {
-            Self::Any => true,
-            Self::List(list) => {
-                list.iter().any(|it| it.trim_end_matches('/').eq_ignore_ascii_case(origin))
+        let (allowed, mismatch) = match self {
+            Self::Any => return Ok(()),
+            Self::List(list) => (
+                list.iter().any(|it| it.trim_end_matches('/').eq_ignore_ascii_case(origin)),
+                Mismatch::NotListed { origin },
+            ),
+            Self::SameHost => {
+                let host = forwarded.host.as_deref().or_else(|| host(request));
+                let allowed = host.is_some_and(|host| same_host(origin, host));
+                (allowed, Mismatch::OtherHost { origin, host, forwarded: forwarded.host.is_some() })
             }
-            Self::SameHost => forwarded
-                .host
-                .as_deref()
-                .or_else(|| host(request))
-                .is_some_and(|host| same_host(origin, host)),
         };
-        if allowed { Ok(()) } else { Err(forbidden()) }
+        if allowed { Ok(()) } else { Err(refuse(request, mismatch)) }
     }
 }
 

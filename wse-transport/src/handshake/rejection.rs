@@ -142,8 +142,9 @@ impl From<HeadError> for Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "request rejected with {}", self.status.as_u16())?;
-        match std::str::from_utf8(&self.body) {
-            Ok(body) if !body.is_empty() => write!(f, ": {body}"),
+        // The first line: what a log has space for.
+        match std::str::from_utf8(&self.body).ok().and_then(|body| body.lines().next()) {
+            Some(line) if !line.is_empty() => write!(f, ": {line}"),
             _ => Ok(()),
         }
     }
