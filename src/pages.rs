@@ -16,6 +16,7 @@ pages! {
     HttpServers: "docs/http-servers.md",
     Limits: "docs/limits.md",
     Payloads: "docs/payloads.md",
+    Proxies: "docs/proxies.md",
     Transport: "docs/transport.md",
     Wire: "docs/wire.md",
 }
