@@ -7,3 +7,4 @@ mod deflate;
 mod forwarded;
 mod opening;
 mod redirects;
+mod refused_origin;
