@@ -1,4 +1,4 @@
-//! Peers close differently, and compress differently: nobody else notices, and nothing waits.
+//! Peers close, compress and split differently: nobody else notices, and nothing waits.
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -179,4 +179,27 @@ async fn a_peer_that_ends_its_message_by_an_empty_compressed_frame_is_understood
     let frames = soon(ann.hear()).await;
     let expected = CloseFrame::new(CloseCode::NORMAL, "wse.protocol-error").to_payload();
     assert_eq!(frames, [Frame::new(Opcode::Close, expected)]);
+}
+
+/// Boost.Beast and gorilla/websocket split messages into frames of 4 KiB, Tomcat of 8 KiB.
+#[tokio::test(start_paused = true)]
+async fn a_message_limit_raised_alone_is_enough_for_peers_that_split_their_messages() {
+    const MIB: usize = 1 << 20;
+    for (max, frame) in [(5 * MIB, 4096), (9 * MIB, 8192), (MIB, 512)] {
+        let server = server(&JsonArray)
+            .limits(Limits::default().max_message(max))
+            .procedure("len", |_, text: String| async move { wse::Ok(text.len()) })
+            .build();
+        let mut ann = Wire::user(&server, "ann", None).await;
+        let rest = r#"["len","","s"]"#.len();
+        let call = format!(r#"["len","{}","s"]"#, "x".repeat(max - rest));
+        let last = call.len().div_ceil(frame) - 1;
+        for (n, piece) in call.into_bytes().chunks(frame).enumerate() {
+            let opcode = if n == 0 { Opcode::Text } else { Opcode::Continuation };
+            let frame = Frame { fin: n == last, ..Frame::new(opcode, piece.to_vec()) };
+            ann.say(frame).await;
+        }
+        let answer = format!(r#"["~wse:response",{},"s"]"#, max - rest);
+        assert_eq!(ann.hear().await, [Frame::new(Opcode::Text, answer)]);
+    }
 }
