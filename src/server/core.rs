@@ -188,6 +188,7 @@ impl ServerCore {
             self.emit(CoreEvent::Joined(conn.clone()));
         }
         self.emit(CoreEvent::Connected(conn.clone()));
+        self.registry.arrivals_with(conn.user()).notify(conn.user());
     }
 
     /// Removes a connection that has ended. An evicted one was removed already.

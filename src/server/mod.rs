@@ -1,5 +1,6 @@
 //! The server endpoint: [`Server`], its users, their connections, and the handlers.
 
+mod arrivals;
 mod broadcast;
 mod builder;
 mod config;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use wse_proto::Text;
 use wse_proto::session::{Close, Users};
 
+use super::arrivals::Arrivals;
 use crate::connection::{Connection, Waits};
 
 /// More shards than most machines have threads, and few enough to iterate quickly.
@@ -33,6 +34,7 @@ struct Shard<C> {
     /// come in order. Callbacks run under this lock. They never take it again, since closing only
     /// notifies the connection's own task.
     order: Mutex<()>,
+    arrivals: Arrivals,
     open: Mutex<OpenConnections>,
 }
 
@@ -46,6 +48,7 @@ impl<C: Clone> Registry<C> {
         let shard = || Shard {
             users: Mutex::new(Users::new(connections_per_user)),
             order: Mutex::new(()),
+            arrivals: Arrivals::default(),
             open: Mutex::default(),
         };
         Self {
@@ -68,6 +71,11 @@ impl<C: Clone> Registry<C> {
     /// Keeps the events of this user in order until the guard is dropped.
     pub(super) fn in_order(&self, id: &str) -> MutexGuard<'_, ()> {
         lock(&self.shard(id).order)
+    }
+
+    /// Returns those who wait for users, this one among them.
+    pub(super) fn arrivals_with(&self, id: &str) -> &Arrivals {
+        &self.shard(id).arrivals
     }
 
     /// Adds an open connection.

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::broadcast::error::RecvError;
 use wse_proto::session::Close;
 use wse_proto::{CodecError, Encode, Head, Negotiate, Stamp, Text};
 
 use super::broadcast;
 use super::conn::Conn;
-use super::core::{ConnCore, CoreEvent};
+use super::core::ConnCore;
 use super::handle::Server;
 use crate::connection::{
     Attempt, Expected, GaveUp, RECEIPT_TIMEOUT, ReceiptError, Reliable, reliably, stamp,
@@ -220,17 +219,19 @@ impl<P: Negotiate> User<P> {
 
     /// Waits until the user has a connection. Returns `None` when the server ends first.
     async fn connected(&self) -> Option<()> {
-        let inner = &self.server.inner;
-        let mut events = inner.events.subscribe();
-        while !self.is_connected() {
-            let event = inner.stop.run_until_cancelled(events.recv()).await?;
-            match event {
-                Ok(CoreEvent::Connected(conn)) if *conn.user() == self.id => break,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
-            }
+        if self.is_connected() {
+            return Some(());
         }
-        Some(())
+        let inner = &self.server.inner;
+        let arrival = inner.registry.arrivals_with(&self.id).of(&self.id);
+        loop {
+            // Before the check, so that no connection is missed.
+            let next = arrival.next();
+            if self.is_connected() {
+                return Some(());
+            }
+            inner.stop.run_until_cancelled(next).await?;
+        }
     }
 
     /// Closes all connections of the user. Returns how many there were.

@@ -18,3 +18,4 @@ mod lifecycle;
 mod reconnecting;
 mod seed_bugs;
 mod slow_peer;
+mod wakers;
