@@ -43,11 +43,13 @@ impl Shared {
         }
         let (sender, commands) = mpsc::unbounded_channel();
         let (done, connected) = oneshot::channel();
-        state.commands = Some(sender);
+        let old = state.commands.replace(sender);
         state.last_close = None;
         let target = state.target.clone();
-        self.set_status(Status::Connecting);
+        state.status = Status::Connecting;
         drop(state);
+        drop(old);
+        self.publish_status();
         self.tasks.spawn(manage(Arc::clone(self), target, commands, done));
         Ok(connected)
     }
@@ -60,10 +62,12 @@ impl Shared {
         let target = {
             let mut state = self.state();
             state.target.url = url;
-            if let Some(credentials) = credentials {
-                state.target.credentials = credentials;
-            }
-            state.target.clone()
+            let old = credentials.map(|it| std::mem::replace(&mut state.target.credentials, it));
+            let target = state.target.clone();
+            drop(state);
+            // Without the lock: they hold values and closures of the application.
+            drop(old);
+            target
         };
         let (done, connected) = oneshot::channel();
         let connected = match self.command(Command::Migrate { target, done }) {

@@ -23,7 +23,7 @@ use super::error::ConnectError;
 use super::status::{ClientEvent, Status};
 use crate::connection::{
     Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
-    SendQueue, Tasks, Wire, default_handled_bytes, reliably,
+    SendQueue, Tasks, Wakes, Wire, default_handled_bytes, reliably,
 };
 use crate::router::Router;
 
@@ -96,6 +96,7 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) target: Target,
+    pub(super) status: Status,
     pub(super) commands: Option<mpsc::UnboundedSender<Command>>,
     connection: Option<Arc<Connection>>,
     /// Messages that were sent without a connection, with the variant that they are packed for.
@@ -119,6 +120,7 @@ impl Shared {
     pub(super) fn new(settings: Settings, router: Router<ClientCore>, target: Target) -> Self {
         let state = State {
             target,
+            status: Status::Idle,
             commands: None,
             connection: None,
             offline_queue: VecDeque::new(),
@@ -144,8 +146,8 @@ impl Shared {
 
     /// Sends a command to the manager. Returns whether there is one.
     pub(super) fn command(&self, command: Command) -> bool {
-        let state = self.state();
-        state.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+        let commands = self.state().commands.clone();
+        commands.is_some_and(|commands| commands.send(command).is_ok())
     }
 
     pub(super) fn send<P: Protocol, T: ?Sized>(
@@ -174,24 +176,32 @@ impl Shared {
     /// Sends a message, or adds it to the offline queue. Returns `None` when the protocol has
     /// changed since the message was packed.
     fn send_or_keep(&self, variant: usize, message: ws::Message) -> Option<Result<(), SendError>> {
-        // Under the lock, so that the message does not overtake the offline queue.
-        let mut state = self.state();
-        if state.last.as_ref().map_or(&self.first, |last| &last.wire).variant != variant {
-            return None;
-        }
-        let open = state.on_ready_thread.is_none_or(|thread| thread == std::thread::current().id());
-        let sent = match state.connection.as_ref().filter(|_| open) {
-            Some(connection) => connection.push(Class::Message, message.clone()),
-            None => Err(SendError::NotReady),
-        };
-        Some(match sent {
-            Err(SendError::NotReady) if state.offline_queue.len() < self.settings.offline_queue => {
-                state.offline_queue.push_back((variant, message));
-                Ok(())
+        let mut ended: Option<Arc<Connection>> = None;
+        loop {
+            let mut state = self.state();
+            if state.last.as_ref().map_or(&self.first, |last| &last.wire).variant != variant {
+                return None;
             }
-            Err(SendError::NotReady) => Err(SendError::QueueFull),
-            sent => sent,
-        })
+            // Once others may use a connection, it has the offline queue, and no message overtakes that.
+            let this = std::thread::current().id();
+            let open = state.on_ready_thread.is_none_or(|thread| thread == this);
+            let connection = state.connection.as_ref().filter(|_| open);
+            let connection =
+                connection.filter(|it| !ended.as_ref().is_some_and(|old| Arc::ptr_eq(it, old)));
+            let Some(connection) = connection.cloned() else {
+                if state.offline_queue.len() >= self.settings.offline_queue {
+                    return Some(Err(SendError::QueueFull));
+                }
+                state.offline_queue.push_back((variant, message));
+                return Some(Ok(()));
+            };
+            // Without the lock, since the waker of a sender that waits may use the client.
+            drop(state);
+            match connection.push(Class::Message, message.clone()) {
+                Err(SendError::NotReady) => ended = Some(connection),
+                sent => return Some(sent),
+            }
+        }
     }
 
     pub(super) async fn send_reliable<P: Protocol, T: ?Sized>(
@@ -243,16 +253,18 @@ impl Shared {
     /// Handles the welcome of a connection: runs `on_ready`, then sends the offline queue. Does nothing more once the
     /// client was closed or has moved on to another connection.
     pub(super) fn ready(self: &Arc<Self>, connection: Arc<Connection>, welcome: Bytes) {
+        // What is replaced is dropped at the end, without the lock.
+        let mut _old = [None, None];
         let mut state = self.state();
         if !connection.is_ready() {
             return;
         }
-        state.last = Some(Arc::clone(&connection));
+        _old[0] = state.last.replace(Arc::clone(&connection));
         state.welcome = Bytes::copy_from_slice(&welcome);
         if let Some(on_ready) = &self.settings.on_ready
             && let Some(core) = ClientCore::of(self)
         {
-            state.connection = Some(Arc::clone(&connection));
+            _old[1] = state.connection.replace(Arc::clone(&connection));
             state.on_ready_thread = Some(std::thread::current().id());
             drop(state);
             if catch_unwind(AssertUnwindSafe(|| on_ready(core))).is_err() {
@@ -266,17 +278,20 @@ impl Shared {
                 return;
             }
         }
-        let mut lost = 0;
+        let (mut lost, mut wakes) = (0, Wakes::default());
         for (variant, message) in std::mem::take(&mut state.offline_queue) {
             let fits = variant == connection.wire.variant;
-            if !fits || connection.push(Class::Message, message).is_err() {
+            if !fits || connection.push_later(Class::Message, message, &mut wakes).is_err() {
                 lost += 1;
             }
         }
-        state.connection = Some(connection);
+        let replaced = state.connection.replace(connection);
         // Under the lock, so that it does not overwrite the status of a client that is closed meanwhile.
-        self.set_status(Status::Ready);
+        state.status = Status::Ready;
         drop(state);
+        drop(replaced);
+        wakes.wake();
+        self.publish_status();
         if lost > 0 {
             let message = format!("{lost} messages from the offline queue could not be sent");
             self.error(ErrorCode::NotReady, message);
@@ -292,30 +307,37 @@ impl Shared {
         // Without `commands` the client was closed, and stays offline.
         let waiting = state.connection.is_none() && state.commands.is_some();
         if waiting || state.is_current(connection) {
+            // The caller has another reference to it.
             state.connection = None;
             if self.settings.reconnect.is_some() && reconnects(close.code) {
-                self.set_status(Status::Reconnecting);
+                state.status = Status::Reconnecting;
             }
         }
         drop(state);
+        self.publish_status();
         self.emit(ClientEvent::Closed(close.clone()));
     }
 
     /// Drops the connection before a migration.
     pub(super) fn migrating(&self) {
         let mut state = self.state();
-        state.connection = None;
-        self.set_status(Status::Reconnecting);
+        let old = state.connection.take();
+        state.status = Status::Reconnecting;
+        drop(state);
+        drop(old);
+        self.publish_status();
     }
 
     /// Handles the end of the manager: nothing is sent any more.
     pub(super) fn stop(&self) {
         let mut state = self.state();
-        state.commands = None;
-        state.connection = None;
+        let old = (state.commands.take(), state.connection.take());
         state.offline_queue.clear();
         // Under the lock, so that it does not overwrite the status of a manager that starts meanwhile.
-        self.set_status(Status::Offline);
+        state.status = Status::Offline;
+        drop(state);
+        drop(old);
+        self.publish_status();
     }
 
     /// Counts a connection as open until the guard is dropped.
@@ -376,11 +398,22 @@ impl Shared {
     }
 
     pub(super) fn status(&self) -> Status {
-        *self.status.borrow()
+        self.state().status
     }
 
     pub(super) fn set_status(&self, status: Status) {
-        self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
+        self.state().status = status;
+        self.publish_status();
+    }
+
+    /// Tells the readers of the status that it may have changed. Called without the lock, since their
+    /// wakers may use the client.
+    pub(super) fn publish_status(&self) {
+        self.status.send_if_modified(|old| {
+            // Read here, so that the last one to publish publishes the latest.
+            let status = self.state().status;
+            std::mem::replace(old, status) != status
+        });
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -62,7 +62,10 @@ impl Connection {
     /// Forgets a call, and cancels it at the peer unless it has ended or was never sent.
     pub(super) fn forget_call(&self, id: CallId, sent: bool) {
         // Most calls have ended by now. A look-up is cheaper than `with`.
-        if self.lock().calls.remove(&id).is_some() {
+        let waiting = self.lock().calls.remove(&id);
+        // Dropped here, without the lock: it wakes its receiver.
+        if waiting.is_some() {
+            drop(waiting);
             self.with(|state| match sent {
                 true => state.session.cancel(id),
                 false => state.session.withdraw(id),

@@ -66,7 +66,13 @@ impl Connection {
         let event = state.session.handle_message_fast(head)?;
         match event {
             // The deadline of the call stays set, and may wake the driver once more.
-            FastEvent::CallEnded(call) => state.end_call(call, Ok(std::mem::take(payload))),
+            FastEvent::CallEnded(call) => {
+                let waiting = state.calls.remove(&call);
+                drop(state);
+                if let Some(waiting) = waiting {
+                    let _ = waiting.send(Ok(std::mem::take(payload)));
+                }
+            }
             FastEvent::Dropped(what) => self.counts.dropped(what),
             _ => {}
         }
@@ -80,9 +86,11 @@ impl Connection {
             Ok(message) => state.session.handle_message(now, message),
             Err(error) => state.session.handle_undecodable(error),
         }
-        self.settle(&mut state);
+        let settled = self.settle(&mut state);
         // An answer of the session itself may have filled the queue.
         self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
+        drop(state);
+        self.report(settled);
     }
 
     /// Takes the queued messages, to be written. The driver is about to process all changes so far.
@@ -96,33 +104,40 @@ impl Connection {
     /// of the others. Returns what the driver has to do besides reading and writing, and whether its poll may end.
     pub(super) fn end_round(&self, lent: Option<(Queue, usize)>, cx: &Context<'_>) -> NextSteps {
         let mut state = self.lock();
-        if let Some((rest, bytes)) = lent {
-            self.written(&mut state, rest, bytes);
-        }
+        let writable = lent.is_some_and(|(rest, bytes)| self.written(&mut state, rest, bytes));
         let closing = state.closing.as_deref().cloned();
         let closing = closing.map(|close| (close, state.outbox.is_empty()));
         let idle = !std::mem::take(&mut state.dirty);
+        let mut old = None;
         if idle {
             self.driving.store(false, Ordering::Relaxed);
             if !state.waker.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
-                state.waker = Some(cx.waker().clone());
+                old = state.waker.replace(cx.waker().clone());
             }
         }
-        NextSteps { closing, due: self.due(&state), aborted: state.aborted, idle }
+        let next = NextSteps { closing, due: self.due(&state), aborted: state.aborted, idle };
+        drop(state);
+        drop(old);
+        if writable {
+            self.writable.notify_waiters();
+        }
+        next
     }
 
-    fn written(&self, state: &mut State, rest: Queue, bytes: usize) {
+    /// Returns whether senders that wait have to be notified, once the lock is released.
+    fn written(&self, state: &mut State, rest: Queue, bytes: usize) -> bool {
         let was_writable = state.outbox.is_writable();
         state.outbox.written(rest, bytes);
         self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
-        if !was_writable && state.outbox.is_writable() {
-            self.writable.notify_waiters();
-        }
+        !was_writable && state.outbox.is_writable()
     }
 
     /// Returns the messages that the channel did not accept, and how many bytes it accepted of the others.
     pub(super) fn return_lent(&self, (rest, bytes): (Queue, usize)) {
-        self.written(&mut self.lock(), rest, bytes);
+        let writable = self.written(&mut self.lock(), rest, bytes);
+        if writable {
+            self.writable.notify_waiters();
+        }
     }
 
     /// Drops the queued messages: nothing can be written any more.
@@ -130,6 +145,7 @@ impl Connection {
         let mut state = self.lock();
         state.outbox.clear();
         self.holds_reading.store(false, Ordering::Relaxed);
+        drop(state);
         self.writable.notify_waiters();
     }
 

@@ -107,6 +107,7 @@ impl Connection {
         let mut state = self.lock();
         let closed = state.session.is_closed();
         let token = state.pending.get_or_insert_default().ended.clone();
+        drop(state);
         if closed {
             token.cancel();
         }

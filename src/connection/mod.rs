@@ -41,7 +41,7 @@ pub use receipt::ReceiptError;
 pub(crate) use receipt::{Expected, RECEIPT_TIMEOUT, stamp};
 pub(crate) use reliable::{Attempt, reliably};
 pub use reliable::{GaveUp, Reliable};
-pub(crate) use shared::{Connection, ConnectionOptions};
+pub(crate) use shared::{Connection, ConnectionOptions, Wakes};
 pub(crate) use side::{DriverConfig, Incoming, Side};
 pub(crate) use tasks::Tasks;
 pub(crate) use wire::{Choice, Wire};

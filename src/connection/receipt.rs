@@ -229,6 +229,9 @@ impl Connection {
         if waited.is_some() {
             state.session.forget_receipt(of, stamp.clone());
         }
+        drop(state);
+        // It wakes its receiver, without the lock.
+        drop(waited);
     }
 }
 

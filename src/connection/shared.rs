@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use super::counts::Counters;
 use super::error::SendError;
 use super::outbox::SendQueue;
 use super::queue::{Class, Queued, size};
-use super::state::{State, ToSend};
+use super::state::{Settled, State, ToSend};
 use super::wire::Wire;
 use crate::framed::{has_line_break, line_break};
 
@@ -129,6 +130,43 @@ impl Connection {
             // The protocol cannot express it, or writes it later with the rest of a batch.
             return Ok(());
         }
+        let (pushed, driver, writable) = self.enqueue(class, message)?;
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        if writable {
+            self.writable.notify_waiters();
+        }
+        pushed
+    }
+
+    /// As [`push`](Self::push), for callers that hold a lock: they wake `wakes` once it is released.
+    pub(crate) fn push_later(
+        self: &Arc<Self>,
+        class: Class,
+        message: impl Into<Queued>,
+        wakes: &mut Wakes,
+    ) -> Result<(), SendError> {
+        let message = message.into();
+        if size(&message) == 0 {
+            return Ok(());
+        }
+        let (pushed, driver, writable) = self.enqueue(class, message)?;
+        wakes.drivers.extend(driver);
+        if writable {
+            wakes.writable.push(Arc::clone(self));
+        }
+        pushed
+    }
+
+    /// Queues a message. Returns the result, the driver to wake, and whether the queue has space
+    /// again because the policy dropped older messages.
+    #[inline(always)]
+    fn enqueue(
+        &self,
+        class: Class,
+        message: Queued,
+    ) -> Result<(Result<(), SendError>, Option<Waker>, bool), SendError> {
         self.check(message.message())?;
         // Not `with`, which asks the session for output: the session has no part in this.
         let mut state = self.lock();
@@ -139,12 +177,9 @@ impl Connection {
         }
         let was_writable = state.outbox.is_writable();
         let pushed = state.outbox.push(|| self.clock.now(), class, message);
-        if !was_writable && state.outbox.is_writable() {
-            // The policy dropped older messages.
-            self.writable.notify_waiters();
-        }
-        self.changed(state);
-        pushed.map_err(|_| SendError::QueueFull)
+        let writable = !was_writable && state.outbox.is_writable();
+        let driver = self.mark_changed(state);
+        Ok((pushed.map_err(|_| SendError::QueueFull), driver, writable))
     }
 
     /// Whether the channel of this connection can carry a packed message.
@@ -211,11 +246,9 @@ impl Connection {
         self.lock().session.liveness()
     }
 
-    /// Wakes the driver if the heartbeat is due.
-    pub(crate) fn tick(&self, now: Instant) {
-        if self.beat_due(self.clock.since_start(now)) {
-            self.wake();
-        }
+    /// Whether the heartbeat is due.
+    pub(crate) fn is_beat_due(&self, now: Instant) -> bool {
+        self.beat_due(self.clock.since_start(now))
     }
 
     /// Makes the driver poll again.
@@ -232,26 +265,32 @@ impl Connection {
     pub(super) fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = run(&mut state);
-        self.settle(&mut state);
+        let ended = self.settle(&mut state);
         self.changed(state);
+        self.report(ended);
         result
     }
 
     /// Wakes the driver after a change.
-    fn changed(&self, mut state: MutexGuard<'_, State>) {
+    fn changed(&self, state: MutexGuard<'_, State>) {
+        if let Some(driver) = self.mark_changed(state) {
+            driver.wake();
+        }
+    }
+
+    /// Notes a change. Returns the driver, if it must be woken.
+    #[inline(always)]
+    fn mark_changed(&self, mut state: MutexGuard<'_, State>) -> Option<Waker> {
         state.dirty = true;
         self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
         // Present while the driver is idle and was not woken yet.
         let driving = self.driving.load(Ordering::Relaxed);
-        let waker = if driving { None } else { state.waker.take() };
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        if driving { None } else { state.waker.take() }
     }
 
-    /// Processes the output and events of the session.
-    pub(super) fn settle(&self, state: &mut State) {
+    /// Processes the output and events of the session. Returns what the caller has to
+    /// [`report`](Self::report) once the lock is released.
+    pub(super) fn settle(&self, state: &mut State) -> Settled {
         state.settle(&self.counts, |outbox, to_send| {
             let message = match to_send {
                 ToSend::Ping(payload) => Ok(ws::Message::Ping(payload)),
@@ -267,7 +306,16 @@ impl Connection {
         self.has_events.store(!state.events.is_empty(), Ordering::Relaxed);
         let beat = state.session.poll_heartbeat().map_or(u64::MAX, |at| at.as_nanos() as u64);
         self.beat.store(beat, Ordering::Relaxed);
-        if state.session.is_closed() {
+        Settled { ended: state.ended.take(), closed: state.session.is_closed() }
+    }
+
+    /// Tells the callers of calls and receipts that they have ended, and senders that the session
+    /// has. Called without the lock, since their wakers may run code of the application.
+    pub(super) fn report(&self, Settled { ended, closed }: Settled) {
+        if let Some(ended) = ended {
+            ended.report();
+        }
+        if closed {
             self.writable.notify_waiters();
         }
     }
@@ -275,6 +323,23 @@ impl Connection {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A poisoned lock is used all the same: a panic in one handler must not end the connection.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whom messages that were queued under a lock wake. A waker may run code of the application, which may come back to that
+/// lock.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    drivers: Vec<Waker>,
+    /// Connections whose queue has space again.
+    writable: Vec<Arc<Connection>>,
+}
+
+impl Wakes {
+    /// Wakes them. Called without a lock.
+    pub(crate) fn wake(&mut self) {
+        self.drivers.drain(..).for_each(Waker::wake);
+        self.writable.drain(..).for_each(|connection| connection.writable.notify_waiters());
     }
 }
 

@@ -38,20 +38,23 @@ pub(super) struct State {
     pub(super) closing: Option<Box<Close>>,
     pub(super) session: Session,
     pub(super) calls: HashMap<CallId, oneshot::Sender<Outcome>, FxBuildHasher>,
-    pub(super) failed: Option<Box<Failed>>,
+    /// Calls and receipts that have ended. Their callers learn of it once the lock is released.
+    pub(super) ended: Option<Box<Ended>>,
+    /// Calls and receipts that the end of the connection has failed. Their callers learn of it after the events of the
+    /// end, so that they find the endpoint in its new state.
+    pub(super) failed: Option<Box<Ended>>,
     pub(super) pending: Option<Box<Pending>>,
 }
 
-/// Calls and receipts that the end of the connection has failed. Their callers learn of it after the events of the end, so
-/// that they find the endpoint in its new state.
+/// Calls and receipts with their outcomes.
 #[derive(Default)]
-pub(super) struct Failed {
+pub(super) struct Ended {
     calls: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     receipts: Vec<(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome)>,
 }
 
-impl Failed {
-    /// Reports the failures to the callers.
+impl Ended {
+    /// Reports the outcomes to the callers. Called without the lock, since their wakers may run code of the application.
     pub(super) fn report(self) {
         for (waiting, outcome) in self.receipts {
             let _ = waiting.send(outcome);
@@ -60,6 +63,13 @@ impl Failed {
             let _ = waiting.send(outcome);
         }
     }
+}
+
+/// What is to be reported once the lock is released.
+pub(super) struct Settled {
+    pub(super) ended: Option<Box<Ended>>,
+    /// Whether the session is closed.
+    pub(super) closed: bool,
 }
 
 /// An output of the session that is to be sent.
@@ -93,6 +103,7 @@ impl State {
             closing: None,
             session,
             calls: HashMap::default(),
+            ended: None,
             failed: None,
             pending: None,
         }
@@ -104,23 +115,22 @@ impl State {
     }
 
     /// Completes a call.
-    pub(super) fn end_call(&mut self, call: CallId, outcome: Outcome) {
-        let Some(waiting) = self.calls.remove(&call) else { return };
-        if self.session.is_closed() {
-            self.failed.get_or_insert_default().calls.push((waiting, outcome));
-        } else {
-            let _ = waiting.send(outcome);
+    fn end_call(&mut self, call: CallId, outcome: Outcome) {
+        if let Some(waiting) = self.calls.remove(&call) {
+            self.ended().calls.push((waiting, outcome));
         }
     }
 
     fn end_receipt(&mut self, key: (ReceiptOf, Stamp), outcome: ReceiptOutcome) {
         let waiting = self.pending.as_mut().and_then(|it| it.receipts.remove(&key));
-        let Some(waiting) = waiting else { return };
-        if self.session.is_closed() {
-            self.failed.get_or_insert_default().receipts.push((waiting, outcome));
-        } else {
-            let _ = waiting.send(outcome);
+        if let Some(waiting) = waiting {
+            self.ended().receipts.push((waiting, outcome));
         }
+    }
+
+    fn ended(&mut self) -> &mut Ended {
+        let ended = if self.session.is_closed() { &mut self.failed } else { &mut self.ended };
+        ended.get_or_insert_default()
     }
 
     /// Processes the output and events of the session. `queue` queues its messages.

@@ -85,10 +85,13 @@ impl<T> Call<T> {
         let (sender, receiver) = oneshot::channel::<Receipt>();
         let wanted = (timeout.unwrap_or(crate::connection::RECEIPT_TIMEOUT), sender);
         let mut receipt = self.state.receipt();
+        let mut old = ReceiptRequest::No;
         if matches!(*receipt, ReceiptRequest::No | ReceiptRequest::Yes(_)) {
-            *receipt = ReceiptRequest::Yes(wanted);
+            old = std::mem::replace(&mut *receipt, ReceiptRequest::Yes(wanted));
         }
         drop(receipt);
+        // An earlier request wakes its receiver, without the lock.
+        drop(old);
         async move { receiver.await.map_err(|_| ReceiptError::NotReady)?.await }
     }
 
@@ -193,6 +196,8 @@ impl RunningCall {
 impl Drop for RunningCall {
     fn drop(&mut self) {
         self.connection.end_handler(&self.stamp);
-        *self.state.receipt() = ReceiptRequest::Over;
+        let request = std::mem::replace(&mut *self.state.receipt(), ReceiptRequest::Over);
+        // It wakes its receiver, without the lock.
+        drop(request);
     }
 }

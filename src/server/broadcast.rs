@@ -6,9 +6,9 @@ use std::sync::Arc;
 use wse_proto::{CodecError, Encode, Head, Negotiate};
 use wse_transport::ws::{self, PreparedMessage};
 
-use super::core::ConnCore;
+use super::core::{ConnCore, CoreEvent};
 use super::registry::Registry;
-use crate::connection::{Class, Connection};
+use crate::connection::{Class, Connection, Wakes};
 
 /// Queues a message on these connections. Returns how many took it.
 ///
@@ -80,23 +80,28 @@ const BATCH: usize = 16;
 
 /// Queues a message on all connections of a server with one protocol. Returns how many took it.
 /// Copies no handles. Unauthenticated connections are visited too, and reject it.
-pub(super) fn send_all(registry: &Registry<ConnCore>, message: ws::Message) -> usize {
+pub(super) fn send_all(registry: &Registry<ConnCore, CoreEvent>, message: ws::Message) -> usize {
     let message = PreparedMessage::new(message);
-    let push = |it: &&Arc<Connection>| it.push(Class::Message, message.clone()).is_ok();
+    let push = |it: &Arc<Connection>, wakes: &mut Wakes| {
+        it.push_later(Class::Message, message.clone(), wakes).is_ok()
+    };
     let mut reached = 0;
-    for open in registry.open_connections() {
-        let mut open = open.values();
+    let mut wakes = Wakes::default();
+    for shard in registry.open_connections() {
+        let mut open = shard.values();
         loop {
             let batch: [Option<&Arc<Connection>>; BATCH] = std::array::from_fn(|_| open.next());
             let batch = || batch.iter().copied().flatten();
             // Idle connections are in no CPU cache. Reading a field of each first lets the cache misses
             // overlap.
             std::hint::black_box(batch().filter(|it| it.holds_reading()).count());
-            reached += batch().filter(&push).count();
+            reached += batch().filter(|it| push(it, &mut wakes)).count();
             if batch().count() < BATCH {
                 break;
             }
         }
+        drop(shard);
+        wakes.wake();
     }
     reached
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -54,7 +55,7 @@ pub(super) struct ServerCore {
     /// What connections are closed with when the server stops.
     shutdown_close: OnceLock<Close>,
     callbacks: ArcSwap<Vec<Callback>>,
-    pub(super) registry: Registry<ConnCore>,
+    pub(super) registry: Registry<ConnCore, CoreEvent>,
     /// The addresses, with the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
@@ -171,36 +172,62 @@ impl ServerCore {
         lock(&self.addrs).clone()
     }
 
-    /// Adds an accepted connection. The oldest connections above the user's limit are closed.
+    /// Takes the turn of a user, before [`join`](Self::join) or [`announce`](Self::announce). Until
+    /// then another connection of the user is announced.
+    pub(super) fn poll_turn(&self, user: &Text, cx: &Context<'_>) -> Poll<()> {
+        self.registry.order_with(user).poll_turn(user, cx)
+    }
+
+    /// Adds an accepted connection, and ends the turn of its user. The oldest connections above the
+    /// user's limit are closed.
     pub(super) fn join(&self, conn: &ConnCore) {
-        let _in_order = self.registry.in_order(conn.user());
-        let mut users = self.registry.users_with(conn.user());
-        let joined = users.join(conn.user().clone(), conn.id(), conn.clone());
-        drop(users);
-        for evicted in joined.evicted {
-            let close = Close::normal(CloseReason::ClientsConcurrency);
-            evicted.close_now(close.clone());
-            if evicted.depart() {
-                self.emit(CoreEvent::Disconnected(evicted, close));
+        let (user, close) = (conn.user(), Close::normal(CloseReason::ClientsConcurrency));
+        let mut closed = Vec::new();
+        self.registry.order_with(user).change(user, |events| {
+            let joined = self.registry.users_with(user).join(user.clone(), conn.id(), conn.clone());
+            for evicted in &joined.evicted {
+                if evicted.depart() {
+                    events.push_back(CoreEvent::Disconnected(evicted.clone(), close.clone()));
+                }
             }
+            if joined.first {
+                events.push_back(CoreEvent::Joined(conn.clone()));
+            }
+            events.push_back(CoreEvent::Connected(conn.clone()));
+            closed = joined.evicted;
+        });
+        for evicted in closed {
+            evicted.close_now(close.clone());
         }
-        if joined.first {
-            self.emit(CoreEvent::Joined(conn.clone()));
-        }
-        self.emit(CoreEvent::Connected(conn.clone()));
-        self.registry.arrivals_with(conn.user()).notify(conn.user());
+        self.announce(user);
+        self.registry.arrivals_with(user).notify(user);
     }
 
     /// Removes a connection that has ended. An evicted one was removed already.
     pub(super) fn depart(&self, conn: &ConnCore, close: &Close) {
-        let _in_order = self.registry.in_order(conn.user());
-        if conn.depart() {
-            let last = self.registry.users_with(conn.user()).leave(conn.user(), conn.id());
-            self.emit(CoreEvent::Disconnected(conn.clone(), close.clone()));
-            if last == Some(true) {
-                self.emit(CoreEvent::Left(conn.user().clone(), close.clone()));
+        let user = conn.user();
+        let announces = self.registry.order_with(user).change(user, |events| {
+            if conn.depart() {
+                let last = self.registry.users_with(user).leave(user, conn.id());
+                events.push_back(CoreEvent::Disconnected(conn.clone(), close.clone()));
+                if last == Some(true) {
+                    events.push_back(CoreEvent::Left(user.clone(), close.clone()));
+                }
             }
+        });
+        if announces {
+            self.announce(user);
         }
+    }
+
+    /// Emits the queued events of a user, and ends the user's turn.
+    pub(super) fn announce(&self, user: &Text) {
+        self.registry.order_with(user).emit(user, |event| {
+            // A waker of a stream of events may panic too.
+            if catch_unwind(AssertUnwindSafe(|| self.emit(event))).is_err() {
+                tracing::error!("a reader of events panicked");
+            }
+        });
     }
 
     pub(super) fn emit(&self, event: CoreEvent) {

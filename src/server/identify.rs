@@ -101,7 +101,9 @@ impl<P: Negotiate> Unauthenticated<P> {
 impl UnauthenticatedCore {
     async fn ask(&self, quest: Bytes) -> Result<Bytes, Refuse> {
         let (answer, answered) = oneshot::channel();
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        let old = self.answer.lock().unwrap_or_else(PoisonError::into_inner).replace(answer);
+        // It wakes its receiver, without the lock.
+        drop(old);
         self.connection
             .session(|session, _| session.challenge(quest))
             .map_err(Refuse::from_error)?;

@@ -15,6 +15,7 @@ mod identity;
 mod listen;
 mod mount;
 mod options;
+mod order;
 mod registry;
 mod request;
 mod sending;

@@ -11,6 +11,7 @@ use wse_proto::Text;
 use wse_proto::session::{Close, Users};
 
 use super::arrivals::Arrivals;
+use super::order::Order;
 use crate::connection::{Connection, Waits};
 
 /// More shards than most machines have threads, and few enough to iterate quickly.
@@ -19,21 +20,18 @@ const SHARDS: usize = 64;
 /// The number of consecutive connection ids that share a shard.
 const RUN: u64 = 256;
 
-/// `C` is a connection of a user.
-pub(super) struct Registry<C> {
-    shards: Box<[Shard<C>]>,
+/// `C` is a connection of a user, `E` an event.
+pub(super) struct Registry<C, E> {
+    shards: Box<[Shard<C, E>]>,
     /// Random, so that a client cannot choose users of one shard.
     hasher: RandomState,
     /// Whether all connections were aborted. New ones are aborted too.
     aborted: AtomicBool,
 }
 
-struct Shard<C> {
+struct Shard<C, E> {
     users: Mutex<Users<C>>,
-    /// Held from a change of `users` until its events are emitted, so that the events of a user
-    /// come in order. Callbacks run under this lock. They never take it again, since closing only
-    /// notifies the connection's own task.
-    order: Mutex<()>,
+    order: Order<E>,
     arrivals: Arrivals,
     open: Mutex<OpenConnections>,
 }
@@ -42,12 +40,12 @@ struct Shard<C> {
 /// so in memory, and are visited faster in that order.
 type OpenConnections = BTreeMap<u64, Arc<Connection>>;
 
-impl<C: Clone> Registry<C> {
+impl<C: Clone, E> Registry<C, E> {
     /// An empty registry with this limit of connections per user.
     pub(super) fn new(connections_per_user: usize) -> Self {
         let shard = || Shard {
             users: Mutex::new(Users::new(connections_per_user)),
-            order: Mutex::new(()),
+            order: Order::default(),
             arrivals: Arrivals::default(),
             open: Mutex::default(),
         };
@@ -68,9 +66,10 @@ impl<C: Clone> Registry<C> {
         self.shards.iter().map(|shard| lock(&shard.users))
     }
 
-    /// Keeps the events of this user in order until the guard is dropped.
-    pub(super) fn in_order(&self, id: &str) -> MutexGuard<'_, ()> {
-        lock(&self.shard(id).order)
+    /// Returns the order of the events of users, this one among them. Its lock is taken before that
+    /// of the users.
+    pub(super) fn order_with(&self, id: &str) -> &Order<E> {
+        &self.shard(id).order
     }
 
     /// Returns those who wait for users, this one among them.
@@ -94,29 +93,33 @@ impl<C: Clone> Registry<C> {
 
     /// Closes all connections, each once the calls that it handles are answered, at most `grace` from now.
     pub(super) fn finish(&self, close: &Close, grace: Duration) {
-        self.each(|connection| connection.finish(close.clone(), grace, Waits::Handlers));
+        self.each(|_| true, |connection| connection.finish(close.clone(), grace, Waits::Handlers));
     }
 
     /// Ends all connections without a closing handshake.
     pub(super) fn abort(&self) {
         self.aborted.store(true, Ordering::SeqCst);
-        self.each(|connection| connection.abort());
+        self.each(|_| true, Connection::abort);
     }
 
     /// Returns the connections shard by shard, each locked in its turn. For work that calls no
-    /// application code, such as queueing an encoded message.
+    /// application code, wakers included.
     pub(super) fn open_connections(&self) -> impl Iterator<Item = MutexGuard<'_, OpenConnections>> {
         self.shards.iter().map(|shard| lock(&shard.open))
     }
 
     /// Wakes the connections whose heartbeat is due.
     pub(super) fn tick(&self, now: Instant) {
-        self.each(|connection| connection.tick(now));
+        self.each(|connection| connection.is_beat_due(now), Connection::wake);
     }
 
-    fn each(&self, mut act: impl FnMut(&Connection)) {
-        for open in self.open_connections() {
-            open.values().for_each(|connection| act(connection));
+    /// Acts on some connections, without a lock.
+    fn each(&self, wanted: impl Fn(&Connection) -> bool, act: impl Fn(&Connection)) {
+        for shard in &self.shards {
+            let open = lock(&shard.open);
+            let some: Vec<_> = open.values().filter(|it| wanted(it)).cloned().collect();
+            drop(open);
+            some.iter().for_each(|connection| act(connection));
         }
     }
 
@@ -137,7 +140,7 @@ impl<C: Clone> Registry<C> {
         self.users().map(|users| users.len()).sum()
     }
 
-    fn shard(&self, user: &str) -> &Shard<C> {
+    fn shard(&self, user: &str) -> &Shard<C, E> {
         &self.shards[self.hasher.hash_one(user) as usize % SHARDS]
     }
 

@@ -29,6 +29,8 @@ pub(super) struct ServerSide {
 enum Phase {
     AwaitingGreeting(Arc<Request<()>>),
     Identifying(Box<Decision>),
+    /// Waits until the events of the user's other connections are emitted.
+    Accepted(Box<Admission>),
     User(ConnCore),
     Ended,
 }
@@ -37,6 +39,13 @@ struct Decision {
     deciding: DecisionFuture,
     hi: Hi,
     answer: AnswerSlot,
+    request: Arc<Request<()>>,
+}
+
+/// A connection that `identify` has accepted.
+struct Admission {
+    accepted: Accepted,
+    hi: Hi,
     request: Arc<Request<()>>,
 }
 
@@ -121,34 +130,56 @@ impl ServerSide {
         &mut self,
         connection: &Arc<Connection>,
         hi: Hi,
-        request: &Request<()>,
+        request: Arc<Request<()>>,
         decision: Result<Accepted, BoxError>,
-    ) -> Vec<SessionMessage> {
+    ) {
         match decision {
-            Ok(Accepted { user, welcome, state }) => {
-                let conn = ConnCore::new(Parts {
-                    id: self.id,
-                    user,
-                    hi,
-                    peer_addr: self.peer_addr,
-                    request: CompactRequest::new(request),
-                    state,
-                    server: Arc::clone(&self.server),
-                    connection: Arc::clone(connection),
-                });
-                // Fails when the client has disconnected meanwhile.
-                if let Ok(held) = connection.session(|session, _| session.admit(welcome)) {
-                    self.phase = Phase::User(conn.clone());
-                    self.server.join(&conn);
-                    return held;
-                }
+            Ok(accepted) => {
+                self.phase = Phase::Accepted(Box::new(Admission { accepted, hi, request }));
             }
             Err(error) => match find_source(&*error, |error| error.downcast_ref::<Refuse>()) {
                 Some(refuse) => self.refused(connection, refuse.clone()),
                 None => self.identify_failed(connection, error),
             },
         }
-        Vec::new()
+    }
+
+    /// Adds an accepted connection when it is its turn. Returns the messages that the session held.
+    fn poll_admission(
+        &mut self,
+        connection: &Arc<Connection>,
+        cx: &mut Context<'_>,
+    ) -> Vec<SessionMessage> {
+        match &self.phase {
+            Phase::Accepted(it) if self.server.poll_turn(&it.accepted.user, cx).is_ready() => {}
+            _ => return Vec::new(),
+        }
+        let Phase::Accepted(admission) = std::mem::replace(&mut self.phase, Phase::Ended) else {
+            return Vec::new();
+        };
+        let Admission { accepted: Accepted { user, welcome, state }, hi, request } = *admission;
+        let conn = ConnCore::new(Parts {
+            id: self.id,
+            user,
+            hi,
+            peer_addr: self.peer_addr,
+            request: CompactRequest::new(&request),
+            state,
+            server: Arc::clone(&self.server),
+            connection: Arc::clone(connection),
+        });
+        match connection.session(|session, _| session.admit(welcome)) {
+            Ok(held) => {
+                self.phase = Phase::User(conn.clone());
+                self.server.join(&conn);
+                held
+            }
+            // The client has disconnected meanwhile.
+            Err(_) => {
+                self.server.announce(conn.user());
+                Vec::new()
+            }
+        }
     }
 }
 
@@ -209,11 +240,11 @@ impl Side for ServerSide {
         match event {
             Event::Greeted { hi } => self.on_greeting(connection, hi),
             Event::Answered { answer } => {
-                if let Phase::Identifying(decision) = &self.phase
-                    && let Some(waiting) =
-                        decision.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
-                {
-                    let _ = waiting.send(answer);
+                if let Phase::Identifying(decision) = &self.phase {
+                    let mut slot = decision.answer.lock().unwrap_or_else(PoisonError::into_inner);
+                    let waiting = slot.take();
+                    drop(slot);
+                    let _ = waiting.map(|waiting| waiting.send(answer));
                 }
             }
             Event::Liveness(state) => {
@@ -244,20 +275,21 @@ impl Side for ServerSide {
     }
 
     fn poll(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Vec<SessionMessage> {
-        let Phase::Identifying(decision) = &mut self.phase else { return Vec::new() };
-        match catch_unwind(AssertUnwindSafe(|| decision.deciding.poll_unpin(cx))) {
-            Ok(Poll::Pending) => {}
-            Ok(Poll::Ready(on_decision)) => {
-                if let Phase::Identifying(decision) =
-                    std::mem::replace(&mut self.phase, Phase::Ended)
-                {
-                    let Decision { hi, request, .. } = *decision;
-                    return self.on_decision(connection, hi, &request, on_decision);
+        if let Phase::Identifying(decision) = &mut self.phase {
+            match catch_unwind(AssertUnwindSafe(|| decision.deciding.poll_unpin(cx))) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(decided)) => {
+                    if let Phase::Identifying(decision) =
+                        std::mem::replace(&mut self.phase, Phase::Ended)
+                    {
+                        let Decision { hi, request, .. } = *decision;
+                        self.on_decision(connection, hi, request, decided);
+                    }
                 }
+                Err(_) => self.identify_failed(connection, "`identify` panicked".into()),
             }
-            Err(_) => self.identify_failed(connection, "`identify` panicked".into()),
         }
-        Vec::new()
+        self.poll_admission(connection, cx)
     }
 
     fn alive(&self) -> Option<()> {
