@@ -19,7 +19,7 @@ use super::core::{Callback, ConnCore, CoreEvent, FindIdentity, ServerCore};
 use super::events::{ErrorEvent, ServerEvent, typed};
 use super::handle::Server;
 use super::identify::{Accept, Hello, Identify, Unauthenticated, erase};
-use super::identity::IdentityFrom;
+use super::identity::{IdentityFrom, find_first};
 use crate::connection::Choice;
 use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
 
@@ -162,8 +162,10 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
 
     /// Sets where the HTTP request carries the identity of a client whose protocol has no greeting.
     ///
-    /// The places are tried in order. The identity is a text, and [`identify`](Self::identify) gets
-    /// it like that of any other client. By default such clients have no identity, and
+    /// The first place that occurs in the request counts. The identity is a text, and
+    /// [`identify`](Self::identify) gets it like that of any other client. When it is empty, or occurs
+    /// more than once in that place, the client has no identity: its greeting then has an absent
+    /// payload, which is not a text. By default such clients have no identity either, and
     /// `identify_with` can look at [`Unauthenticated::request`].
     ///
     /// ```
@@ -180,7 +182,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     {
         let places = places.into();
         self.identity = Some(Arc::new(move |request, wire| {
-            let identity = places.iter().find_map(|place| place.find(request))?;
+            let identity = find_first(&places, request)?;
             wire.encode::<P::Protocol, String>(&identity).ok()
         }));
         self
