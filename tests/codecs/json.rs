@@ -322,6 +322,43 @@ fn values_are_written_and_read_by_serde() {
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("expected struct"));
 }
 
+/// Clients write a call without parameters so.
+#[test]
+fn types_without_a_value_are_read_from_an_empty_object_and_array() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Unit;
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Wrapped(());
+    fn read<T>(text: &str) -> Result<T, CodecError>
+    where
+        JsonFormat: Decode<T>,
+    {
+        JsonFormat.decode(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+    for text in ["{}", "[]", " { } ", "\n[\t]\r", "null", ""] {
+        let () = read(text).unwrap();
+        assert_eq!(read::<Unit>(text).unwrap(), Unit, "{text}");
+        assert_eq!(read::<Wrapped>(text).unwrap(), Wrapped(()), "{text}");
+    }
+    for text in ["{\"a\":1}", "[1]", "[null]", "[[]]", "0", "false", "\"\"", "{]", "[}", "{}{}"] {
+        assert!(read::<()>(text).is_err(), "{text}");
+        assert!(read::<Unit>(text).is_err(), "{text}");
+    }
+    // Types with a value are as strict as ever.
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Point {
+        x: i64,
+    }
+    for text in ["{}", "[]"] {
+        assert!(read::<Point>(text).is_err() && read::<Option<Point>>(text).is_err(), "{text}");
+        assert!(read::<i64>(text).is_err() && read::<Option<i64>>(text).is_err(), "{text}");
+        assert!(read::<String>(text).is_err() && read::<((), ())>(text).is_err(), "{text}");
+    }
+    let error = read::<Option<i64>>("{}").unwrap_err();
+    assert_eq!(error.kind(), CodecErrorKind::Value);
+}
+
 #[test]
 fn greetings() {
     let hi = |text: &'static str| JsonFormat.decode_hi(&Bytes::from_static(text.as_bytes()));

@@ -8,6 +8,7 @@ use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 
 use super::lenient::Lenient;
 use super::text::put_string;
+use super::unit;
 use crate::absent;
 use crate::scratch::through;
 
@@ -18,9 +19,10 @@ use crate::scratch::through;
 /// {"code":"…","message":"…","details":D}      a fault; message and details may be missing
 /// ```
 ///
-/// An empty payload is read as `null`. NaN and infinities are written as `null`, as `JSON.stringify` does. An `f64` without
-/// a fraction is written as `1.0`. Every float is read back exactly. A float that is a whole number, such as `5.0` or `1e3`,
-/// is also read as an integer, if it is within the range of its type. docs/payloads.md has a table for all types and codecs.
+/// An empty payload is read as `null`. A type that has no value, such as `()`, is also read from `{}` and `[]`. NaN and
+/// infinities are written as `null`, as `JSON.stringify` does. An `f64` without a fraction is written as `1.0`. Every float
+/// is read back exactly. A float that is a whole number, such as `5.0` or `1e3`, is also read as an integer, if it is within
+/// the range of its type. docs/payloads.md has a table for all types and codecs.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -74,7 +76,8 @@ fn again<T: DeserializeOwned>(
     } else {
         T::deserialize(Lenient(&mut reader)).and_then(|value| reader.end().map(|()| value))
     };
-    value.map_err(|_| {
+    // Clients write a call without parameters as `{}` or `[]`.
+    value.ok().or_else(|| unit::from_empty(text)).ok_or_else(|| {
         CodecError::value("the payload", "not of the expected type").with_source(error)
     })
 }

@@ -5,6 +5,7 @@ mod format;
 mod lenient;
 pub(crate) mod scan;
 pub(crate) mod text;
+mod unit;
 
 pub use array::JsonArray;
 pub use format::JsonFormat;

@@ -102,6 +102,20 @@ pub(crate) fn each_member(
     each_part(text, true, each)
 }
 
+/// Returns the one value that `text` is, without the white space around it.
+///
+/// # Errors
+///
+/// Malformed when `text` is not JSON.
+#[cfg(feature = "jsonrpc")]
+pub(crate) fn whole(text: &str) -> Result<&str, Flaw> {
+    let bytes = text.as_bytes();
+    let start = space(bytes, 0);
+    let stop = value(bytes, start)?;
+    end(bytes, stop)?;
+    Ok(text.get(start..stop).unwrap_or_default())
+}
+
 /// Whether the key, with its quotes, is `name`.
 #[cfg(any(test, feature = "jsonrpc", feature = "wsprocessor"))]
 pub(crate) fn is_key(key: &str, name: &str) -> bool {
