@@ -62,7 +62,7 @@ pub enum CallError {
     TooManyCalls,
     /// The payload cannot be encoded in this protocol; nothing was sent.
     Encode(CodecError),
-    /// The answer is not of the type asked for.
+    /// The answer is not of the type asked for, or not an answer that the protocol allows.
     Decode(CodecError),
 }
 
@@ -108,6 +108,9 @@ impl From<CallFailure> for CallError {
         match failure {
             CallFailure::Fault(fault) => Self::Fault(fault),
             CallFailure::Disconnected(close) => Self::Disconnected(close),
+            CallFailure::Unreadable(why) => {
+                Self::Decode(CodecError::shape("the answer", "cannot be read").with_source(why))
+            }
             _ => Self::Timeout,
         }
     }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::Stamp;
+
 /// The kind of a [`CodecError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -17,6 +19,17 @@ pub enum CodecErrorKind {
     Limit,
 }
 
+/// What a message that could not be read was. It decides who learns of it, where a protocol has error reports
+/// ([`Capabilities::error_reports`](crate::Capabilities::error_reports)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unread {
+    /// A call with this stamp. It is answered with a fault, instead of an error report.
+    Call(Stamp),
+    /// An answer, with its stamp if that could be read. The call with this stamp ends. An answer is never answered.
+    Answer(Option<Stamp>),
+}
+
 /// A message or payload could not be read or written.
 #[derive(Debug)]
 pub struct CodecError {
@@ -24,12 +37,13 @@ pub struct CodecError {
     place: &'static str,
     what: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,
+    unread: Option<Box<Unread>>,
 }
 
 impl CodecError {
     /// An error of this kind. `place` is the part that is wrong ("the stamp"), `what` is the problem ("not UTF-8").
     pub const fn new(kind: CodecErrorKind, place: &'static str, what: &'static str) -> Self {
-        Self { kind, place, what, source: None }
+        Self { kind, place, what, source: None, unread: None }
     }
 
     /// An error of [`CodecErrorKind::Malformed`].
@@ -57,6 +71,25 @@ impl CodecError {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Adds what the message was.
+    ///
+    /// ```
+    /// use wse_proto::{CodecError, Stamp, Unread};
+    /// let error = CodecError::shape("the params", "not an array or object");
+    /// let error = error.with_unread(Unread::Call(Stamp::Int(7)));
+    /// assert_eq!(error.unread(), Some(&Unread::Call(Stamp::Int(7))));
+    /// ```
+    #[must_use]
+    pub fn with_unread(mut self, unread: Unread) -> Self {
+        self.unread = Some(Box::new(unread));
+        self
+    }
+
+    /// What the message was; `None` when that is not known.
+    pub fn unread(&self) -> Option<&Unread> {
+        self.unread.as_deref()
     }
 
     /// The kind of the error.

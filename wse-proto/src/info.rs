@@ -30,6 +30,7 @@ pub struct ProtocolInfo {
     kind: MessageKind,
     subprotocol: bool,
     greeting: bool,
+    one_namespace: bool,
     types: &'static InternalTypes,
     capabilities: Capabilities,
 }
@@ -51,6 +52,7 @@ impl ProtocolInfo {
             kind,
             subprotocol: true,
             greeting: true,
+            one_namespace: false,
             types: &InternalTypes::DEFAULT,
             capabilities: Capabilities::NONE,
         }
@@ -68,6 +70,15 @@ impl ProtocolInfo {
     #[must_use]
     pub const fn no_greeting(mut self) -> Self {
         self.greeting = false;
+        self
+    }
+
+    /// Has one set of names for messages and calls, because the caller alone decides whether it wants an answer, as in
+    /// JSON-RPC. So a message without a handler of its own reaches the procedure of that name, whose result is dropped;
+    /// and a call without a procedure reaches the message handler of that name, and is answered with an absent result.
+    #[must_use]
+    pub const fn one_namespace(mut self) -> Self {
+        self.one_namespace = true;
         self
     }
 
@@ -103,6 +114,11 @@ impl ProtocolInfo {
     /// Whether a connection begins with a greeting.
     pub const fn has_greeting(&self) -> bool {
         self.greeting
+    }
+
+    /// Whether messages and calls have one set of names.
+    pub const fn has_one_namespace(&self) -> bool {
+        self.one_namespace
     }
 
     /// The names of the internal message types.

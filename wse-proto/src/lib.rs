@@ -37,7 +37,7 @@ mod text;
 pub use envelope::{
     Envelope, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Head, ReceiptOf,
 };
-pub use error::{CodecError, CodecErrorKind, UsageError};
+pub use error::{CodecError, CodecErrorKind, Unread, UsageError};
 pub use format::{Decode, Encode, Format};
 pub use info::{Capabilities, InternalTypes, MessageKind, Pings, ProtocolInfo};
 pub use message::{Body, SessionMessage, open, open_batch, open_each, open_envelope, seal};

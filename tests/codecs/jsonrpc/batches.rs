@@ -87,6 +87,36 @@ fn members_of_a_batch_are_objects() {
 }
 
 #[test]
+fn members_that_cannot_be_read_are_answered_under_their_ids_or_not_at_all() {
+    let rpc = JsonRpc::new();
+    let invalid = |id: &str| INVALID.replace("null", id);
+    let members = [
+        r#"{"jsonrpc":"2.0","method":"m","params":5,"id":7}"#,
+        r#"{"jsonrpc":"2.0","result":1,"error":{"code":1},"id":9}"#,
+        r#"{"jsonrpc":"2.0","result":1}"#,
+        r#"{"method":"m","id":"x"}"#,
+        "5",
+        // The id of the first one is in use.
+        r#"{"jsonrpc":"2.0","method":"m","params":6,"id":7}"#,
+        &call(1),
+    ];
+    let (messages, sent) = receive(&rpc, &format!("[{}]", members.join(",")));
+    assert_eq!((messages.len(), sent.len()), (1, 0));
+    // The id is in use until the batch is answered, also for a request that cannot be read.
+    let (_, sent) = receive(&rpc, members[0]);
+    assert_eq!(sent, [value(INVALID)]);
+    let array = pack_by(&rpc, &reply(1), "1");
+    let result = r#"{"jsonrpc":"2.0","result":1,"id":1}"#.to_owned();
+    let expected = [invalid("7"), invalid("\"x\""), INVALID.into(), INVALID.into(), result];
+    assert_eq!(array, format!("[{}]", expected.join(",")));
+    let (_, sent) = receive(&rpc, members[0]);
+    assert_eq!(sent, [value(&invalid("7"))]);
+    // Only answers that cannot be read: there is nothing to answer.
+    let (messages, sent) = receive(&rpc, &format!("[{},{}]", members[1], members[2]));
+    assert_eq!((messages.len(), sent.len()), (0, 0));
+}
+
+#[test]
 fn an_id_is_taken_until_its_batch_is_answered() {
     let rpc = JsonRpc::new();
     let (messages, _) = receive(&rpc, &format!("[{},{},{}]", call(1), call(1), call(2)));

@@ -112,21 +112,20 @@ fn what_is_no_request_and_no_response_is_of_the_wrong_shape() {
         r#""method":null"#,
         r#""method":1,"id":1"#,
         r#""method":["m"]"#,
-        r#""method":"m","params":null"#,
         r#""method":"m","params":"x""#,
         r#""method":"m","params":1,"id":1"#,
         r#""method":"m","params":false"#,
         r#""method":"m","result":1,"id":1"#,
         r#""method":"m","error":{"code":1,"message":""},"id":1"#,
         r#""result":1,"error":{"code":1,"message":""},"id":1"#,
-        r#""result":1,"error":null,"id":1"#,
-        r#""result":null,"error":{"code":1,"message":""},"id":1"#,
+        r#""error":null,"id":1"#,
+        r#""method":null,"id":1"#,
+        r#""method":null,"result":1,"error":{"code":1,"message":""},"id":1"#,
         r#""id":1"#,
         r#""params":[],"id":1"#,
         r#""result":1"#,
         r#""result":1,"id":null"#,
         r#""result":1,"id":1.5"#,
-        r#""error":{"code":1,"message":""}"#,
         r#""error":{"code":1,"message":""},"id":false"#,
         r#""unknown":1"#,
     ] {
@@ -146,6 +145,115 @@ fn what_is_no_request_and_no_response_is_of_the_wrong_shape() {
     }
     for text in ["{}", r#"{"method":"m","id":1}"#, "[]", "[{}]", "null", "5", "\"2.0\"", "true"] {
         assert_eq!(kind(text), CodecErrorKind::Shape, "{text}");
+    }
+}
+
+/// What the message was, as far as it could be read: an answer ends its call, a call is answered under its id.
+fn unread(rpc: &JsonRpc, text: &str) -> Option<Unread> {
+    let message = Bytes::copy_from_slice(text.as_bytes());
+    rpc.unpack((&message).into()).unwrap_err().unread().cloned()
+}
+
+#[test]
+fn a_request_that_cannot_be_read_has_its_id() {
+    for members in [
+        r#""method":"m","params":5,"id":7"#,
+        r#""method":"m","params":"x","id":7"#,
+        r#""method":"m","params":false,"id":7"#,
+        r#""method":1,"id":7"#,
+        r#""method":null,"id":7"#,
+        r#""method":["m"],"params":[],"id":7"#,
+        r#""method":"\ud800","id":7"#,
+        r#""method":"m","result":1,"id":7"#,
+        r#""method":"m","error":{"code":1,"message":""},"id":7"#,
+        r#""params":[],"id":7"#,
+        r#""id":7"#,
+    ] {
+        for version in [r#""jsonrpc":"2.0","#, r#""jsonrpc":"1.0","#, ""] {
+            let text = format!("{{{version}{members}}}");
+            let call = Some(Unread::Call(Stamp::Int(7)));
+            assert_eq!(unread(&JsonRpc::new(), &text), call, "{text}");
+            let text = text.replace("\"id\":7", r#""id":"a\u0062""#);
+            let call = Some(Unread::Call("ab".into()));
+            assert_eq!(unread(&JsonRpc::new(), &text), call, "{text}");
+            for id in ["null", "1.5", "[7]", "true"] {
+                let text = text.replace(r#""a\u0062""#, id);
+                assert_eq!(unread(&JsonRpc::new(), &text), None, "{text}");
+            }
+        }
+    }
+    for version in ["1.0", "2.00", ""] {
+        let text = format!(r#"{{"jsonrpc":"{version}","method":"m","id":7}}"#);
+        assert_eq!(unread(&JsonRpc::new(), &text), Some(Unread::Call(Stamp::Int(7))), "{text}");
+    }
+    assert_eq!(unread(&JsonRpc::new(), r#"{"jsonrpc":"2.0","method":1}"#), None);
+}
+
+#[test]
+fn a_response_that_cannot_be_read_is_known_as_one() {
+    let seven = || Some(Unread::Answer(Some(Stamp::Int(7))));
+    for (text, answer) in [
+        (r#"{"result":1,"id":7}"#, seven()),
+        (r#"{"result":null,"id":7}"#, seven()),
+        (r#"{"jsonrpc":"1.0","result":1,"error":null,"id":7}"#, seven()),
+        (r#"{"error":{"code":1,"message":""},"id":7}"#, seven()),
+        (r#"{"jsonrpc":"2.0","result":1,"error":{"code":1,"message":""},"id":7}"#, seven()),
+        (r#"{"jsonrpc":"2.0","method":null,"result":1,"error":0,"id":7}"#, seven()),
+        (r#"{"jsonrpc":"2.0","error":null,"id":7}"#, seven()),
+        (r#"{"jsonrpc":"2.0","result":1}"#, Some(Unread::Answer(None))),
+        (r#"{"jsonrpc":"2.0","result":1,"id":null}"#, Some(Unread::Answer(None))),
+        (r#"{"jsonrpc":"2.0","result":1,"id":1.5}"#, Some(Unread::Answer(None))),
+        (r#"{"jsonrpc":"2.0","error":{},"id":{}}"#, Some(Unread::Answer(None))),
+        (r#"{"error":{"code":1,"message":""},"id":null}"#, Some(Unread::Answer(None))),
+    ] {
+        assert_eq!(unread(&JsonRpc::new(), text), answer, "{text}");
+    }
+    // An object with an id only is an answer if this side has called with that id.
+    let rpc = JsonRpc::new();
+    let bare = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":"{id}"}}"#);
+    assert_eq!(unread(&rpc, &bare("2")), Some(Unread::Call("2".into())));
+    for id in ["1", "2"] {
+        pack_by(&rpc, &Head::call("m", id.into()), "");
+    }
+    for id in ["1", "2"] {
+        assert_eq!(unread(&rpc, &bare(id)), Some(Unread::Answer(Some(id.into()))));
+    }
+    for id in ["3", "02", "0", "x", ""] {
+        assert_eq!(unread(&rpc, &bare(id)), Some(Unread::Call(id.into())));
+    }
+    assert_eq!(unread(&rpc.clone(), &bare("1")), Some(Unread::Call("1".into())));
+}
+
+#[test]
+fn members_that_are_null_count_as_absent_beside_others() {
+    let reply = |payload: &'static str| Envelope {
+        head: Head::reply(Stamp::Int(1)),
+        payload: Bytes::from_static(payload.as_bytes()),
+    };
+    let error = r#"{"code":1,"message":""}"#;
+    for (members, expected) in [
+        (r#""result":5,"error":null,"id":1"#.to_owned(), reply("5")),
+        (r#""result":null,"error":null,"id":1"#.to_owned(), reply("")),
+        (r#""method":null,"params":null,"result":5,"id":1"#.to_owned(), reply("5")),
+        (
+            format!(r#""result":null,"error":{error},"id":1"#),
+            Envelope { head: Head::fault(Stamp::Int(1)), payload: error.into() },
+        ),
+        (
+            format!(r#""error":{error}"#),
+            Envelope { head: Head::ErrorReport, payload: error.into() },
+        ),
+        (
+            r#""method":"m","params":null,"id":1"#.to_owned(),
+            Envelope { head: Head::call("m", Stamp::Int(1)), payload: Bytes::new() },
+        ),
+        (
+            r#""method":"m","params":null,"result":null,"error":null"#.to_owned(),
+            Envelope { head: Head::message("m"), payload: Bytes::new() },
+        ),
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0",{members}}}"#);
+        assert_eq!(unpack(&text).unwrap(), expected, "{text}");
     }
 }
 

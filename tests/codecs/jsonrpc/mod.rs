@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wse_codecs::{Cbor, JsonRpc, JsonRpcFormat};
 use wse_proto::{
     Body, Capabilities, CodecError, CodecErrorKind, Decode, Encode, Envelope, ErrorCode, Fault,
-    Format, Head, Negotiate, Negotiated, Pings, Protocol, ReceiptOf, SessionMessage, Stamp,
+    Format, Head, Negotiate, Negotiated, Pings, Protocol, ReceiptOf, SessionMessage, Stamp, Unread,
     open_each, seal,
 };
 
@@ -52,7 +52,12 @@ fn receive(rpc: &JsonRpc, text: &str) -> (Vec<SessionMessage>, Vec<Value>) {
                 CodecErrorKind::Malformed => ErrorCode::MessageProcessing,
                 _ => ErrorCode::ProtocolViolation,
             };
-            sent.push(SessionMessage { head: Head::ErrorReport, body: Body::Fault(code.into()) });
+            let head = match error.unread() {
+                None => Head::ErrorReport,
+                Some(Unread::Call(stamp)) => Head::fault(stamp.clone()),
+                Some(_) => return,
+            };
+            sent.push(SessionMessage { head, body: Body::Fault(code.into()) });
         }
     });
     (messages, send(rpc, sent))

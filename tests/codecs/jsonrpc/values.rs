@@ -29,6 +29,13 @@ fn values_are_read_by_position_by_name_and_alone() {
         let () = read(text).unwrap();
         assert_eq!(read::<Option<i64>>(text).unwrap(), None, "{text}");
     }
+    for text in ["{}", " { } ", "[{}]", "[[]]", "[ ]"] {
+        let () = read(text).unwrap();
+    }
+    assert!(read::<Option<i64>>("{}").is_err());
+    for text in ["{\"a\":1}", "[0]", "[1,2]", "[{},{}]", "{", "{}x"] {
+        assert!(read::<()>(text).is_err(), "{text}");
+    }
     for text in ["[1,2]", "{\"x\":1}", "[[5]]", "[1", "[\"x\",]"] {
         assert!(read::<String>(text).is_err(), "{text}");
     }
@@ -37,6 +44,18 @@ fn values_are_read_by_position_by_name_and_alone() {
     assert_eq!(error.kind(), CodecErrorKind::Value);
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("column 4"), "{source}");
+    // Or that of the element, if its reader came further: that is the true cause.
+    let cause = |error: CodecError| std::error::Error::source(&error).unwrap().to_string();
+    for (cause, expected) in [
+        (cause(read::<i64>("[5.5]").unwrap_err()), "floating point `5.5`, expected i64"),
+        (cause(read::<u8>("[ 300 ]").unwrap_err()), "integer `300`, expected u8"),
+        (cause(read::<bool>("[\"no\"]").unwrap_err()), "string \"no\", expected a boolean"),
+        (cause(read::<Vec<i64>>("[[5.5]]").unwrap_err()), "floating point `5.5`, expected i64"),
+        (cause(read::<Point>(r#"[{"x":1}]"#).unwrap_err()), "missing field `y`"),
+        (cause(read::<String>("[\"a\",\"b\"]").unwrap_err()), "sequence, expected a string"),
+    ] {
+        assert!(cause.contains(expected), "{cause}");
+    }
 
     let mut out = BytesMut::new();
     JsonRpcFormat.encode(&("a", 1.0), &mut out).unwrap();
@@ -131,27 +150,39 @@ fn faults_of_others_are_read() {
             r#"{"code":-32000,"message":"m","data":{"code":"-32601","details":null}}"#,
             Fault::new(ErrorCode::NotRegistered).message("m"),
         ),
+        // Errors that §5.1 does not allow keep their text.
+        (
+            r#"{"code":"E_NO","message":"m","data":[1]}"#,
+            Fault::new("E_NO").message("m").details("[1]".into()),
+        ),
+        (r#"{"code":"\u0037"}"#, Fault::new("7")),
+        (r#"{"code":"-32601"}"#, Fault::new(ErrorCode::NotRegistered)),
+        (r#"{"code":-32601.0,"message":"m"}"#, Fault::new(ErrorCode::NotRegistered).message("m")),
+        (r#"{"code":1e3,"message":"m"}"#, Fault::new("1000").message("m")),
+        (r#"{"code":1.5,"message":"m"}"#, Fault::new("1.5").message("m")),
+        (
+            r#"{"code":9223372036854775808,"message":"m"}"#,
+            Fault::new("9223372036854775808").message("m"),
+        ),
+        (r#"{"code":null,"message":"m"}"#, Fault::failed("m")),
+        (r#"{"code":true,"message":"m"}"#, Fault::new("true").message("m")),
+        (r#"{"message":"m","data":5}"#, Fault::failed("m").details("5".into())),
+        (r#"{"code":1,"message":5}"#, Fault::new("1").message("5")),
+        (r#"{"code":1,"message":{"text":"no"}}"#, Fault::new("1").message(r#"{"text":"no"}"#)),
+        ("{}", Fault::new(ErrorCode::Failed)),
+        (" \"n\\u006f\" ", Fault::failed("no")),
+        ("5", Fault::failed("5")),
+        ("[ 1 ]", Fault::failed("[ 1 ]")),
+        ("null", Fault::new(ErrorCode::Failed)),
     ] {
         assert_eq!(read(text).unwrap(), fault, "{text}");
     }
-    for text in [
-        "null",
-        "5",
-        "\"x\"",
-        "[]",
-        "{}",
-        r#"{"message":"m"}"#,
-        r#"{"code":"1","message":"m"}"#,
-        r#"{"code":1.0,"message":"m"}"#,
-        r#"{"code":1e3,"message":"m"}"#,
-        r#"{"code":null,"message":"m"}"#,
-        r#"{"code":9223372036854775808,"message":"m"}"#,
-        r#"{"code":1,"message":5}"#,
-    ] {
-        assert_eq!(read(text).unwrap_err().kind(), CodecErrorKind::Shape, "{text}");
+    for text in
+        ["", "{\"code\":1", "{\"code\":1}x", "no", "\"no", "5 5", "{\"message\":\"\\ud800\"}"]
+    {
+        assert_eq!(read(text).unwrap_err().kind(), CodecErrorKind::Malformed, "{text}");
     }
-    assert_eq!(read("{\"code\":1").unwrap_err().kind(), CodecErrorKind::Malformed);
     // The call has failed all the same.
     let (messages, _) = receive(&JsonRpc::new(), r#"{"jsonrpc":"2.0","error":"no","id":1}"#);
-    assert_eq!(messages, [SessionMessage::fault(Stamp::Int(1), Fault::new(ErrorCode::Failed))]);
+    assert_eq!(messages, [SessionMessage::fault(Stamp::Int(1), Fault::failed("no"))]);
 }

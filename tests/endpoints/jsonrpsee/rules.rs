@@ -58,6 +58,7 @@ fn rows() -> Vec<Row> {
     const NOTE: &str = r#"{"jsonrpc":"2.0","method":"note","params":["x"]}"#;
     let parse_error = || json!([[null, "error", -32700]]);
     let invalid = || json!([[null, "error", -32600]]);
+    let invalid_call = || json!([[1, "error", -32600]]);
     let batch = |members: &[&str]| format!("[{}]", members.join(","));
     let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let one = call("1");
@@ -119,27 +120,39 @@ fn rows() -> Vec<Row> {
         row("a number", "1", invalid(), [1, 0, 0]),
         row("null", "null", invalid(), [1, 0, 0]),
         row("an empty object", "{}", invalid(), [1, 0, 0]),
-        row("no version", r#"{"method":"sum","id":1}"#, invalid(), [1, 0, 0]),
-        row("version 1", r#"{"jsonrpc":"1.0","method":"sum","id":1}"#, invalid(), [1, 0, 0]),
+        row("no version", r#"{"method":"sum","id":1}"#, invalid_call(), [1, 0, 0]),
+        row("version 1", r#"{"jsonrpc":"1.0","method":"sum","id":1}"#, invalid_call(), [1, 0, 0]),
         row("a version in figures", r#"{"jsonrpc":2.0,"method":"sum"}"#, invalid(), [1, 0, 0]),
-        row("no method", r#"{"jsonrpc":"2.0","id":1}"#, invalid(), [1, 0, 0]),
-        row("method 1", r#"{"jsonrpc":"2.0","method":1,"id":1}"#, invalid(), [1, 0, 0]),
+        row("no method", r#"{"jsonrpc":"2.0","id":1}"#, invalid_call(), [1, 0, 0]),
+        row("method 1", r#"{"jsonrpc":"2.0","method":1,"id":1}"#, invalid_call(), [1, 0, 0]),
         row(
             "params that are a text",
             r#"{"jsonrpc":"2.0","method":"upper","params":"a","id":1}"#,
-            invalid(),
+            invalid_call(),
             [1, 0, 0],
+        ),
+        row(
+            "params that are null",
+            r#"{"jsonrpc":"2.0","method":"nothing","params":null,"id":1}"#,
+            json!([[1, null]]),
+            [0; 3],
+        ),
+        row(
+            "params that are empty",
+            r#"{"jsonrpc":"2.0","method":"nothing","params":{},"id":1}"#,
+            json!([[1, null]]),
+            [0; 3],
         ),
         row(
             "request and response in one",
             r#"{"jsonrpc":"2.0","method":"sum","result":1,"id":1}"#,
-            invalid(),
+            invalid_call(),
             [1, 0, 0],
         ),
         row(
             "result and error in one",
             r#"{"jsonrpc":"2.0","result":1,"error":{"code":1,"message":""},"id":1}"#,
-            invalid(),
+            json!([]),
             [1, 0, 0],
         ),
         row("too deep", format!(r#"{{"jsonrpc":{}}}"#, deep(500)), invalid(), [1, 0, 0]),
@@ -228,8 +241,8 @@ fn rows() -> Vec<Row> {
             json!([]),
             [0, 1, 0],
         ),
-        row("a result without id", r#"{"jsonrpc":"2.0","result":1}"#, invalid(), [1, 0, 0]),
-        row("a result, id null", r#"{"jsonrpc":"2.0","result":1,"id":null}"#, invalid(), [1, 0, 0]),
+        row("a result without id", r#"{"jsonrpc":"2.0","result":1}"#, json!([]), [1, 0, 0]),
+        row("a result, id null", r#"{"jsonrpc":"2.0","result":1,"id":null}"#, json!([]), [1, 0, 0]),
         row(
             "an error that is none",
             r#"{"jsonrpc":"2.0","error":"no","id":1}"#,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use bytes::BytesMut;
-use wse_proto::{CodecError, Envelope, Fault, Format, Head, Stamp};
+use wse_proto::{CodecError, Envelope, Fault, Format, Head, Stamp, Unread};
 
 use super::{envelope, format::JsonRpcFormat};
 
@@ -62,6 +62,26 @@ impl fmt::Debug for Batches {
     }
 }
 
+/// The stamp of a call, also of one that cannot be read.
+pub(super) fn call_of(member: &Result<Envelope, CodecError>) -> Option<&Stamp> {
+    match member {
+        Ok(Envelope { head: Head::Call { stamp, .. }, .. }) => Some(stamp),
+        Ok(_) => None,
+        Err(error) => match error.unread() {
+            Some(Unread::Call(stamp)) => Some(stamp),
+            _ => None,
+        },
+    }
+}
+
+/// Whether a member wants an answer: a call, and anything that cannot be read and is not an answer.
+fn wants_answer(member: &Result<Envelope, CodecError>) -> bool {
+    match member {
+        Ok(envelope) => matches!(envelope.head, Head::Call { .. }),
+        Err(error) => !matches!(error.unread(), Some(Unread::Answer(_))),
+    }
+}
+
 /// The error for a call that uses the id of another call.
 pub(super) fn repeated() -> CodecError {
     CodecError::shape("the id", "used by a call whose batch is not answered yet")
@@ -82,10 +102,7 @@ impl Batches {
         &mut self,
         members: &mut [Result<Envelope, CodecError>],
     ) -> Result<(), CodecError> {
-        let wants_answer = |member: &&Result<Envelope, CodecError>| {
-            matches!(member, Err(_) | Ok(Envelope { head: Head::Call { .. }, .. }))
-        };
-        let count = members.iter().filter(wants_answer).count();
+        let count = members.iter().filter(|member| wants_answer(member)).count();
         // §6: nothing at all is returned when there are no answers.
         if count == 0 {
             return Ok(());
@@ -97,7 +114,7 @@ impl Batches {
         let serial = self.serial;
         let mut batch = Batch { members: count, unanswered: count, ..Batch::default() };
         for member in members {
-            if let Ok(Envelope { head: Head::Call { stamp, .. }, .. }) = member {
+            if let Some(stamp) = call_of(member) {
                 if self.contains(stamp) {
                     *member = Err(repeated());
                 } else {
@@ -106,7 +123,7 @@ impl Batches {
                     self.calls.insert(stamp, Call { batch: serial, answered: false });
                 }
             }
-            if member.is_err() {
+            if wants_answer(member) && call_of(member).is_none() {
                 self.reports.push_back(serial);
             }
         }

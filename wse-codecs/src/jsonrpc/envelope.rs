@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Envelope, Format, Head, Stamp, Text};
+use wse_proto::{CodecError, Envelope, Format, Head, Stamp, Text, Unread};
 
 use super::format::{JsonRpcFormat, integer};
 use crate::json::{
@@ -12,47 +12,102 @@ use crate::json::{
 };
 use crate::put::put_payload;
 
-/// Unpacks the object `text`, which lies in `buffer`.
-pub(super) fn read(buffer: &Bytes, text: &str) -> Result<Envelope, CodecError> {
-    const PLACE: &str = "the object";
+/// Unpacks the object `text`, which lies in `buffer`. `is_called` tells whether this side has called with an id.
+///
+/// An error says what the message was: an answer, or a call with this id.
+pub(super) fn read(
+    buffer: &Bytes,
+    text: &str,
+    is_called: impl FnOnce(&Stamp) -> bool,
+) -> Result<Envelope, CodecError> {
     let names = ["jsonrpc", "id", "method", "params", "result", "error"];
-    let [version, id, method, params, result, error] = scan::members(text, names)?;
-    let value = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-
-    // §4, §5: MUST be exactly "2.0".
-    if !value(&version).starts_with('"') || !scan::is_key(value(&version), "2.0") {
-        return Err(CodecError::shape("the member jsonrpc", "not \"2.0\""));
-    }
-    let id = id_of(buffer, value(&id))?;
-    let (head, payload) = match (value(&method), value(&result), value(&error)) {
-        ("", "", "") => return Err(CodecError::shape(PLACE, "no method, result nor error")),
-        (method, "", "") => {
-            let name = name_of(buffer, method)?;
-            // §4.2: a structured value, or omitted.
-            if !matches!(value(&params).as_bytes(), [] | [b'[' | b'{', ..]) {
-                return Err(CodecError::shape("the params", "not an array or object"));
+    let ranges = scan::members(text, names)?;
+    let [version, id, method, params, result, error] =
+        ranges.map(|range: Range<usize>| text.get(range).unwrap_or_default());
+    let is_answer = is_null(method) && (!result.is_empty() || !error.is_empty());
+    let id = id_of(buffer, id).map_err(|error| match is_answer {
+        true => error.with_unread(Unread::Answer(None)),
+        false => error,
+    })?;
+    let read = version_of(version).and_then(|()| match is_answer {
+        true => answer(&id, result, error),
+        // Members that are null beside a method are those of a peer that writes all that its type has.
+        false if is_null(result) && is_null(error) => request(buffer, &id, method, params),
+        false => Err(CodecError::shape(PLACE, "more than one of method, result and error")),
+    });
+    match read {
+        Ok((head, payload)) => Ok(Envelope { head, payload: buffer.slice_ref(payload.as_bytes()) }),
+        Err(error) => Err(match id {
+            Id::Stamp(stamp) if is_answer || method.is_empty() && is_called(&stamp) => {
+                error.with_unread(Unread::Answer(Some(stamp)))
             }
-            let head = match id {
-                Id::Absent => Head::message(name),
-                Id::Null => return Err(CodecError::shape("the id", "null")),
-                Id::Stamp(stamp) => Head::call(name, stamp),
-            };
-            (head, params)
-        }
-        // §5: either result or error MUST be included, but not both.
-        ("", "", _) => match id {
-            Id::Absent => return Err(CodecError::shape("the id", "missing")),
-            Id::Null => (Head::ErrorReport, error),
-            Id::Stamp(stamp) => (Head::fault(stamp), error),
-        },
-        ("", value, "") => match id {
-            Id::Absent => return Err(CodecError::shape("the id", "missing")),
-            Id::Null => return Err(CodecError::shape("the id", "null")),
-            Id::Stamp(stamp) => (Head::reply(stamp), if value == "null" { 0..0 } else { result }),
-        },
-        _ => return Err(CodecError::shape(PLACE, "more than one of method, result and error")),
+            _ if is_answer => error.with_unread(Unread::Answer(None)),
+            Id::Stamp(stamp) => error.with_unread(Unread::Call(stamp)),
+            _ => error,
+        }),
+    }
+}
+
+const PLACE: &str = "the object";
+
+/// Whether a member is absent or null.
+fn is_null(value: &str) -> bool {
+    matches!(value, "" | "null")
+}
+
+/// §4, §5: MUST be exactly "2.0".
+fn version_of(version: &str) -> Result<(), CodecError> {
+    if version.starts_with('"') && scan::is_key(version, "2.0") {
+        return Ok(());
+    }
+    Err(CodecError::shape("the member jsonrpc", "not \"2.0\""))
+}
+
+/// Reads a request (§4). Returns its head and params.
+fn request<'a>(
+    buffer: &Bytes,
+    id: &Id,
+    method: &str,
+    params: &'a str,
+) -> Result<(Head, &'a str), CodecError> {
+    if method.is_empty() {
+        return Err(CodecError::shape(PLACE, "no method, result nor error"));
+    }
+    let name = name_of(buffer, method)?;
+    // §4.2: a structured value, or omitted. Many clients write null for it.
+    let params = match params.as_bytes() {
+        b"null" => "",
+        [] | [b'[' | b'{', ..] => params,
+        _ => return Err(CodecError::shape("the params", "not an array or object")),
     };
-    Ok(Envelope { head, payload: buffer.slice_ref(value(&payload).as_bytes()) })
+    let head = match id {
+        Id::Absent => Head::message(name),
+        Id::Stamp(stamp) => Head::call(name, stamp.clone()),
+        Id::Null => return Err(CodecError::shape("the id", "null")),
+    };
+    Ok((head, params))
+}
+
+/// Reads a response (§5). Returns its head and its result or error.
+fn answer<'a>(id: &Id, result: &'a str, error: &'a str) -> Result<(Head, &'a str), CodecError> {
+    // §5: either result or error MUST be included, but not both. Peers that know JSON-RPC 1.0 write null for the other.
+    match (is_null(result), is_null(error)) {
+        (false, false) => Err(CodecError::shape(PLACE, "both result and error")),
+        (true, true) if result.is_empty() => {
+            Err(CodecError::shape(PLACE, "no result, and no error"))
+        }
+        (_, true) => match id {
+            Id::Stamp(stamp) => {
+                Ok((Head::reply(stamp.clone()), if is_null(result) { "" } else { result }))
+            }
+            Id::Absent => Err(CodecError::shape("the id", "missing")),
+            Id::Null => Err(CodecError::shape("the id", "null")),
+        },
+        (_, false) => match id {
+            Id::Stamp(stamp) => Ok((Head::fault(stamp.clone()), error)),
+            Id::Absent | Id::Null => Ok((Head::ErrorReport, error)),
+        },
+    }
 }
 
 /// Writes one object, with the payload that `write` writes. Writes nothing for a head that JSON-RPC does not have.
@@ -64,12 +119,12 @@ pub(super) fn write(
     let start = out.len();
     let stamp = match head {
         Head::Message { name, .. } => {
-            request(name, start, out, write)?;
+            put_request(name, start, out, write)?;
             out.extend_from_slice(b"}");
             return Ok(());
         }
         Head::Call { name, stamp, .. } => {
-            request(name, start, out, write)?;
+            put_request(name, start, out, write)?;
             Some(stamp)
         }
         Head::Reply { stamp, .. } => {
@@ -99,7 +154,7 @@ pub(super) fn write(
 }
 
 /// Writes a request up to and including its params.
-fn request(
+fn put_request(
     name: &str,
     start: usize,
     out: &mut BytesMut,

@@ -1,5 +1,7 @@
 //! [`JsonRpcFormat`]: params and results in JSON, and errors with the codes of JSON-RPC.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +16,8 @@ use crate::json::{
 ///
 /// Params may be by position or by name (§4.2): serde reads a struct from an array or an object, and a tuple from an array.
 /// If that fails, an array with one element is read as that element, because a single value is sent so, and an empty
-/// array as an absent value. The error is the one of the first attempt.
+/// array as an absent value. If that fails too, the error is the one of the attempt that came further. An empty object is
+/// read as an absent value by types that have no value, such as `()`.
 ///
 /// | [`ErrorCode`] | code | message by default |
 /// | --- | --- | --- |
@@ -26,7 +29,9 @@ use crate::json::{
 /// | an integer in decimal, such as `"-32001"` | that integer | Server error from -32099 to -32000, Internal error for -32603, otherwise Application error |
 /// | any other | -32000, with `"data":{"code":…,"details":…}` | Server error |
 ///
-/// `data` holds the details of the fault. A code must be an integer in the range of `i64`. The message may be missing.
+/// `data` holds the details of the fault. Errors that §5.1 does not allow are read too: a code that is a text, or no
+/// integer in the range of `i64`, is the text of the code. A message of another type is its JSON text. Without a code, and
+/// for an error that is not an object, the code is `Failed`; the error itself, if it is a string, is the message.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -57,15 +62,28 @@ impl<T: Serialize + ?Sized> Encode<T> for JsonRpcFormat {
 impl<T: DeserializeOwned> Decode<T> for JsonRpcFormat {
     fn decode(&self, payload: &Bytes) -> Result<T, CodecError> {
         JsonFormat.decode(payload).or_else(|error| match single(payload) {
-            Some(element) => JsonFormat.decode(&element).map_err(|_| error),
+            Some(range) => {
+                let start = range.start;
+                JsonFormat.decode(&payload.slice(range)).map_err(|other| {
+                    // Of the attempt that came further.
+                    let of_element = column(&other).map(|at| start + at) > column(&error);
+                    if of_element { other } else { error }
+                })
+            }
             None => Err(error),
         })
     }
 }
 
-/// The element of an array with one element; an absent value for an empty array.
+/// How far the reader came, if the payload is in one line.
+fn column(error: &CodecError) -> Option<usize> {
+    let error = std::error::Error::source(error)?.downcast_ref::<serde_json::Error>()?;
+    (error.line() == 1).then(|| error.column())
+}
+
+/// The element of an array with one element; an empty range for an empty array.
 #[cold]
-fn single(payload: &Bytes) -> Option<Bytes> {
+fn single(payload: &Bytes) -> Option<Range<usize>> {
     let text = std::str::from_utf8(payload).ok()?;
     let mut count = 0;
     let mut element = 0..0;
@@ -74,7 +92,7 @@ fn single(payload: &Bytes) -> Option<Bytes> {
         element = range;
     })
     .ok()?;
-    (count <= 1).then(|| payload.slice(element))
+    (count <= 1).then_some(element)
 }
 
 const PARSE_ERROR: i64 = -32700;
@@ -121,30 +139,51 @@ impl Format for JsonRpcFormat {
         const PLACE: &str = "the error";
         let text = std::str::from_utf8(payload)
             .map_err(|e| CodecError::malformed(PLACE, "not UTF-8").with_source(e))?;
-        let members = scan::members(text, ["code", "message", "data"])?;
-        let [code, message, data] = &members;
-        // §5.1: MUST be an integer.
-        let number = integer(&text[code.clone()])
-            .ok_or(CodecError::shape("the code of the error", "missing or not an integer"))?;
-        let message = match &text[message.clone()] {
-            "" | "null" => None,
-            message if message.starts_with('"') => {
-                Some(string(payload, message, "the message of the error")?.as_str().to_owned())
-            }
-            _ => return Err(CodecError::shape("the message of the error", "not a string")),
-        };
+        let object = text.trim_ascii();
+        if !object.starts_with('{') {
+            // §5.1 allows objects only. The call has failed all the same, and for people the text matters.
+            let mut fault = Fault::new(ErrorCode::Failed);
+            fault.message = text_of(payload, scan::whole(text)?)?;
+            return Ok(fault);
+        }
+        let [code, message, data] = &scan::members(text, ["code", "message", "data"])?;
+        let code = &text[code.clone()];
+        let message = text_of(payload, &text[message.clone()])?;
         let data = match &text[data.clone()] {
             "null" => Bytes::new(),
             _ => payload.slice(data.clone()),
         };
-        let (code, details) = match wrapped(&data) {
-            Some(inner) if number == SERVER_ERROR => inner,
-            _ => (code_of(number), data),
+        let (code, details) = match (whole_number(code), wrapped(&data)) {
+            (Some(SERVER_ERROR), Some(inner)) => inner,
+            (Some(number), _) => (code_of(number), data),
+            (None, _) => match text_of(payload, code)? {
+                Some(code) => (integer(&code).map(code_of).unwrap_or_else(|| code.into()), data),
+                None => (ErrorCode::Failed, data),
+            },
         };
         let mut fault = Fault::new(code).details(details);
         fault.message = message;
         Ok(fault)
     }
+}
+
+/// The text of a JSON string; the JSON text of any other value; `None` for null and an absent one.
+fn text_of(payload: &Bytes, value: &str) -> Result<Option<String>, CodecError> {
+    Ok(match value.as_bytes() {
+        [] | b"null" => None,
+        [b'"', ..] => Some(string(payload, value, "a text of the error")?.as_str().to_owned()),
+        _ => Some(value.to_owned()),
+    })
+}
+
+/// A number that is an integer in the range of `i64`, also as `1.0` or `1e3`.
+fn whole_number(text: &str) -> Option<i64> {
+    integer(text).or_else(|| {
+        let number: f64 = serde_json::from_str(text).ok()?;
+        // Between these bounds the conversion is exact.
+        let fits = number.fract() == 0.0 && (-9.2e18..=9.2e18).contains(&number);
+        fits.then_some(number as i64)
+    })
 }
 
 /// The code and details in `data`, if it has these two members and no others, as `encode_fault` writes it.

@@ -4,10 +4,13 @@ mod batch;
 mod envelope;
 mod format;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
-use wse_proto::{Capabilities, CodecError, Envelope, Head, Packed, Protocol, ProtocolInfo, Utf8};
+use wse_proto::{
+    Capabilities, CodecError, Envelope, Head, Packed, Protocol, ProtocolInfo, Stamp, Utf8,
+};
 
 use crate::json::scan;
 use batch::Batches;
@@ -29,14 +32,24 @@ pub use format::JsonRpcFormat;
 ///
 /// **Ids** are strings, also empty ones, or integers in the range of `i64`, also 0. They are returned unchanged. Other ids
 /// are refused: null and fractions, which §4 advises against, and `1.0` or `1e3`, which the answer could not repeat
-/// literally. An error with the id null is an error report.
+/// literally. An error without an id, or with the id null, is an error report.
+///
+/// **Methods** (§4.1): the caller decides whether it wants an answer. So handlers of messages and procedures are one set:
+/// see [`ProtocolInfo::one_namespace`].
 ///
 /// **Params** (§4.2) are an array or an object, and are the payload. Any other payload is written as an array with one
 /// element; [`JsonRpcFormat`] reads it from there. A payload that is `null` is an absent one, as in the other protocols,
-/// and the params are left out. An absent result is written as `null`.
+/// and the params are left out. Params that are `null` count as absent, because many clients write them so. An absent
+/// result is written as `null`.
 ///
-/// **Members** may have any order. Unknown members are ignored. Of repeated members the last counts. A message that has
-/// `method` together with `result` or `error` is refused.
+/// **Members** may have any order. Unknown members are ignored. Of repeated members the last counts. `method`, `result`
+/// and `error` count as absent if they are `null` beside another one of them; `"result":null` alone is a result. So a
+/// response with `"error":null` is a result, and one with `"result":null` and an error is an error.
+///
+/// **Messages that are not allowed** are answered with the error -32600, or -32700 if they are not JSON. A request is
+/// answered under its id if that can be read, and under null otherwise. A response is never answered: the call with its id
+/// ends at once with [`CallFailure::Unreadable`](wse_proto::session::CallFailure::Unreadable). An object with nothing but
+/// an id is a response without a result if this side has called with that id; otherwise it is a request without a method.
 ///
 /// **Batches** (§6) are answered with one array, in the order in which the answers were given, once the last call is
 /// answered. A batch without calls and invalid members has no answer. For this the protocol has state per connection, which
@@ -64,6 +77,8 @@ pub use format::JsonRpcFormat;
 pub struct JsonRpc {
     max_batch: usize,
     batches: Mutex<Batches>,
+    /// The highest id of a call of this side. Sessions count their calls from 1.
+    called: AtomicU64,
 }
 
 impl JsonRpc {
@@ -75,7 +90,7 @@ impl JsonRpc {
     /// assert_eq!(JsonRpc::new().info().subprotocol(), None);
     /// ```
     pub fn new() -> Self {
-        Self { max_batch: 100, batches: Mutex::default() }
+        Self { max_batch: 100, batches: Mutex::default(), called: AtomicU64::new(0) }
     }
 
     /// Sets the most members that a batch (§6) may have. Default: 100. A larger batch is refused with one error report.
@@ -105,6 +120,12 @@ impl JsonRpc {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn read(&self, message: Utf8<'_>, text: &str) -> Result<Envelope, CodecError> {
+        envelope::read(message.bytes(), text, |stamp| {
+            serial(stamp).is_some_and(|serial| serial <= self.called.load(Ordering::Relaxed))
+        })
+    }
+
     /// Unpacks the members of a batch.
     fn members(&self, message: Utf8<'_>) -> Result<Vec<Result<Envelope, CodecError>>, CodecError> {
         const PLACE: &str = "the batch";
@@ -124,16 +145,26 @@ impl JsonRpc {
             return Err(CodecError::shape(PLACE, "empty"));
         }
         let mut members: Vec<_> =
-            ranges.into_iter().map(|range| envelope::read(message.bytes(), &text[range])).collect();
+            ranges.into_iter().map(|range| self.read(message, &text[range])).collect();
         self.batches().open(&mut members)?;
         Ok(members)
+    }
+}
+
+/// The number of a stamp that counts calls.
+fn serial(stamp: &Stamp) -> Option<u64> {
+    match stamp {
+        Stamp::Text(text) if text.starts_with(|first| matches!(first, '1'..='9')) => {
+            text.parse().ok()
+        }
+        _ => None,
     }
 }
 
 /// A clone is for another connection: it has the same limit and no batches.
 impl Clone for JsonRpc {
     fn clone(&self) -> Self {
-        Self { max_batch: self.max_batch, batches: Mutex::default() }
+        Self { max_batch: self.max_batch, ..Self::new() }
     }
 }
 
@@ -146,6 +177,7 @@ impl Default for JsonRpc {
 const INFO: ProtocolInfo = ProtocolInfo::text("json-rpc")
     .no_subprotocol()
     .no_greeting()
+    .one_namespace()
     .capabilities(Capabilities::NONE.error_reports());
 
 impl Protocol for JsonRpc {
@@ -174,6 +206,11 @@ impl Protocol for JsonRpc {
         let start = out.len();
         envelope::write(head, out, write)?;
         // After everything that can fail.
+        if let Head::Call { stamp, .. } = head
+            && let Some(serial) = serial(stamp)
+        {
+            self.called.fetch_max(serial, Ordering::Relaxed);
+        }
         if let Head::Reply { .. } | Head::Fault { .. } | Head::ErrorReport = head {
             self.batches().take_answer(head, start, out);
         }
@@ -182,13 +219,11 @@ impl Protocol for JsonRpc {
 
     fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
         let text = message.text()?;
-        let envelope = envelope::read(text.bytes(), text.as_str())?;
-        if let Head::Call { stamp, .. } = &envelope.head
-            && self.batches().contains(stamp)
-        {
-            return Err(batch::repeated());
+        let read = self.read(text, text.as_str());
+        match batch::call_of(&read) {
+            Some(stamp) if self.batches().contains(stamp) => Err(batch::repeated()),
+            _ => read,
         }
-        Ok(envelope)
     }
 
     fn unpack_batch(&self, message: Packed<'_>) -> Option<Vec<Result<Envelope, CodecError>>> {

@@ -34,6 +34,8 @@ pub enum CallFailure {
     Timeout,
     /// The connection ended first.
     Disconnected(Close),
+    /// An answer arrived, but it cannot be read. The text says why.
+    Unreadable(String),
 }
 
 impl CallFailure {
@@ -43,6 +45,7 @@ impl CallFailure {
             Self::Fault(fault) => fault.code.clone(),
             Self::Timeout => ErrorCode::Timeout,
             Self::Disconnected(_) => ErrorCode::Disconnect,
+            Self::Unreadable(_) => ErrorCode::MessageProcessing,
         }
     }
 }
@@ -53,6 +56,7 @@ impl fmt::Display for CallFailure {
             Self::Fault(fault) => write!(f, "the peer answered with a fault: {fault}"),
             Self::Timeout => f.write_str("no answer arrived in time"),
             Self::Disconnected(close) => write!(f, "the connection ended first: {close}"),
+            Self::Unreadable(why) => write!(f, "the answer cannot be read: {why}"),
         }
     }
 }

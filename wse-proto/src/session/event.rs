@@ -110,8 +110,9 @@ pub enum Event {
         /// What went wrong.
         fault: Fault,
     },
-    /// A message could not be read. The peer got an error report, and the connection stays open
-    /// ([`Capabilities::error_reports`](crate::Capabilities::error_reports)).
+    /// A message could not be read, and the connection stays open
+    /// ([`Capabilities::error_reports`](crate::Capabilities::error_reports)). The peer got an error report, or a fault if it
+    /// was a call. It got nothing if it was an answer.
     Unreadable {
         /// What is wrong with it.
         error: CodecError,

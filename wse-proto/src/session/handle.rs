@@ -6,7 +6,7 @@ use super::event::{Dropped, Event, FastEvent};
 use super::machine::Session;
 use super::phase::Phase;
 use super::queue::push;
-use crate::{Body, CodecError, CodecErrorKind, ErrorCode, Fault, Head, SessionMessage};
+use crate::{Body, CodecError, CodecErrorKind, ErrorCode, Fault, Head, SessionMessage, Unread};
 
 impl Session {
     /// Takes a message from the peer. A message that the state does not allow closes the connection with 1000
@@ -47,6 +47,9 @@ impl Session {
     /// Takes note that a message could not be read. The peer gets an error report if the protocol has them
     /// ([`Capabilities::error_reports`](crate::Capabilities::error_reports)). Otherwise the connection is closed with 1000
     /// `wse.protocol-error`.
+    ///
+    /// With error reports, an error that says what the message was ([`CodecError::unread`]) has another effect: a call is
+    /// answered with a fault, and an answer ends its call and is not answered itself.
     pub fn handle_undecodable(&mut self, error: CodecError) {
         let code = match error.kind() {
             CodecErrorKind::Shape => ErrorCode::ProtocolViolation,
@@ -58,8 +61,20 @@ impl Session {
         if !self.capabilities.has_error_reports() {
             self.violation(code, Some(error));
         } else if !self.is_closed() {
-            let body = Body::Fault(Fault::new(code).message(error.to_string()));
-            self.send(SessionMessage { head: Head::ErrorReport, body });
+            let fault = Fault::new(code).message(error.to_string());
+            match error.unread() {
+                Some(Unread::Call(stamp)) => {
+                    self.send(SessionMessage::fault(stamp.clone(), fault));
+                }
+                Some(Unread::Answer(stamp)) => {
+                    if let Some(stamp) = stamp {
+                        self.unreadable_answer(stamp.clone(), &error);
+                    }
+                }
+                None => {
+                    self.send(SessionMessage { head: Head::ErrorReport, body: Body::Fault(fault) });
+                }
+            }
             push(&mut self.events, Event::Unreadable { error });
         }
     }

@@ -10,7 +10,7 @@ use super::event::{Dropped, Event};
 use super::machine::Session;
 use super::queue::push;
 use super::receipts::ReceiptFailure;
-use crate::{Body, ErrorCode, Head, ReceiptOf, SessionMessage, Stamp};
+use crate::{Body, CodecError, ErrorCode, Head, ReceiptOf, SessionMessage, Stamp};
 
 impl Session {
     pub(super) fn handle_ready(&mut self, now: Duration, message: SessionMessage) {
@@ -68,6 +68,15 @@ impl Session {
             push(&mut self.events, Event::CallEnded { call, outcome });
         } else if !self.end_receipt(ReceiptOf::Message, stamp, Err(ReceiptFailure::Unsupported)) {
             self.dropped(Dropped::Answer);
+        }
+    }
+
+    /// Ends the call whose answer cannot be read, if it is pending.
+    pub(super) fn unreadable_answer(&mut self, stamp: Stamp, error: &CodecError) {
+        if let Some(call) = self.calls.answered(&stamp) {
+            self.end_receipt(ReceiptOf::Call, stamp, Err(ReceiptFailure::Unsupported));
+            let outcome = Err(CallFailure::Unreadable(error.to_string()));
+            push(&mut self.events, Event::CallEnded { call, outcome });
         }
     }
 

@@ -90,7 +90,7 @@ impl Error for ReceiptFailure {}
 impl CallFailure {
     /// The number that the JavaScript package wsprocessor reports for a call that failed like this: see the table
     /// of [outcomes](self#outcomes). `receipt` is the outcome of its receipt, `None` when none was asked for. Returns
-    /// `None` for a fault, whose code the peer chose.
+    /// `None` for a fault, whose code the peer chose, and for an answer that cannot be read.
     pub fn status_code(
         &self,
         receipt: Option<&Result<(), ReceiptFailure>>,
@@ -98,7 +98,7 @@ impl CallFailure {
         let [plain, received, outstanding, late] = match self {
             Self::Disconnected(_) => ["1", "1.1", "1.2", "1.3"],
             Self::Timeout => ["2", "2.1", "2.2", "2.3"],
-            Self::Fault(_) => return None,
+            Self::Fault(_) | Self::Unreadable(_) => return None,
         };
         Some(match receipt {
             None => plain,
