@@ -3,6 +3,7 @@
 
 mod call;
 mod failure;
+mod namespace;
 mod outcome;
 mod replying;
 mod running;
@@ -249,6 +250,12 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
         let handlers = router.0.load();
         let started = if let Some(handler) = handlers.messages.get(name.as_bytes()) {
             start(|| handler(handle, connection, &payload))
+        } else if connection.wire.info.has_one_namespace()
+            && let Some(procedure) = handlers.procedures.get(name.as_bytes())
+        {
+            let call = namespace::unanswered();
+            start(|| procedure(handle, connection, &call, &payload))
+                .map(|started| namespace::as_handler(connection, call, started))
         } else if let Some(handler) = &handlers.unhandled {
             let message = Unhandled { name: name.clone(), payload };
             start(|| Result::Ok(handler(handle, message)))
@@ -290,11 +297,16 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
     pub(crate) fn call(self, name: Text, call: Incoming, payload: Bytes, cx: &mut Context<'_>) {
         let Self { router, connection, handle, tasks, report, expose } = self;
         let handlers = router.0.load();
-        let Some(handler) = handlers.procedures.get(name.as_bytes()) else {
+        let started = if let Some(handler) = handlers.procedures.get(name.as_bytes()) {
+            start(|| handler(handle, connection, &call, &payload))
+        } else if connection.wire.info.has_one_namespace()
+            && let Some(handler) = handlers.messages.get(name.as_bytes())
+        {
+            start(|| namespace::as_procedure(handler(handle, connection, &payload)))
+        } else {
             connection.fault(call.stamp, Fault::new(ErrorCode::NotRegistered), false);
             return;
         };
-        let started = start(|| handler(handle, connection, &call, &payload));
         drop(handlers);
         let stamp = call.stamp;
         match started {

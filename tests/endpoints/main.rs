@@ -13,6 +13,7 @@ mod dialogue;
 mod differing_peers;
 mod framed;
 mod handler_errors;
+mod jsonrpc;
 mod jsonrpsee;
 mod lifecycle;
 mod reconnecting;
