@@ -7,8 +7,8 @@ use serde_json::Value;
 use wse_codecs::{WsProcessor, WsProcessorFormat};
 use wse_proto::{
     Body, Capabilities, CodecError, CodecErrorKind, Decode, Encode, Envelope, ErrorCode, Fault,
-    Format, Head, MessageKind, Negotiate, Pings, Protocol, ReceiptOf, SessionMessage, Stamp, open,
-    seal,
+    Format, Head, MessageKind, Negotiate, Pings, Protocol, ReceiptOf, SessionMessage, Stamp,
+    Unread, open, seal,
 };
 
 const BARE: WsProcessor = WsProcessor::new();
@@ -22,7 +22,49 @@ fn unpack(protocol: WsProcessor, text: &str) -> Result<Envelope, CodecError> {
     protocol.unpack((&Bytes::copy_from_slice(text.as_bytes())).into())
 }
 
+/// As [`pack_stamped`], without the stamp that a note has even if it wants no receipt.
 fn pack(protocol: WsProcessor, head: &Head, payload: &str) -> String {
+    let text = pack_stamped(protocol, head, payload);
+    if !matches!(head, Head::Message { receipt: None, .. }) {
+        return text;
+    }
+    const START: &str = r#"{"type":"note","sendAck":false"#;
+    let (stamp, rest) = text.strip_prefix(START).unwrap().split_once(",\"data\"").unwrap();
+    is_uuid(stamp.strip_prefix(r#","stamp":""#).unwrap().strip_suffix('"').unwrap());
+    format!("{START},\"data\"{rest}")
+}
+
+/// Fails unless it is a UUID of version 4, as those of the package are.
+#[track_caller]
+fn is_uuid(stamp: &str) {
+    let parts: Vec<_> = stamp.split('-').map(str::len).collect();
+    assert_eq!(parts, [8, 4, 4, 4, 12], "{stamp}");
+    assert!(stamp.bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9' | b'a'..=b'f')), "{stamp}");
+    assert_eq!(&stamp[14..15], "4", "{stamp}");
+    assert!(matches!(&stamp[19..20], "8" | "9" | "a" | "b"), "{stamp}");
+}
+
+#[test]
+fn a_note_has_a_stamp_as_those_of_the_package_have() {
+    let stamp = |head: &Head, payload: &str| {
+        let note: Value = serde_json::from_str(&pack_stamped(NAMED, head, payload)).unwrap();
+        let names: Vec<_> = note.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names.len(), 4, "{note}");
+        note["stamp"].as_str().unwrap().to_owned()
+    };
+    let (one, other) = (Head::message("one"), Head::message("other"));
+    let stamps =
+        [(&one, "1"), (&one, "2"), (&other, "1"), (&one, "")].map(|(head, data)| stamp(head, data));
+    stamps.iter().for_each(|stamp| is_uuid(stamp));
+    let different: std::collections::BTreeSet<_> = stamps.iter().collect();
+    assert_eq!(different.len(), stamps.len());
+    assert_eq!(stamp(&one, "1"), stamps[0], "it is made from the name and the data");
+    // It asks for no receipt.
+    let wire = pack_stamped(BARE, &one, "1");
+    assert_eq!(unpack(BARE, &wire).unwrap().head, note(None));
+}
+
+fn pack_stamped(protocol: WsProcessor, head: &Head, payload: &str) -> String {
     let mut out = BytesMut::from("before");
     protocol.pack(head, payload.as_bytes(), &mut out);
     let mut in_place = BytesMut::from("before");
@@ -283,7 +325,6 @@ fn what_is_json_but_no_message_is_of_the_wrong_shape() {
         r#"{"type":"note\u0000"}"#, r#"{"type":"note","type":5}"#,
         r#"{"type":"request","stamp":"s"}"#, r#"{"type":"request","stamp":"s","data":null}"#,
         r#"{"type":"response","stamp":"s"}"#, r#"{"type":"response","stamp":"s","data":null,"failureCode":0}"#,
-        r#"{"type":"response","stamp":"s","data":null,"failureCode":7}"#, r#"{"type":"response","stamp":"s","failureCode":7}"#,
     ].map(str::to_owned).to_vec();
     texts.extend(INHERITED.map(|name| format!(r#"{{"type":"{name}","stamp":"{name}","data":1}}"#)));
     for kind in ["request", "response", "noteAck", "requestAck", "responseAck"] {
@@ -295,6 +336,18 @@ fn what_is_json_but_no_message_is_of_the_wrong_shape() {
     for text in texts {
         assert_eq!(kind(BARE, &text), CodecErrorKind::Shape, "{text}");
     }
+}
+
+/// An answer is never answered, and its call ends at once.
+#[test]
+fn a_response_without_data_is_known_as_one() {
+    for data in ["", ",\"data\":null"] {
+        let text = format!(r#"{{"type":"response","stamp":"s","failureCode":0{data}}}"#);
+        let error = unpack(BARE, &text).unwrap_err();
+        assert_eq!(error.unread(), Some(&Unread::Answer(Some("s".into()))), "{text}");
+    }
+    let request = unpack(BARE, r#"{"type":"request","stamp":"s"}"#).unwrap_err();
+    assert_eq!(request.unread(), None);
 }
 
 #[test]
@@ -380,8 +433,14 @@ fn the_text_of_a_failure_is_its_data() {
     for (data, text) in
         [("\"\"", ""), ("\"ä\\n\"", "ä\n"), ("5", "5"), ("{\"a\":[]}", "{\"a\":[]}")]
     {
-        assert_eq!(with(data), Fault::new("4").message(text));
+        let fault = Fault::new("4").message(text);
+        // What is no text can be decoded, too.
+        let details = if data.starts_with('"') { "" } else { data };
+        assert_eq!(with(data), fault.details(Bytes::copy_from_slice(details.as_bytes())));
     }
+    assert_eq!(with("null"), Fault::new("4"));
+    let absent = opened(r#"{"type":"response","stamp":"s","failureCode":4}"#);
+    assert_eq!(absent, SessionMessage::fault("s".into(), Fault::new("4")));
     // It cannot be a text here. The call has failed all the same.
     assert_eq!(with("\"\\ud800\""), Fault::new(ErrorCode::Failed));
 }
@@ -420,9 +479,19 @@ fn faults_are_written_with_their_code_as_a_number_if_it_is_one() {
 }
 
 #[test]
-fn faults_say_their_code_without_a_message_and_no_details() {
-    let fault = Fault::new("400").details(Bytes::from_static(b"[1]"));
-    let wire = sealed(&SessionMessage::fault(Stamp::Int(1), fault));
+fn faults_say_their_message_or_details_or_code() {
+    let fault = |details: &'static str| Fault::new("400").details(details.into());
+    for (fault, data) in [
+        (fault("[1]"), "[1]"),
+        (fault("{\"a\":null}"), "{\"a\":null}"),
+        (fault("[1]").message("no"), "\"no\""),
+        (fault("null"), "\"400\""),
+    ] {
+        let wire = sealed(&SessionMessage::fault(Stamp::Int(1), fault));
+        let rest = r#"{"type":"response","sendAck":false,"stamp":1,"data":"#;
+        assert_eq!(wire, format!("{rest}{data},\"failureCode\":400}}"));
+    }
+    let wire = sealed(&SessionMessage::fault(Stamp::Int(1), Fault::new("400")));
     assert_eq!(
         wire,
         r#"{"type":"response","sendAck":false,"stamp":1,"data":"400","failureCode":400}"#

@@ -6,17 +6,18 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use wse_proto::{
     Capabilities, CodecError, Envelope, Head, Packed, Pings, Protocol, ProtocolInfo, ReceiptOf,
-    Stamp, Text,
+    Stamp, Text, Unread,
 };
 
 use super::format::{WsProcessorFormat, failure, is_null, put_failure, put_text, report};
+use super::note_stamp::NoteStamp;
 use crate::json::scan::{is_key, members};
 use crate::json::text::{put_integer, put_string, string};
 
 /// The messages of the npm package wsprocessor: text frames, no subprotocol, no greeting.
 ///
 /// ```text
-/// {"type":"note","sendAck":false,"data":D}                            a message
+/// {"type":"note","sendAck":false,"stamp":"s0","data":D}               a message
 /// {"type":"note","sendAck":true,"stamp":"s1","data":D}                one that wants a receipt
 /// {"type":"noteAck","stamp":"s1"}                                     its receipt; also requestAck, responseAck
 /// {"type":"request","sendAck":false,"stamp":"s2","data":D}            a call
@@ -30,8 +31,11 @@ use crate::json::text::{put_integer, put_string, string};
 /// the name `request`, and names are not written. [`named`](Self::named) puts names into the data. The stamp of a note is
 /// a UUID, so every note that wants a receipt is a reliable message: a repetition has the same stamp.
 ///
+/// A note that wants no receipt has a stamp too, as those of the package have. It is made from the name and the data, so
+/// equal notes have equal stamps. No receiver needs it, and a note without a stamp is read as well.
+///
 /// Requests and responses always have data. An absent payload or null is written as `{}`, which [`WsProcessorFormat`]
-/// reads as null if the expected type allows nothing else. Members may have any order. Unknown members are ignored. Of
+/// reads as null if the expected type allows nothing else. The data of a failure may be any value, also null. Members may have any order. Unknown members are ignored. Of
 /// repeated members the last counts.
 ///
 /// ```
@@ -65,7 +69,8 @@ impl WsProcessor {
     ///
     /// let mut out = BytesMut::new();
     /// WsProcessor::new().pack(&Head::message("news"), b"1", &mut out);
-    /// assert_eq!(out, r#"{"type":"note","sendAck":false,"data":1}"#);
+    /// assert!(out.starts_with(br#"{"type":"note","sendAck":false,"stamp":""#));
+    /// assert!(out.ends_with(br#","data":1}"#));
     /// ```
     pub const fn new() -> Self {
         Self { named: false }
@@ -81,7 +86,7 @@ impl WsProcessor {
     ///
     /// let mut out = BytesMut::new();
     /// WsProcessor::named().pack(&Head::message("news"), b"1", &mut out);
-    /// assert_eq!(out, r#"{"type":"note","sendAck":false,"data":{"name":"news","data":1}}"#);
+    /// assert!(out.ends_with(br#","data":{"name":"news","data":1}}"#));
     /// let message = out.freeze();
     /// assert_eq!(WsProcessor::named().unpack(Packed::Binary(&message))?.head, Head::message("news"));
     /// # Ok::<(), wse_proto::CodecError>(())
@@ -162,15 +167,16 @@ impl Protocol for WsProcessor {
         };
         let receipt = !is_falsy(member(&receipt));
         let absent = matches!(member(&data), "" | "null");
-        if absent && (is("request") || is("response")) {
-            return Err(CodecError::shape("the data", "missing, or null"));
-        }
+        let missing = || CodecError::shape("the data", "missing, or null");
         let head = if is("note") {
             // Without a stamp there can be no receipt.
             let receipt = if receipt { stamp()? } else { None };
             let reliable = receipt.is_some();
             Head::Message { name: Text::from_static("note"), receipt, reliable }
         } else if is("request") {
+            if absent {
+                return Err(missing());
+            }
             let name = Text::from_static("request");
             Head::Call { name, stamp: required()?, receipt, timeout: None }
         } else if is("response") {
@@ -178,6 +184,10 @@ impl Protocol for WsProcessor {
             if !is_falsy(code) {
                 let payload = failure(code, member(&data));
                 return Ok(Envelope { head: Head::Fault { stamp, receipt }, payload });
+            }
+            if absent {
+                // The call ends at once. An answer is never answered.
+                return Err(missing().with_unread(Unread::Answer(Some(stamp))));
             }
             Head::Reply { stamp, receipt }
         } else if is("noteAck") {
@@ -212,9 +222,13 @@ impl WsProcessor {
         out: &mut BytesMut,
         write: impl FnOnce(&mut BytesMut) -> Result<(), CodecError>,
     ) -> Result<(), CodecError> {
+        let mut own_stamp = None;
         let name = match head {
             Head::Message { name, receipt, .. } => {
                 put_request("note", receipt.as_ref(), receipt.is_some(), out);
+                if receipt.is_none() {
+                    own_stamp = Some(NoteStamp::reserve(out));
+                }
                 Some(name)
             }
             Head::Call { name, stamp, receipt, .. } => {
@@ -263,6 +277,9 @@ impl WsProcessor {
             // Peers refuse requests and responses whose data is null.
             let bare = matches!(head, Head::Call { .. } | Head::Reply { .. }) && wrapped.is_none();
             out.extend_from_slice(if bare { b"{}" } else { b"null" });
+        }
+        if let Some(own_stamp) = own_stamp {
+            own_stamp.fill(name.map_or("", |name| name), out);
         }
         if wrapped.is_some() {
             out.extend_from_slice(b"}");

@@ -17,8 +17,9 @@ use crate::json::text::put_string;
 /// Requests and responses write null as `{}`. So `{}` is read as null if it cannot be read as the expected type. A type
 /// that can be read from both, such as `serde_json::Value`, is read from `{}`.
 ///
-/// A fault is a code and a text. A code that is a number in decimal is written as a number, any other code as a string.
-/// The text is the message of the fault, or its code if it has no message. Details are not written.
+/// A fault is a code and its data. A code that is a number in decimal is written as a number, any other code as a string.
+/// The data is the message of the fault; if it has none, its details; and its code if it has neither. A message is not
+/// accompanied by details. When data is read that is not a string, it becomes the details, and its JSON text the message.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -79,7 +80,10 @@ impl Format for WsProcessorFormat {
             put_string(code, out);
         }
         out.extend_from_slice(b",");
-        put_string(fault.message.as_deref().unwrap_or(code), out);
+        match &fault.message {
+            None if !is_null(&fault.details) => out.extend_from_slice(&fault.details),
+            message => put_string(message.as_deref().unwrap_or(code), out),
+        }
         out.extend_from_slice(b"]");
     }
 
@@ -91,6 +95,9 @@ impl Format for WsProcessorFormat {
             "" | "null" => None,
             data => Some(text(data).ok_or_else(malformed)?),
         };
+        if !is_null(data.as_bytes()) && !data.starts_with('"') {
+            fault.details = payload.slice_ref(data.as_bytes());
+        }
         Ok(fault)
     }
 }
@@ -131,6 +138,7 @@ pub(super) fn is_null(payload: &[u8]) -> bool {
 
 /// The payload of a failure.
 pub(super) fn failure(code: &str, data: &str) -> Bytes {
+    let data = if data.is_empty() { "null" } else { data };
     Bytes::from(["[", code, ",", data, "]"].concat())
 }
 
@@ -145,10 +153,12 @@ pub(super) fn report(data: &str) -> Bytes {
 pub(super) fn put_failure(payload: &[u8], out: &mut BytesMut) {
     let (code, data) = match pair(payload) {
         Some([code, data]) => (code.as_bytes(), data.as_bytes()),
+        // Some peers take a failure whose data is null for no failure.
+        None if is_null(payload) => (b"1".as_slice(), b"".as_slice()),
         None => (b"1".as_slice(), payload),
     };
     out.extend_from_slice(b",\"data\":");
-    out.extend_from_slice(if is_null(data) { b"\"\"" } else { data });
+    out.extend_from_slice(if data.is_empty() { b"\"\"" } else { data });
     out.extend_from_slice(b",\"failureCode\":");
     out.extend_from_slice(code);
 }

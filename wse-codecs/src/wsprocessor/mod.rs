@@ -2,6 +2,7 @@
 
 mod envelope;
 mod format;
+mod note_stamp;
 
 pub use envelope::WsProcessor;
 pub use format::WsProcessorFormat;
