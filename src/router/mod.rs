@@ -7,6 +7,7 @@ mod namespace;
 mod outcome;
 mod replying;
 mod running;
+mod started;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -14,15 +15,13 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use rustc_hash::FxBuildHasher;
-use wse_proto::{CodecError, Decode, Encode, ErrorCode, Fault, Protocol, ReceiptOf, Stamp, Text};
+use wse_proto::{Decode, Encode, ErrorCode, Fault, Protocol, ReceiptOf, Stamp, Text};
 use wse_transport::ws;
 
 use crate::chain::chain;
@@ -32,32 +31,16 @@ use call::RunningCall;
 pub(crate) use failure::Failure;
 use failure::HandlerFailure;
 pub use outcome::{BoxError, HandlerError, Ok, Outcome};
-use replying::{Reply, ReplyTo, Replying};
-use running::{HandlerResult, Kind};
+use replying::{ReplyTo, Replying};
+use running::Kind;
+use started::{HandlerFuture, NotStarted, StartResult, StartedCall};
 
-type HandlerFuture<R> = BoxFuture<'static, HandlerResult<R>>;
 type MessageHandler<C> =
     dyn Fn(C, &Connection, &Bytes) -> StartResult<HandlerFuture<()>> + Send + Sync;
 /// Its future returns the packed reply.
 type ProcedureHandler<C> =
     dyn Fn(C, &Arc<Connection>, &Incoming, &Bytes) -> StartResult<StartedCall> + Send + Sync;
 type UnhandledHandler<C> = dyn Fn(C, Unhandled) -> HandlerFuture<()> + Send + Sync;
-
-/// A procedure that has started.
-struct StartedCall {
-    reply: Pin<Box<dyn Reply>>,
-    /// Set for procedures that take a [`Call`].
-    running: Option<Box<RunningCall>>,
-}
-
-/// A handler that was called, or why it was not.
-type StartResult<S> = Result<S, NotStarted>;
-
-enum NotStarted {
-    /// The payload is not of the handler's type.
-    Payload(Box<CodecError>),
-    Panicked,
-}
 
 /// Handlers by name. A peer chooses only which name is looked up, never which is stored, so the
 /// hash needs no protection against collisions.

@@ -12,7 +12,7 @@ use wse_transport::ws;
 
 use super::replying::{Reply, ReplyTo};
 use super::running::HandlerResult;
-use super::{HandlerFuture, StartResult, StartedCall};
+use super::started::{HandlerFuture, StartResult, StartedCall};
 use crate::connection::{Connection, Incoming, stamp};
 
 /// A message for a procedure: no one waits for its answer.
