@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     pub(crate) counts: Arc<Counters>,
     pub(super) options: ConnectionOptions,
+    /// Whether a message for a procedure was logged: once for each connection is enough.
+    pub(crate) hinted: AtomicBool,
     /// Notified when the queue accepts messages again, and when the connection has ended.
     pub(super) writable: Notify,
 }
@@ -91,6 +93,7 @@ impl Connection {
             wire,
             counts,
             options,
+            hinted: AtomicBool::new(false),
             writable: Notify::new(),
         };
         connection.with(|_| ());

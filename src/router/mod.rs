@@ -16,6 +16,7 @@ use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
@@ -240,9 +241,11 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
             start(|| procedure(handle, connection, &call, &payload))
                 .map(|started| namespace::as_handler(connection, call, started))
         } else if let Some(handler) = &handlers.unhandled {
+            hint(&handlers, connection, &name);
             let message = Unhandled { name: name.clone(), payload };
             start(|| Result::Ok(handler(handle, message)))
         } else {
+            hint(&handlers, connection, &name);
             tracing::debug!(%name, "no handler for this message");
             return;
         };
@@ -341,6 +344,20 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
                 fail(connection, report, stamp, failed, false);
             }
         }
+    }
+}
+
+/// Warns once for each connection about a message for a procedure: the peer seems to count its calls from 0.
+#[cold]
+fn hint<C>(handlers: &Handlers<C>, connection: &Connection, name: &Text) {
+    if handlers.procedures.contains_key(name.as_bytes())
+        && !connection.hinted.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(
+            %name,
+            "the peer sent a message to a procedure, which was ignored; if it is a call, its stamp is missing: 0 and an \
+             empty text are no stamps, so stamps have to count from 1"
+        );
     }
 }
 

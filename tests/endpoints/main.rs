@@ -19,4 +19,5 @@ mod lifecycle;
 mod reconnecting;
 mod seed_bugs;
 mod slow_peer;
+mod stamps;
 mod wakers;

@@ -194,7 +194,8 @@ impl Head {
     /// Builds a head from the parts of the convention.
     ///
     /// A type in [`InternalTypes`] is that internal message. Any other type is a call when it has a stamp, and a message
-    /// when it has none. As in the JavaScript package, an empty text and the integer 0 count as no stamp. With
+    /// when it has none. As in the JavaScript package, **an empty text and the integer 0 count as no stamp**: peers have to
+    /// count their calls from 1. With
     /// [`FLAG_NOTE`] but not [`FLAG_RECEIPT`], the stamp of a message is ignored. Unknown flags are ignored.
     ///
     /// # Errors

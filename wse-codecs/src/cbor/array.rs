@@ -24,6 +24,8 @@ use crate::put::{put_around, put_payload};
 ///    f6                   null: no stamp
 /// ```
 ///
+/// **The stamps 0 and `""` mean "no stamp"**, as in the JavaScript package: a peer has to count its calls from 1.
+///
 /// Null stands for an absent element, also for an absent payload; `undefined` is read as null. Arrays may be shorter, or of
 /// indefinite length. Tags before the array and its elements are passed over. A stamp that is a float without a fraction, or a
 /// bignum, is that integer if it has at most 64 bits; its answer carries it in the same form. Elements after the fifth are ignored, and so is a fourth or fifth that is not an unsigned integer.

@@ -34,6 +34,8 @@ use crate::put::{put_around, put_payload};
 /// payload is an absent one. A stamp that is a float without a fraction, such as `5.0`, is that integer. Its answer carries
 /// it as a float again.
 ///
+/// **The stamps 0 and `""` mean "no stamp"**, as in the JavaScript package: a peer has to count its calls from 1.
+///
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use wse_codecs::JsonArray;

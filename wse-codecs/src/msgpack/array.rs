@@ -22,6 +22,8 @@ use crate::put::{put_around, put_payload};
 ///    c0                   nil: no stamp
 /// ```
 ///
+/// **The stamps 0 and `""` mean "no stamp"**, as in the JavaScript package: a peer has to count its calls from 1.
+///
 /// Nil stands for an absent element, also for an absent payload; `undefined`, as msgpackr writes it, is read as nil. A stamp
 /// that is a float without a fraction is that integer, if it has at most 64 bits; its answer carries it as a float again.
 /// Arrays may be shorter. Elements after the fifth are ignored,

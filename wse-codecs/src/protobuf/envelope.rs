@@ -29,7 +29,7 @@ const TIMEOUT: u8 = 5;
 /// 20 01                   flags: 1
 /// ```
 ///
-/// Absent parts are left out. Integer stamps are written as decimal text. Unknown fields are skipped. Of a repeated field
+/// An empty stamp means "no stamp". Absent parts are left out. Integer stamps are written as decimal text. Unknown fields are skipped. Of a repeated field
 /// the last value counts.
 ///
 /// ```
