@@ -41,7 +41,8 @@ pub enum ReceiptError {
     Closed(Close),
     /// It was a call, and no answer arrived in time either.
     Outstanding,
-    /// The protocol has no receipts, and nothing was sent; or the peer sends none, and it arrived.
+    /// The protocol has no receipts, or the client has not said in its greeting that it gives some: nothing was sent. Or
+    /// the peer sends none, and it arrived.
     Unsupported,
 }
 
@@ -149,6 +150,9 @@ impl Connection {
         stamp: Stamp,
         timeout: Option<Duration>,
     ) -> Result<Expected, ReceiptError> {
+        if !self.gives_receipts() {
+            return Err(self.unsupported());
+        }
         let receiver = self.expect_receipt(of, stamp.clone(), timeout)?;
         Ok(Expected { connection: Arc::clone(self), of, stamp, receiver })
     }
@@ -179,18 +183,22 @@ impl Connection {
         P::Format: Encode<T>,
     {
         let head = Head::Message { name, receipt: Some(stamp.clone()), reliable };
-        if !self.wire.info.can().has_receipts() {
-            // Checked before packing: the protocol cannot express such a message.
-            return Err(match self.is_ready() {
-                true => ReceiptError::Unsupported,
-                false => ReceiptError::NotReady,
-            });
+        if !self.gives_receipts() {
+            // Checked before packing: the protocol may not be able to express such a message.
+            return Err(self.unsupported());
         }
         let message = self
             .wire
             .message::<P, T>(&head, payload)
             .map_err(|error| ReceiptError::from(SendError::from(error)))?;
         self.push_under(stamp, message, timeout)
+    }
+
+    fn unsupported(&self) -> ReceiptError {
+        match self.is_ready() {
+            true => ReceiptError::Unsupported,
+            false => ReceiptError::NotReady,
+        }
     }
 
     /// Sends a packed message and waits for the receipt under this stamp. No policy drops the message.

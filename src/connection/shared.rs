@@ -113,6 +113,11 @@ impl Connection {
         self.lock().ready
     }
 
+    /// Whether the peer gives receipts. Nothing that wants one is sent to a peer that gives none.
+    pub(crate) fn gives_receipts(&self) -> bool {
+        self.wire.info.can().has_receipts() && self.lock().session.peer_gives_receipts()
+    }
+
     /// Encodes and queues a message.
     pub(crate) fn send<P: Protocol, T: ?Sized>(
         &self,

@@ -384,7 +384,7 @@ fn answer<R: Report>(
         if state.token.is_cancelled() {
             return;
         }
-        receipt = state.pack_request();
+        receipt = state.pack_request() && connection.gives_receipts();
         state.expect(|timeout| connection.expect(ReceiptOf::Answer, stamp.clone(), Some(timeout)));
     }
     match outcome {

@@ -63,7 +63,8 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<HandlerResult<ws::Message>> {
         let result = ready!(self.project().future.poll(cx)).map_err(HandlerError::into_error)?;
-        let receipt = to.running.is_some_and(|running| running.state.pack_request());
+        let receipt = to.running.is_some_and(|running| running.state.pack_request())
+            && to.connection.gives_receipts();
         let head = Head::Reply { stamp: to.stamp.clone(), receipt };
         let message = to.connection.wire.message::<P, R>(&head, &result)?;
         to.connection.check(&message)?;

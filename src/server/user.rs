@@ -204,10 +204,8 @@ impl<P: Negotiate> User<P> {
         P::Format: Encode<T>,
     {
         let head = Head::Message { name, receipt: Some(stamp.clone()), reliable };
-        let (able, unable): (Vec<_>, Vec<_>) = self
-            .cores()
-            .into_iter()
-            .partition(|conn| conn.connection().wire.info.can().has_receipts());
+        let (able, unable): (Vec<_>, Vec<_>) =
+            self.cores().into_iter().partition(|conn| conn.connection().gives_receipts());
         let packed = broadcast::pack::<P, T>(&able, &head, payload)?;
         let send = |conn: &ConnCore| match packed.of(conn) {
             Some(message) => conn.connection().push_under(stamp.clone(), message, timeout),

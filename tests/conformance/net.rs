@@ -14,7 +14,8 @@ use wse::{
     Transport, memory,
 };
 use wse_proto::{
-    Body, Encode, Head, Hi, MessageKind, Negotiate, Protocol, SessionMessage, open, seal,
+    Body, Encode, Head, Hi, MessageKind, Negotiate, Protocol, ProtocolInfo, SessionMessage, open,
+    seal,
 };
 use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
 use wse_transport::ws::{self, Role, WebSocket};
@@ -178,7 +179,9 @@ impl<P: Talk> Peer<P> {
         };
         if peer.protocol.info().has_greeting() {
             let identity = peer.encode(&format!("secret of {user}"));
-            peer.say(SessionMessage::hi(Hi { identity, meta: Bytes::new() })).await;
+            let head = greeting(&peer.protocol.info());
+            let body = Body::Hi(Hi { identity, meta: Bytes::new() });
+            peer.say(SessionMessage { head, body }).await;
         }
         peer
     }
@@ -189,7 +192,7 @@ impl<P: Talk> Peer<P> {
         let selected = protocol.subprotocols().first().map(|name| (*name).to_owned());
         let mut peer = Self { socket, protocol: choose(protocol, selected) };
         if peer.protocol.info().has_greeting() {
-            assert_eq!(peer.hear_message().await.head, Head::Hi);
+            assert_eq!(peer.hear_message().await.head, greeting(&peer.protocol.info()));
             peer.say(SessionMessage::raw(Head::Welcome, Bytes::new())).await;
         }
         peer
@@ -310,4 +313,9 @@ fn choose<P: Negotiate>(protocol: &P, selected: Option<String>) -> P::Protocol {
 pub fn counts(delivered: Result<wse::Delivered, wse::CodecError>) -> (usize, usize) {
     let delivered = delivered.unwrap();
     (delivered.received, delivered.devices)
+}
+
+/// The greeting of a client that gives receipts, if its protocol has them.
+fn greeting(info: &ProtocolInfo) -> Head {
+    if info.can().has_receipts() { Head::HiWithReceipts } else { Head::Hi }
 }

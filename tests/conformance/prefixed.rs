@@ -2,7 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 use wse_codecs::JsonFormat;
-use wse_proto::{Capabilities, CodecError, Envelope, Head, Packed, Pings, Protocol, ProtocolInfo};
+use wse_proto::{
+    Capabilities, CodecError, Envelope, FLAG_RECEIPT, Head, Packed, Pings, Protocol, ProtocolInfo,
+};
 
 const INFO: ProtocolInfo = ProtocolInfo::text("conformance-prefixed");
 
@@ -54,7 +56,9 @@ impl Protocol for Prefixed {
             return Err(CodecError::malformed("the message", "not type|stamp|payload"));
         };
         let stamp = Some(text.part(stamp).into());
-        let head = Head::from_parts(INFO.types(), text.part(kind), stamp, 0)?;
+        // The careless one says so in its greeting, too.
+        let flags = if self.careless && kind == INFO.types().hi { FLAG_RECEIPT } else { 0 };
+        let head = Head::from_parts(INFO.types(), text.part(kind), stamp, flags)?;
         Ok(Envelope { head, payload: text.slice(payload) })
     }
 }

@@ -16,6 +16,7 @@ mod handler_errors;
 mod jsonrpc;
 mod jsonrpsee;
 mod lifecycle;
+mod receipts;
 mod reconnecting;
 mod seed_bugs;
 mod slow_peer;

@@ -407,7 +407,7 @@ async fn an_attempt_has_a_time_limit() {
     assert!(took <= secs(4));
     let silent = async {
         let (mut server, greeting) = arrivals.greeted().await;
-        assert_eq!(greeting, r#"["~wse:hi",{"identity":"me","meta":{}},null]"#);
+        assert_eq!(greeting, r#"["~wse:hi",{"identity":"me","meta":{}},null,1]"#);
         assert_eq!(server.hear().await, "close 1000 wse.by-client");
     };
     let (outcome, took) = timed(async { tokio::join!(ann.connect(), silent).0 }).await;

@@ -255,8 +255,10 @@ impl Raw {
         Self(WebSocket::with_leftover(io, rest, role, config))
     }
 
+    /// Greets as a client that gives receipts.
     pub async fn greet(&mut self, user: &str) {
-        self.say(&format!(r#"["~wse:hi",{{"identity":"secret of {user}","meta":{{}}}}]"#)).await;
+        let hi = format!(r#"["~wse:hi",{{"identity":"secret of {user}","meta":{{}}}},null,1]"#);
+        self.say(&hi).await;
     }
 
     pub async fn say(&mut self, text: &str) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{CodecError, InternalTypes, Stamp, Text};
 
-/// Flag: the sender wants a receipt.
+/// Flag: the sender wants a receipt. On a greeting: the client gives receipts.
 pub const FLAG_RECEIPT: u32 = 1;
 /// Flag: this is a message, not a call, although it has a stamp. The stamp only identifies its receipt. On a receipt: it
 /// confirms such a message.
@@ -14,7 +14,7 @@ pub const FLAG_NOTE: u32 = 2;
 /// Flag on a receipt: it confirms an answer, which is a reply or a fault.
 pub const FLAG_ANSWER: u32 = 4;
 /// Flag on a message that wants a receipt: the sender may repeat it under the same stamp, which it never uses for anything
-/// else. The receiver drops repetitions.
+/// else. The receiver drops repetitions, so a stamp that was used with this flag is never used again.
 pub const FLAG_RELIABLE: u32 = 8;
 
 /// The kind of a message. Impossible combinations cannot be expressed: a reply has a stamp, a greeting has none.
@@ -23,6 +23,8 @@ pub const FLAG_RELIABLE: u32 = 8;
 pub enum Head {
     /// Client to server: the greeting, with the identity.
     Hi,
+    /// Client to server: the greeting of a client that gives receipts. No message to another client wants one.
+    HiWithReceipts,
     /// Server to client: the question. Client to server: the answer.
     Challenge,
     /// Server to client: the connection is accepted.
@@ -135,7 +137,7 @@ impl Head {
     /// is text or binary is [`ProtocolInfo::kind`](crate::ProtocolInfo::kind).
     pub fn kind<'a>(&'a self, types: &'a InternalTypes) -> &'a str {
         match self {
-            Self::Hi => types.hi,
+            Self::Hi | Self::HiWithReceipts => types.hi,
             Self::Challenge => types.challenge,
             Self::Welcome => types.welcome,
             Self::Message { name, .. } | Self::Call { name, .. } => name,
@@ -167,6 +169,7 @@ impl Head {
             | Self::Cancel { stamp }
             | Self::Receipt { stamp, .. } => Some(stamp),
             Self::Hi
+            | Self::HiWithReceipts
             | Self::Challenge
             | Self::Welcome
             | Self::Ping
@@ -184,7 +187,8 @@ impl Head {
             Self::Message { receipt: Some(_), .. } => FLAG_RECEIPT | FLAG_NOTE,
             Self::Receipt { of: ReceiptOf::Message, .. } => FLAG_NOTE,
             Self::Receipt { of: ReceiptOf::Answer, .. } => FLAG_ANSWER,
-            Self::Call { receipt: true, .. }
+            Self::HiWithReceipts
+            | Self::Call { receipt: true, .. }
             | Self::Reply { receipt: true, .. }
             | Self::Fault { receipt: true, .. } => FLAG_RECEIPT,
             _ => 0,
@@ -225,6 +229,7 @@ impl Head {
             None if kind.is_empty() => {
                 return Err(CodecError::shape("the type", "neither type nor stamp"));
             }
+            None if is(types.hi) && receipt => Self::HiWithReceipts,
             None if is(types.hi) => Self::Hi,
             None if is(types.challenge) => Self::Challenge,
             None if is(types.welcome) => Self::Welcome,
@@ -275,6 +280,7 @@ mod tests {
         let stamp = || Stamp::from("s1");
         let heads = [
             Head::Hi,
+            Head::HiWithReceipts,
             Head::Challenge,
             Head::Welcome,
             Head::Ping,

@@ -90,7 +90,7 @@ pub fn open_envelope<P: Protocol>(
 ) -> Result<SessionMessage, CodecError> {
     let Envelope { head, payload } = envelope;
     let body = match head {
-        Head::Hi => Body::Hi(protocol.format().decode_hi(&payload)?),
+        Head::Hi | Head::HiWithReceipts => Body::Hi(protocol.format().decode_hi(&payload)?),
         Head::Fault { .. } | Head::ErrorReport => Body::Fault(
             protocol
                 .format()

@@ -11,7 +11,8 @@ use crate::{CodecError, Envelope, Format, Head, Packed, ProtocolInfo};
 /// one from them. [`testing::check`](crate::testing::check) tests an implementation.
 ///
 /// An endpoint clones the protocol for each connection and uses that clone until the connection ends. A protocol with
-/// state per connection starts it afresh in `Clone`.
+/// state per connection starts it afresh in `Clone`. [`pack`](Self::pack) may run while the connection is locked: a
+/// protocol must not use the connection that it packs for.
 ///
 /// ```
 /// use bytes::{BufMut, BytesMut};

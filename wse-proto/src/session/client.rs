@@ -32,7 +32,11 @@ impl Session {
             Some(hi) => {
                 let mut session =
                     Self::new(Phase::Client(ClientGreeting::Greeted), protocol, limits);
-                session.send(SessionMessage::hi(hi));
+                let head = match session.capabilities.has_receipts() {
+                    true => Head::HiWithReceipts,
+                    false => Head::Hi,
+                };
+                session.send(SessionMessage { head, body: Body::Hi(hi) });
                 session
             }
             None => {

@@ -36,6 +36,8 @@ pub struct Session {
     pub(super) phase: Phase,
     pub(super) greeting: bool,
     pub(super) capabilities: Capabilities,
+    /// Whether the peer gives receipts, if the protocol has them.
+    pub(super) peer_receipts: bool,
     pub(super) max_receipts: usize,
     pub(super) calls: Calls,
     pub(super) receipts: Option<Box<Receipts>>,
@@ -51,6 +53,7 @@ impl Session {
             phase,
             greeting: protocol.has_greeting(),
             capabilities: protocol.can(),
+            peer_receipts: true,
             max_receipts: limits.receipts,
             calls: Calls::new(limits.calls),
             receipts: None,
@@ -77,6 +80,13 @@ impl Session {
             Phase::Ready => Ok(()),
             _ => Err(UsageError::NotReady),
         }
+    }
+
+    /// Whether the peer gives receipts: the protocol has them, and a client that greeted has said so
+    /// ([`Head::HiWithReceipts`](crate::Head::HiWithReceipts)). A client that has not may take a message that wants a
+    /// receipt for a call, because it has a stamp. The session does not check this itself.
+    pub fn peer_gives_receipts(&self) -> bool {
+        self.capabilities.has_receipts() && self.peer_receipts
     }
 
     /// Whether the session has ended. It handles and sends nothing any more.

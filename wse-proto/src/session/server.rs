@@ -123,8 +123,15 @@ impl Session {
         let Phase::Server(greeting) = &mut self.phase else { return };
         let ServerGreeting { state, limit, .. } = &mut **greeting;
         match (&mut *state, message) {
-            (ServerState::Ungreeted, SessionMessage { head: Head::Hi, body: Body::Hi(hi) }) => {
+            (
+                ServerState::Ungreeted,
+                SessionMessage {
+                    head: head @ (Head::Hi | Head::HiWithReceipts),
+                    body: Body::Hi(hi),
+                },
+            ) => {
                 *state = validating(false);
+                self.peer_receipts = head == Head::HiWithReceipts;
                 push(&mut self.events, Event::Greeted { hi });
             }
             (

@@ -138,10 +138,12 @@ impl<P: Protocol> Tester<'_, P> {
             Head::Receipt { .. } | Head::Cancel { .. } => true,
             // A fault that cannot be read is a fault all the same.
             Head::Fault { .. } if sent.is_empty() => true,
-            Head::Hi => match guard(|| [format.decode_hi(&sent), format.decode_hi(read)]) {
-                Ok([Ok(sent), Ok(read)]) => sent == read,
-                _ => false,
-            },
+            Head::Hi | Head::HiWithReceipts => {
+                match guard(|| [format.decode_hi(&sent), format.decode_hi(read)]) {
+                    Ok([Ok(sent), Ok(read)]) => sent == read,
+                    _ => false,
+                }
+            }
             Head::Fault { .. } | Head::ErrorReport => {
                 match guard(|| [format.decode_fault(&sent), format.decode_fault(read)]) {
                     Ok([Ok(sent), Ok(read)]) => {
@@ -215,7 +217,7 @@ fn shares(message: &Bytes, payload: &Bytes) -> bool {
 
 pub(super) fn word(head: &Head) -> &'static str {
     match head {
-        Head::Hi => "a greeting",
+        Head::Hi | Head::HiWithReceipts => "a greeting",
         Head::Challenge => "a challenge",
         Head::Welcome => "a welcome",
         Head::Message { receipt: None, .. } => "a message",
