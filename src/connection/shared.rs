@@ -138,14 +138,14 @@ impl Connection {
             // The protocol cannot express it, or writes it later with the rest of a batch.
             return Ok(());
         }
-        let (pushed, driver, writable) = self.enqueue(class, message)?;
+        let Pushed { driver, writable, taken } = self.enqueue(class, message)?;
         if let Some(driver) = driver {
             driver.wake();
         }
         if writable {
             self.writable.notify_waiters();
         }
-        pushed
+        taken
     }
 
     /// As [`push`](Self::push), for callers that hold a lock: they wake `wakes` once it is released.
@@ -159,22 +159,16 @@ impl Connection {
         if size(&message) == 0 {
             return Ok(());
         }
-        let (pushed, driver, writable) = self.enqueue(class, message)?;
+        let Pushed { driver, writable, taken } = self.enqueue(class, message)?;
         wakes.drivers.extend(driver);
         if writable {
             wakes.writable.push(Arc::clone(self));
         }
-        pushed
+        taken
     }
 
-    /// Queues a message. Returns the result, the driver to wake, and whether the queue has space
-    /// again because the policy dropped older messages.
     #[inline(always)]
-    fn enqueue(
-        &self,
-        class: Class,
-        message: Queued,
-    ) -> Result<(Result<(), SendError>, Option<Waker>, bool), SendError> {
+    fn enqueue(&self, class: Class, message: Queued) -> Result<Pushed, SendError> {
         self.check(message.message())?;
         // Not `with`, which asks the session for output: the session has no part in this.
         let mut state = self.lock();
@@ -187,7 +181,7 @@ impl Connection {
         let pushed = state.outbox.push(|| self.clock.now(), class, message);
         let writable = !was_writable && state.outbox.is_writable();
         let driver = self.mark_changed(state);
-        Ok((pushed.map_err(|_| SendError::QueueFull), driver, writable))
+        Ok(Pushed { driver, writable, taken: pushed.map_err(|_| SendError::QueueFull) })
     }
 
     /// Whether the channel of this connection can carry a packed message.
@@ -332,6 +326,15 @@ impl Connection {
         // A poisoned lock is used all the same: a panic in one handler must not end the connection.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of a message for the queue.
+struct Pushed {
+    /// Whom to wake, without a lock.
+    driver: Option<Waker>,
+    /// Whether the queue has space again, because the policy dropped older messages.
+    writable: bool,
+    taken: Result<(), SendError>,
 }
 
 /// Whom messages that were queued under a lock wake. A waker may run code of the application, which may come back to that

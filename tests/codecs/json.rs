@@ -340,7 +340,9 @@ fn types_without_a_value_are_read_from_an_empty_object_and_array() {
         assert_eq!(read::<Unit>(text).unwrap(), Unit, "{text}");
         assert_eq!(read::<Wrapped>(text).unwrap(), Wrapped(()), "{text}");
     }
-    for text in ["{\"a\":1}", "[1]", "[null]", "[[]]", "0", "false", "\"\"", "{]", "[}", "{}{}"] {
+    for text in
+        ["{\"a\":1}", "[1]", "[null]", "[[]]", "0", "false", "\"\"", "{]", "[}", "{}{}", "{\u{c}}"]
+    {
         assert!(read::<()>(text).is_err(), "{text}");
         assert!(read::<Unit>(text).is_err(), "{text}");
     }

@@ -6,14 +6,19 @@ use serde::{Deserialize, forward_to_deserialize_any};
 /// Reads a type that has no value from `{}` or `[]`; `None` for other types and other texts.
 #[cold]
 pub(super) fn from_empty<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
-    let inner = match text.trim_ascii().as_bytes() {
-        [b'{', inner @ .., b'}'] | [b'[', inner @ .., b']'] => inner,
-        _ => return None,
+    let empty = |open, close| {
+        let inner = trim(text).strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        inner.is_some_and(|inner| trim(inner).is_empty())
     };
-    if !inner.trim_ascii().is_empty() {
+    if !empty('{', '}') && !empty('[', ']') {
         return None;
     }
     T::deserialize(NoValue).ok()
+}
+
+/// Removes the white space of JSON, which excludes form feeds.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\n', '\r', '\t'])
 }
 
 /// Gives a unit to a type that asks for one, and an error to any other type.
