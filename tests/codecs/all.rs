@@ -7,8 +7,8 @@ use wse_codecs::{
     MessagePackFormat, Protobuf, ProtobufFormat,
 };
 use wse_proto::{
-    Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiate, Negotiated, Protocol, ReceiptOf,
-    Stamp, Text,
+    Body, CodecError, Decode, Encode, Envelope, Fault, Format, Head, Hi, Negotiate, Negotiated,
+    Packed, Protocol, ProtocolInfo, ReceiptOf, SessionMessage, Stamp, Text, open, seal,
 };
 
 use super::plain;
@@ -300,4 +300,66 @@ fn greetings_and_faults_survive_in_every_format() {
     check(&CborFormat, b"\x81\x01");
     check(&MessagePackFormat, b"\x91\x01");
     check(&ProtobufFormat, b"\x08\x01");
+}
+
+/// A protocol that does not know the greeting of a client that gives receipts.
+#[derive(Clone)]
+struct Older;
+
+impl Protocol for Older {
+    type Format = JsonFormat;
+
+    fn info(&self) -> ProtocolInfo {
+        JsonArray.info()
+    }
+
+    fn format(&self) -> &JsonFormat {
+        &JsonFormat
+    }
+
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
+        if *head != Head::HiWithReceipts {
+            JsonArray.pack(head, payload, out);
+        }
+    }
+
+    fn unpack(&self, message: Packed<'_>) -> Result<Envelope, CodecError> {
+        JsonArray.unpack(message)
+    }
+}
+
+#[test]
+fn a_client_greets_also_where_it_cannot_say_that_it_gives_receipts() {
+    let greeting = || SessionMessage {
+        head: Head::HiWithReceipts,
+        body: Body::Hi(Hi { identity: "\"me\"".into(), meta: "{}".into() }),
+    };
+    let mut out = BytesMut::new();
+    seal(&Older, &greeting(), &mut out);
+    assert_eq!(out, r#"["~wse:hi",{"identity":"me","meta":{}},null]"#);
+    out.clear();
+    seal(&JsonArray, &greeting(), &mut out);
+    assert_eq!(out, r#"["~wse:hi",{"identity":"me","meta":{}},null,1]"#);
+    assert_eq!(open(&JsonArray, (&out.freeze()).into()).unwrap(), greeting());
+    for protocol in [&Cbor as &dyn Greets, &MessagePack, &Protobuf] {
+        protocol.greets();
+    }
+}
+
+/// What is written for both greetings is read back as them.
+trait Greets {
+    fn greets(&self);
+}
+
+impl<P: Protocol> Greets for P {
+    fn greets(&self) {
+        for head in [Head::Hi, Head::HiWithReceipts] {
+            let mut payload = BytesMut::new();
+            let hi = Hi { identity: Bytes::new(), meta: Bytes::new() };
+            self.format().encode_hi(&hi, &mut payload);
+            let mut out = BytesMut::new();
+            self.pack(&head, &payload, &mut out);
+            assert_eq!(self.unpack((&out.freeze()).into()).unwrap().head, head);
+        }
+    }
 }

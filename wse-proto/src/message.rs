@@ -111,7 +111,14 @@ pub fn seal<P: Protocol>(protocol: &P, message: &SessionMessage, out: &mut Bytes
     let format = protocol.format();
     match &message.body {
         Body::Raw(payload) => protocol.pack(&message.head, payload, out),
-        Body::Hi(hi) => pack(protocol, &message.head, out, |out| format.encode_hi(hi, out)),
+        Body::Hi(hi) => {
+            let start = out.len();
+            pack(protocol, &message.head, out, |out| format.encode_hi(hi, out));
+            if out.len() == start && message.head == Head::HiWithReceipts {
+                // The protocol cannot say that the client gives receipts.
+                pack(protocol, &Head::Hi, out, |out| format.encode_hi(hi, out));
+            }
+        }
         Body::Fault(fault) => {
             pack(protocol, &message.head, out, |out| format.encode_fault(fault, out));
         }
