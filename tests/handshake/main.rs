@@ -5,6 +5,7 @@ mod support;
 
 mod deflate;
 mod forwarded;
+mod interim;
 mod opening;
 mod redirects;
 mod refused_origin;

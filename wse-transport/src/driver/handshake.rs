@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Buf;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 
 use super::drafts;
 use super::drafts::{Challenge, Draft};
@@ -13,7 +13,7 @@ use super::machine::Driver;
 use super::opening::Opening;
 use crate::frame::MisuseError;
 use crate::handshake::{HandshakeError, Rejection, ResponseError, Upgrade};
-use crate::head::{HeadScanner, encode_request, encode_response, parse_request, parse_response};
+use crate::head::{ResponseReader, encode_request, encode_response, parse_request};
 use crate::random;
 
 impl Driver {
@@ -35,7 +35,8 @@ impl Driver {
                 }
                 self.output.extend_from_slice(&encode_request(&head));
                 self.request = Some(head);
-                self.opening = Opening::Response { request, key, scanner: HeadScanner::default() };
+                let reader = ResponseReader::new(self.options.head_limits);
+                self.opening = Opening::Response { request, key, reader };
                 Ok(())
             }
             Opening::Asked => {
@@ -152,10 +153,14 @@ impl Driver {
 
     /// Looks for a head in the input; returns whether there may be more to do.
     pub(super) fn step_opening(&mut self) -> bool {
-        let limits = self.options.head_limits;
+        let limits = &self.options.head_limits;
         let found = match &mut self.opening {
-            Opening::Request(scanner) | Opening::Response { scanner, .. } => {
-                scanner.scan(&self.input, &limits)
+            Opening::Request(scanner) => scanner.scan(&self.input, limits).and_then(|found| {
+                let head = found.map(|len| self.input.split_to(len));
+                Ok(head.map(|head| parse_request(&head, limits)).transpose()?.map(Head::Request))
+            }),
+            Opening::Response { reader, .. } => {
+                reader.read(&mut self.input).map(|found| found.map(Head::Response))
             }
             Opening::Challenged(_) => {
                 let going = self.step_challenge();
@@ -173,9 +178,16 @@ impl Driver {
             Opening::Asked | Opening::Idle { .. } | Opening::Open => return false,
         };
         match found {
-            Ok(Some(len)) => {
-                let head = self.input.split_to(len);
-                self.head(&head);
+            Ok(Some(Head::Request(request))) => {
+                self.asked(request);
+                self.events.push_back(DriverEvent::Connect);
+                true
+            }
+            Ok(Some(Head::Response(response))) => {
+                match self.answered(response) {
+                    Ok(()) => self.open(),
+                    Err(error) => self.fail_opening(error),
+                }
                 true
             }
             Ok(None) if self.ended => {
@@ -193,39 +205,23 @@ impl Driver {
         }
     }
 
-    /// Handles a whole head.
-    fn head(&mut self, head: &[u8]) {
-        let limits = &self.options.head_limits;
-        match &self.opening {
-            Opening::Response { request, key, .. } => {
-                let checked = parse_response(head, limits)
-                    .map_err(|error| ResponseError::Head(error).into())
-                    .and_then(|response| {
-                        let response = self.response.insert(response);
-                        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                            let body = self.input.clone().freeze();
-                            let refusal = response.clone().map(|()| body);
-                            return Err(HandshakeError::Refused(Box::new(refusal)));
-                        }
-                        let selected = request.verify(*key, response)?;
-                        Ok((selected, request.negotiated(response)?))
-                    });
-                match checked {
-                    Ok((selected, negotiated)) => {
-                        self.protocol = selected;
-                        self.framing.set_negotiated(negotiated);
-                        self.open();
-                    }
-                    Err(error) => self.fail_opening(error),
-                }
-            }
-            _ => match parse_request(head, limits) {
-                Ok(request) => {
-                    self.asked(request);
-                    self.events.push_back(DriverEvent::Connect);
-                }
-                Err(error) => self.refuse(error.into()),
-            },
+    /// A client has received the final response.
+    fn answered(&mut self, response: Response<()>) -> Result<(), HandshakeError> {
+        let response = self.response.insert(response);
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let body = self.input.clone().freeze();
+            return Err(HandshakeError::Refused(Box::new(response.clone().map(|()| body))));
         }
+        if let Opening::Response { request, key, .. } = &self.opening {
+            self.protocol = request.verify(*key, response)?;
+            self.framing.set_negotiated(request.negotiated(response)?);
+        }
+        Ok(())
     }
+}
+
+/// A head that has arrived whole.
+enum Head {
+    Request(Request<()>),
+    Response(Response<()>),
 }

@@ -2,7 +2,7 @@
 
 use super::drafts::Challenge;
 use crate::handshake::ClientRequest;
-use crate::head::HeadScanner;
+use crate::head::{HeadScanner, ResponseReader};
 
 /// The state of the opening handshake.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) enum Opening {
     /// A client is not started.
     Idle { request: Box<ClientRequest> },
     /// A client reads the response.
-    Response { request: Box<ClientRequest>, key: [u8; 16], scanner: HeadScanner },
+    Response { request: Box<ClientRequest>, key: [u8; 16], reader: ResponseReader },
     /// The handshake is done.
     Open,
     /// The handshake has failed. With a rejection, the connection lingers until the peer has read it.

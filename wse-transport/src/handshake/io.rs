@@ -12,8 +12,8 @@ use super::error::ResponseError;
 use super::handshake_error::HandshakeError;
 use super::rejection::Rejection;
 use crate::head::{
-    HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
-    parse_response, read_body,
+    HeadError, HeadLimits, HeadScanner, ResponseReader, encode_request, encode_response,
+    parse_request, read_body,
 };
 use crate::linger::linger;
 #[cfg(feature = "tls")]
@@ -53,11 +53,19 @@ pub async fn read_request<T: AsyncRead + Unpin>(
     limits: &HeadLimits,
 ) -> Result<(Request<()>, BytesMut), HandshakeError> {
     let rejected = |error: HeadError| HandshakeError::from(Rejection::from(error));
-    let (head, leftover) = read_head(io, limits).await?.map_err(rejected)?;
-    Ok((parse_request(&head, limits).map_err(rejected)?, leftover))
+    let mut received = BytesMut::with_capacity(4096);
+    let mut scanner = HeadScanner::default();
+    loop {
+        receive(io, &mut received).await?;
+        if let Some(len) = scanner.scan(&received, limits).map_err(rejected)? {
+            let head = received.split_to(len);
+            return Ok((parse_request(&head, limits).map_err(rejected)?, received));
+        }
+    }
 }
 
-/// Reads the head of a response. Returns also the bytes behind it, which are the server's first frames.
+/// Reads the head of a response, and skips those with a status of 1xx before it (RFC 9110 §15.2); 101 is not skipped.
+/// Returns also the bytes behind it, which are the server's first frames.
 ///
 /// Not cancel safe.
 ///
@@ -69,8 +77,14 @@ pub async fn read_response<T: AsyncRead + Unpin>(
     io: &mut T,
     limits: &HeadLimits,
 ) -> Result<(Response<()>, BytesMut), HandshakeError> {
-    let (head, leftover) = read_head(io, limits).await?.map_err(ResponseError::Head)?;
-    let response = parse_response(&head, limits).map_err(ResponseError::Head)?;
+    let mut leftover = BytesMut::with_capacity(4096);
+    let mut reader = ResponseReader::new(*limits);
+    let response = loop {
+        receive(io, &mut leftover).await?;
+        if let Some(response) = reader.read(&mut leftover).map_err(ResponseError::Head)? {
+            break response;
+        }
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Ok((response, leftover));
     }
@@ -118,21 +132,10 @@ pub async fn write_rejection<T: AsyncRead + AsyncWrite + Unpin>(
     linger(io).await
 }
 
-/// Reads a head. The outer error is the transport's, the inner one the sender's.
-async fn read_head<T: AsyncRead + Unpin>(
-    io: &mut T,
-    limits: &HeadLimits,
-) -> io::Result<Result<(BytesMut, BytesMut), HeadError>> {
-    let mut buffer = BytesMut::with_capacity(4096);
-    let mut scanner = HeadScanner::default();
-    loop {
-        if io.read_buf(&mut buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match scanner.scan(&buffer, limits) {
-            Ok(None) => {}
-            Ok(Some(len)) => return Ok(Ok((buffer.split_to(len), buffer))),
-            Err(error) => return Ok(Err(error)),
-        }
+/// Receives some bytes.
+async fn receive<T: AsyncRead + Unpin>(io: &mut T, received: &mut BytesMut) -> io::Result<()> {
+    match io.read_buf(received).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod limits;
 mod parse;
+mod response;
 mod scan;
 
 pub(crate) use body::read_body;
@@ -18,4 +19,5 @@ pub(crate) use fields::{
 };
 pub use limits::HeadLimits;
 pub use parse::{parse_request, parse_response};
+pub(crate) use response::ResponseReader;
 pub use scan::HeadScanner;

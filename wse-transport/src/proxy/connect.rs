@@ -3,12 +3,11 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::StatusCode;
 
 use super::address::Proxy;
 use super::error::ProxyFailure;
 use super::step::Step;
-use crate::head::{HeadError, HeadLimits, HeadScanner, encode_headers, parse_response};
+use crate::head::{HeadLimits, ResponseReader, encode_headers};
 
 /// The dialogue with an HTTP proxy that opens a tunnel.
 ///
@@ -29,8 +28,7 @@ use crate::head::{HeadError, HeadLimits, HeadScanner, encode_headers, parse_resp
 /// ```
 pub struct Connect {
     request: Option<Bytes>,
-    scanner: HeadScanner,
-    limits: HeadLimits,
+    reader: ResponseReader,
     open: bool,
 }
 
@@ -56,8 +54,7 @@ impl Connect {
         encode_headers(&proxy.headers, &mut request);
         Ok(Self {
             request: Some(request.freeze()),
-            scanner: HeadScanner::default(),
-            limits: HeadLimits::default(),
+            reader: ResponseReader::new(HeadLimits::default()),
             open: false,
         })
     }
@@ -76,29 +73,14 @@ impl Connect {
         if self.open {
             return Ok(Step::Open);
         }
-        while let Some(len) =
-            self.scanner.scan(received, &self.limits).map_err(ProxyFailure::Head)?
-        {
-            let head = received.split_to(len);
-            let response =
-                parse_response(&head, &HeadLimits::default()).map_err(ProxyFailure::Head)?;
-            let status = response.status();
-            if status.is_success() {
-                self.open = true;
-                return Ok(Step::Open);
-            }
-            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(ProxyFailure::Refused(Box::new(response.map(|()| Bytes::new()))));
-            }
-            // RFC 9110 §15.2: the final response follows. All heads share one limit.
-            self.scanner = HeadScanner::default();
-            self.limits.max_head = self
-                .limits
-                .max_head
-                .checked_sub(len)
-                .ok_or(ProxyFailure::Head(HeadError::TooLong))?;
+        let Some(response) = self.reader.read(received).map_err(ProxyFailure::Head)? else {
+            return Ok(Step::Receive);
+        };
+        if !response.status().is_success() {
+            return Err(ProxyFailure::Refused(Box::new(response.map(|()| Bytes::new()))));
         }
-        Ok(Step::Receive)
+        self.open = true;
+        Ok(Step::Open)
     }
 }
 
