@@ -45,6 +45,7 @@ pub fn run(data: &[u8]) {
 /// As a server answers it.
 fn answer(request: &Request<()>, flags: u8) -> Result<Response<()>, Rejection> {
     let mut upgrade = Upgrade::from_request(request)?;
+    let _ = OriginPolicy::List(vec!["http://example.com/".to_owned()]).check(request);
     OriginPolicy::SameHost.check(request)?;
     let deflate = deflate(flags);
     if flags & 0x80 == 0

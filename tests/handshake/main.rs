@@ -6,6 +6,7 @@ mod support;
 mod deflate;
 mod forwarded;
 mod interim;
+mod lists;
 mod opening;
 mod redirects;
 mod refused_origin;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::params::ExtensionParams;
-use crate::head::is_token;
+use crate::head::{MAX_OFFERS, is_token};
 
 /// Whether name and parameters may appear in the field.
 pub(crate) fn is_valid(name: &str, params: &ExtensionParams) -> bool {
@@ -48,7 +48,11 @@ impl Element<'_> {
     }
 }
 
-/// A field that does not follow the grammar.
+/// The most parameters of one extension. Compression has four (RFC 7692 §7.1).
+const MAX_PARAMS: usize = 32;
+
+/// A field that does not follow the grammar, or has more than [`MAX_OFFERS`] extensions or [`MAX_PARAMS`] parameters of one:
+/// offers are compared with each other.
 pub(crate) struct Malformed;
 
 /// Parses all occurrences of the field, in order. Empty list elements are ignored (RFC 9110 §5.6.1.2).
@@ -62,6 +66,9 @@ pub(crate) fn parse(headers: &HeaderMap) -> Result<Vec<Element<'_>>, Malformed> 
                 break;
             }
             if !rest.eat(',') {
+                if found.len() == MAX_OFFERS {
+                    return Err(Malformed);
+                }
                 found.push(rest.extension()?);
             }
         }
@@ -94,6 +101,9 @@ impl<'a> Cursor<'a> {
             } else {
                 None
             };
+            if params.len() == MAX_PARAMS {
+                return Err(Malformed);
+            }
             params.push((param, value));
         }
     }

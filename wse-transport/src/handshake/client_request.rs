@@ -10,7 +10,7 @@ use super::accept_key::accept_key;
 use super::error::{RequestError, ResponseError};
 use crate::deflate::Deflate;
 use crate::extension::{Extension, ReservedBits};
-use crate::head::{BASE64, basic_auth, is_reserved, is_token, list_has, single};
+use crate::head::{BASE64, MAX_OFFERS, basic_auth, is_reserved, is_token, list_has, single};
 use crate::negotiated::Negotiated;
 use crate::{deflate, extension};
 
@@ -93,10 +93,14 @@ impl ClientRequest {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Subprotocol`] for a name that is not a token, and for a repetition.
+    /// [`RequestError::Subprotocol`] for a name that is not a token, and for a repetition;
+    /// [`RequestError::TooManyOffers`] beyond 64, which servers may reject.
     pub fn subprotocol(mut self, name: &str) -> Result<Self, RequestError> {
         if !is_token(name) || self.subprotocols.iter().any(|it| it == name) {
             return Err(RequestError::Subprotocol(name.to_owned()));
+        }
+        if self.subprotocols.len() == MAX_OFFERS {
+            return Err(RequestError::TooManyOffers);
         }
         self.subprotocols.push(name.to_owned());
         Ok(self)
@@ -130,13 +134,17 @@ impl ClientRequest {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Extension`] for a name or parameter that is not a token, and for a repetition.
+    /// [`RequestError::Extension`] for a name or parameter that is not a token, and for a repetition;
+    /// [`RequestError::TooManyOffers`] beyond 64, which servers may reject.
     pub fn extension(mut self, extension: Arc<dyn Extension>) -> Result<Self, RequestError> {
         let name = extension.name();
         if !extension::is_valid(name, &extension.offer())
             || self.extensions.iter().any(|it| it.name() == name)
         {
             return Err(RequestError::Extension(name.to_owned()));
+        }
+        if self.extensions.len() == MAX_OFFERS {
+            return Err(RequestError::TooManyOffers);
         }
         self.extensions.push(extension);
         Ok(self)

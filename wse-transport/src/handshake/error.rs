@@ -27,6 +27,8 @@ pub enum RequestError {
     Subprotocol(String),
     /// The name or a parameter of the extension is not a token, or the extension is repeated.
     Extension(String),
+    /// More than 64 subprotocols, or more than 64 extensions.
+    TooManyOffers,
     /// The header field belongs to the handshake itself.
     ReservedHeader(HeaderName),
     /// The header field has characters that are not allowed, such as a line break.
@@ -51,6 +53,9 @@ impl fmt::Display for RequestError {
             }
             Self::Extension(name) => {
                 write!(f, "caller gave a malformed or repeated extension {name:?}")
+            }
+            Self::TooManyOffers => {
+                f.write_str("caller offered more than 64 subprotocols or extensions")
             }
             Self::ReservedHeader(name) => write!(f, "caller set reserved header {name}"),
             Self::MalformedHeader(name) => write!(f, "caller set malformed header {name:?}"),

@@ -41,5 +41,5 @@ pub(crate) use redirect::is_redirect;
 pub use redirect_error::RedirectError;
 pub use rejection::Rejection;
 pub use trusted_proxies::{Forwarded, ProxyHeaders, TrustedProxies};
-pub(crate) use upgrade::no_body;
 pub use upgrade::{Upgrade, is_websocket};
+pub(crate) use upgrade::{check_host, no_body};

@@ -9,7 +9,7 @@ use super::error::ResponseError;
 use super::rejection::Rejection;
 use crate::deflate::{Deflate, DeflateAgreement};
 use crate::extension::{AgreedExtensions, Element, Extension, Malformed, ReservedBits};
-use crate::head::{host, is_reserved, list_has, single, subprotocols};
+use crate::head::{OfferError, host, is_reserved, list_has, single, subprotocols};
 use crate::negotiated::Negotiated;
 use crate::{deflate, extension};
 
@@ -53,10 +53,7 @@ impl Upgrade {
             return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method must be GET")
                 .header(header::ALLOW, HeaderValue::from_static("GET")));
         }
-        let host = single(headers, header::HOST).map_err(bad("Host is malformed or repeated"))?;
-        if host.is_none_or(str::is_empty) {
-            return Err(Rejection::bad_request("Host is missing"));
-        }
+        check_host(request)?;
         no_body(headers)?;
         if !list_has(headers, &header::UPGRADE, "websocket")
             || !list_has(headers, &header::CONNECTION, "upgrade")
@@ -74,8 +71,7 @@ impl Upgrade {
         if !is_key(key) {
             return Err(Rejection::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"));
         }
-        let subprotocols = subprotocols(headers)
-            .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
+        let subprotocols = offered(headers)?;
         Ok(Self {
             key: Some(key.to_owned()),
             subprotocols,
@@ -121,8 +117,8 @@ impl Upgrade {
         if headers.contains_key(header::CONNECTION) || headers.contains_key(header::UPGRADE) {
             return Err(Rejection::bad_request("Connection and Upgrade do not belong in HTTP/2"));
         }
-        if host(request).is_none_or(str::is_empty) {
-            return Err(Rejection::bad_request(":authority is missing"));
+        if host(request).is_none() {
+            return Err(Rejection::bad_request(":authority is missing or malformed"));
         }
         no_body(headers)?;
         let version = single(headers, header::SEC_WEBSOCKET_VERSION)
@@ -131,8 +127,7 @@ impl Upgrade {
             return Err(Rejection::bad_request("Sec-WebSocket-Version must be 13")
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
         }
-        let subprotocols = subprotocols(headers)
-            .map_err(bad("Sec-WebSocket-Protocol is malformed or repeats itself"))?;
+        let subprotocols = offered(headers)?;
         Ok(Self { key: None, subprotocols, extensions: Vec::new(), bits: ReservedBits::NONE })
     }
 
@@ -271,10 +266,32 @@ impl Upgrade {
     }
 }
 
+/// The subprotocols that a request offers.
+fn offered(headers: &HeaderMap) -> Result<Vec<String>, Rejection> {
+    subprotocols(headers).map_err(|error| {
+        Rejection::bad_request(match error {
+            OfferError::Malformed => "Sec-WebSocket-Protocol is malformed or repeats itself",
+            OfferError::TooMany => "Sec-WebSocket-Protocol offers more than 64 subprotocols",
+        })
+    })
+}
+
 /// The extensions that a request offers.
 fn offers<B>(request: &Request<B>) -> Result<Vec<Element<'_>>, Rejection> {
-    extension::parse(request.headers())
-        .map_err(|Malformed| Rejection::bad_request("Sec-WebSocket-Extensions is malformed"))
+    extension::parse(request.headers()).map_err(|Malformed| {
+        Rejection::bad_request("Sec-WebSocket-Extensions is malformed or too long a list")
+    })
+}
+
+/// Checks the host of a request of HTTP/1.1 (RFC 9112 §3.2): 400 for a `Host` that is missing or repeated, also with an
+/// absolute target, which replaces its value; and for a host that is malformed.
+pub(crate) fn check_host<B>(request: &Request<B>) -> Result<(), Rejection> {
+    let given = single(request.headers(), header::HOST)
+        .map_err(|()| Rejection::bad_request("Host is malformed or repeated"))?;
+    if given.is_none() {
+        return Err(Rejection::bad_request("Host is missing"));
+    }
+    host(request).map(drop).ok_or_else(|| Rejection::bad_request("Host is malformed"))
 }
 
 /// Rejects a request with a body, which would be read as frames.

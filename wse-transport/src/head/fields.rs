@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use url::Url;
 
 /// Padding is required; stray bits in the last character are tolerated.
@@ -30,38 +31,25 @@ pub(crate) fn single(headers: &HeaderMap, name: impl Into<HeaderName>) -> Result
     }
 }
 
-/// The host and port of the request: `Host`, or `:authority` (RFC 9113 §8.3.1).
+/// The longest host that is looked at, in bytes. A name has at most 253 (RFC 1035 §2.3.4). The bound matters because
+/// decoding an international name may take time quadratic in its length.
+pub(crate) const MAX_HOST: usize = 1024;
+
+/// The host and port that a request is for; `None` if they are missing or malformed. That of an absolute target, and
+/// `:authority` of HTTP/2, replace `Host` (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
 pub(crate) fn host<B>(request: &Request<B>) -> Option<&str> {
-    let authority = request.uri().authority().filter(|_| request.version() >= Version::HTTP_2);
-    match authority {
+    let asked = match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),
         None => single(request.headers(), header::HOST).ok().flatten(),
-    }
+    };
+    asked.filter(|it| is_host(it))
 }
 
-/// Whether a comma-separated list contains an item, ignoring case. The field may be repeated.
-pub(crate) fn list_has(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
-    headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|it| it.trim().eq_ignore_ascii_case(item))
-}
-
-/// The subprotocols of a request, in order; `Err` for one that is not a token, or is repeated.
-pub(crate) fn subprotocols(headers: &HeaderMap) -> Result<Vec<String>, ()> {
-    let mut found: Vec<String> = Vec::new();
-    for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
-        for name in value.to_str().map_err(|_| ())?.split(',').map(str::trim) {
-            // RFC 6455 §4.1: the elements MUST all be unique.
-            if !is_token(name) || found.iter().any(|it| it == name) {
-                return Err(());
-            }
-            found.push(name.to_owned());
-        }
-    }
-    Ok(found)
+/// Whether a text is `uri-host [ ":" port ]` (RFC 9110 §7.2), without user information.
+fn is_host(text: &str) -> bool {
+    text.len() <= MAX_HOST
+        && !text.contains('@')
+        && text.parse::<Authority>().is_ok_and(|it| !it.host().is_empty())
 }
 
 /// Whether a field belongs to the handshake itself, so that the caller must not set it.

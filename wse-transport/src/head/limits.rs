@@ -7,11 +7,15 @@ pub struct HeadLimits {
     /// The longest line, in bytes, without its end. Default: 8 KiB. A longer first line is answered with 414, another
     /// one with 431.
     pub max_line: usize,
-    /// The most header fields. Default: 128. More are answered with 431.
+    /// The most header fields. Default: 128; more than 16,384 count as 16,384. More fields are answered with 431.
     pub max_headers: usize,
     /// The longest head, in bytes. Default: 32 KiB. A longer one is answered with 431.
     pub max_head: usize,
 }
+
+/// The most header fields of all. A `HeaderMap` panics beyond 24,576 names; below this there is room for those that
+/// are added to a head later.
+const MAX_FIELDS: usize = 16 * 1024;
 
 impl HeadLimits {
     /// Sets [`max_line`](Self::max_line), in bytes.
@@ -33,6 +37,11 @@ impl HeadLimits {
     pub const fn max_head(mut self, bytes: usize) -> Self {
         self.max_head = bytes;
         self
+    }
+
+    /// [`max_headers`](Self::max_headers), as far as a `HeaderMap` can hold them.
+    pub(super) fn fields(&self) -> usize {
+        self.max_headers.min(MAX_FIELDS)
     }
 }
 

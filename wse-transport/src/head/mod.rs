@@ -6,6 +6,7 @@ mod encode;
 mod error;
 mod fields;
 mod limits;
+mod list;
 mod parse;
 mod response;
 mod scan;
@@ -15,9 +16,10 @@ pub(crate) use encode::encode_headers;
 pub use encode::{encode_request, encode_response};
 pub use error::HeadError;
 pub(crate) use fields::{
-    BASE64, basic_auth, host, is_reserved, is_token, list_has, percent_decode, single, subprotocols,
+    BASE64, MAX_HOST, basic_auth, host, is_reserved, is_token, percent_decode, single,
 };
 pub use limits::HeadLimits;
+pub(crate) use list::{MAX_OFFERS, OfferError, elements, list_has, subprotocols};
 pub use parse::{parse_request, parse_response};
 pub(crate) use response::ResponseReader;
 pub use scan::HeadScanner;

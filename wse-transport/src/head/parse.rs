@@ -13,7 +13,7 @@ use super::limits::HeadLimits;
 ///
 /// [`HeadError`].
 pub fn parse_request(head: &[u8], limits: &HeadLimits) -> Result<Request<()>, HeadError> {
-    let mut fields = vec![httparse::EMPTY_HEADER; limits.max_headers];
+    let mut fields = vec![httparse::EMPTY_HEADER; fields(head, limits)];
     let mut parsed = httparse::Request::new(&mut fields);
     complete(parsed.parse(head))?;
     let malformed = HeadError::Malformed;
@@ -32,7 +32,7 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits) -> Result<Request<()>, He
 ///
 /// [`HeadError`].
 pub fn parse_response(head: &[u8], limits: &HeadLimits) -> Result<Response<()>, HeadError> {
-    let mut fields = vec![httparse::EMPTY_HEADER; limits.max_headers];
+    let mut fields = vec![httparse::EMPTY_HEADER; fields(head, limits)];
     let mut parsed = httparse::Response::new(&mut fields);
     complete(parsed.parse(head))?;
     let malformed = HeadError::Malformed;
@@ -42,6 +42,12 @@ pub fn parse_response(head: &[u8], limits: &HeadLimits) -> Result<Response<()>, 
     *response.version_mut() = version(parsed.version)?;
     *response.headers_mut() = headers(parsed.headers)?;
     Ok(response)
+}
+
+/// The space for the header fields: as many as the head has lines, within the limit.
+fn fields(head: &[u8], limits: &HeadLimits) -> usize {
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    lines.min(limits.fields())
 }
 
 fn complete(status: httparse::Result<usize>) -> Result<(), HeadError> {
@@ -66,7 +72,7 @@ fn headers(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::Malformed)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| HeadError::Malformed)?;
-        headers.append(name, value);
+        headers.try_append(name, value).map_err(|_| HeadError::TooManyHeaders)?;
     }
     Ok(headers)
 }

@@ -5,6 +5,8 @@ use super::limits::HeadLimits;
 
 /// Finds the end of a head that arrives in pieces. It looks at each byte once: parsing from the start after each
 /// piece would take time quadratic in the length, which a slow sender could exploit.
+///
+/// Empty lines before the first line count as part of the head: a server ignores them (RFC 9112 §2.2).
 #[derive(Clone, Debug, Default)]
 pub struct HeadScanner {
     scanned: usize,
@@ -49,15 +51,16 @@ impl HeadScanner {
             if end + 1 > limits.max_head {
                 return Err(HeadError::TooLong);
             }
-            if line.is_empty() {
+            let is_empty = line.is_empty();
+            if is_empty && self.lines > 0 {
                 return Ok(Some(end + 1));
             }
-            if self.lines > limits.max_headers {
+            if self.lines > limits.fields() {
                 return Err(HeadError::TooManyHeaders);
             }
             self.scanned = end + 1;
             self.line_start = end + 1;
-            self.lines += 1;
+            self.lines += usize::from(!is_empty);
         }
     }
 }

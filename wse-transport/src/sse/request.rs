@@ -3,8 +3,8 @@
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::config::Config;
-use crate::handshake::{OriginPolicy, Rejection, no_body};
-use crate::head::{list_has, single};
+use crate::handshake::{OriginPolicy, Rejection, check_host, no_body};
+use crate::head::{elements, list_has};
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -40,7 +40,7 @@ pub fn is_event_source<B>(request: &Request<B>) -> bool {
             .get_all(header::ACCEPT)
             .into_iter()
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
+            .flat_map(elements)
             .any(accepts)
 }
 
@@ -104,12 +104,10 @@ pub(super) fn head<B>(request: &Request<B>, config: &Config) -> Result<Response<
 
 /// Checks that an HTTP server would do.
 pub(super) fn check_http<B>(request: &Request<B>) -> Result<(), Rejection> {
-    let bad = |what: &'static str| Rejection::new(StatusCode::BAD_REQUEST, what);
     let headers = request.headers();
-    // RFC 9112 §3.2: MUST respond with 400 to a lack of Host, and to more than one.
-    let host = single(headers, header::HOST).map_err(|()| bad("Host is malformed or repeated"))?;
-    if host.is_none_or(str::is_empty) && request.version() != Version::HTTP_10 {
-        return Err(bad("Host is missing"));
+    // HTTP/1.0 has no `Host`.
+    if request.version() != Version::HTTP_10 || headers.contains_key(header::HOST) {
+        check_host(request)?;
     }
     no_body(headers)
 }

@@ -60,10 +60,14 @@ impl Draft {
             // In a draft it is one name, of any printable characters.
             headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
         } else {
-            // If both fields are present and differ, `Origin` is repeated, and thus rejected.
+            // If the fields of both names differ, `Origin` is repeated, and thus rejected. One that differs is enough.
             for origin in request.headers().get_all(SEC_WEBSOCKET_ORIGIN) {
-                if headers.get_all(header::ORIGIN).iter().all(|it| it != origin) {
+                let known = headers.get(header::ORIGIN).cloned();
+                if known.as_ref() != Some(origin) {
                     headers.append(header::ORIGIN, origin.clone());
+                    if known.is_some() {
+                        break;
+                    }
                 }
             }
         }
