@@ -1,6 +1,7 @@
 //! What `benches/instructions` counts instructions of: one hot path, so many times.
 //!
-//! `cargo bench --bench instructions -- NAME TIMES`; without a name, all of them, once.
+//! `cargo bench --bench instructions -- NAME TIMES`; without a name, all of them, once. With `head KIND BYTES` it judges one
+//! hostile request head of this length, and with `head` it names the kinds.
 
 use std::hint::black_box;
 use std::io;
@@ -19,6 +20,9 @@ use wse::{
     Accept, Cbor, Decode, Encode, Format, Head, Hello, Hi, JsonArray, MessageKind, Protobuf,
     Protocol, Server, SessionMessage, Stamp, seal,
 };
+
+#[path = "../tests/support/heads.rs"]
+mod heads;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// The most times that a path can be run.
@@ -50,7 +54,12 @@ const PATHS: [Path; 18] = [
 
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
-    match (args.next(), args.next().and_then(|times| times.parse::<usize>().ok())) {
+    let (name, times) = (args.next(), args.next());
+    if name.as_deref() == Some("head") {
+        let bytes = args.next().and_then(|bytes| bytes.parse().ok());
+        return judge_heads(times.as_deref(), bytes);
+    }
+    match (name, times.and_then(|times| times.parse::<usize>().ok())) {
         (Some(name), Some(times)) => {
             assert!(times <= MOST, "at most {MOST} times");
             let (_, run) = PATHS.iter().find(|(it, _)| *it == name).expect("no such path");
@@ -62,6 +71,17 @@ fn main() {
                 run(1);
             }
         }
+    }
+}
+
+/// Judges a head of this kind and length, or names the kinds.
+fn judge_heads(kind: Option<&str>, bytes: Option<usize>) {
+    match kind.zip(bytes) {
+        Some((name, bytes)) => {
+            let kind = heads::KINDS.iter().find(|kind| kind.0 == name).expect("no such kind");
+            heads::judge(black_box(heads::head(*kind, bytes).as_bytes()));
+        }
+        None => heads::KINDS.iter().for_each(|kind| println!("{}", kind.0)),
     }
 }
 

@@ -6,6 +6,7 @@ mod support;
 mod deflate;
 mod forwarded;
 mod interim;
+mod linear;
 mod lists;
 mod opening;
 mod redirects;
