@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wse_proto::session::{Backoff, Close, Heartbeat, SessionLimits};
+use wse_proto::session::{Backoff, Close, Heartbeat, SessionLimits, reconnects};
 use wse_proto::{Decode, Encode, Negotiate, Text};
 use wse_transport::dial::Dial;
+use wse_transport::handshake::public_url;
 use wse_transport::ws;
 
 use super::connector::TcpConnector;
@@ -63,11 +64,15 @@ impl<P: Negotiate> ClientBuilder<P> {
             settings: Settings {
                 protocol: Box::new(protocol),
                 headers: Vec::new(),
+                home: url.clone(),
+                share_credentials: false,
                 connector: Arc::new(TcpConnector),
                 open: open::websocket,
                 dial: Dial::default(),
                 solver: None,
                 reconnect: None,
+                reconnect_when: Box::new(|close| reconnects(close.code)),
+                retry_first: false,
                 connect_timeout: Duration::from_secs(10),
                 close_timeout: Duration::from_secs(10),
                 call_timeout: Some(Duration::from_secs(20)),
@@ -151,8 +156,42 @@ impl<P: Negotiate> ClientBuilder<P> {
 
     /// Reconnects when the connection is lost: after close codes 1005, 1006, 1011 to 1014 and 4000,
     /// and after attempts whose failure [is transient](ConnectError::is_transient). Default: off.
+    ///
+    /// - The waits grow with each attempt, until a connection lasts longer than the wait before it.
+    /// - After [`Backoff::attempts`] attempts in a row that failed, or whose connection did not last, the
+    ///   client gives up. Default: never.
+    /// - A refusal with 429 or 503 and `Retry-After` is heeded, up to an hour or [`Backoff::cap`].
+    /// - Each retry is a [`ClientEvent::Retrying`] and a `warn` of `tracing`.
+    /// - The first connection is not retried, so that a wrong address is an error at once, unless
+    ///   `attempts` or [`retry_first`](Self::retry_first) is set.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.settings.reconnect = Some(backoff);
+        self
+    }
+
+    /// Sets after which closes the client [reconnects](Self::reconnect), for servers with close codes of
+    /// their own. It replaces the default, [`session::reconnects`](wse_proto::session::reconnects), also
+    /// for a server that closes before the welcome. A panic in it is a no.
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
+    /// use wse::{Backoff, session::reconnects};
+    /// // A platform that restarts its servers with 1001.
+    /// builder
+    ///     .reconnect(Backoff::default())
+    ///     .reconnect_when(|close| close.code == 1001 || reconnects(close.code))
+    /// # }
+    /// ```
+    pub fn reconnect_when(mut self, when: impl Fn(&Close) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.reconnect_when = Box::new(when);
+        self
+    }
+
+    /// Sets whether [`connect`](Self::connect) retries as [`reconnect`](Self::reconnect) does before the
+    /// first welcome, for as long as it takes. Default: false, unless [`Backoff::attempts`] is set: the
+    /// first failure is returned.
+    pub fn retry_first(mut self, retry: bool) -> Self {
+        self.settings.retry_first = retry;
         self
     }
 
@@ -289,10 +328,11 @@ impl<P: Negotiate> ClientBuilder<P> {
 }
 
 impl<P: Negotiate> fmt::Debug for ClientBuilder<P> {
+    /// Omits the login and the query of the URL, header fields, identity and meta.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("protocols", &self.settings.protocol.subprotocols())
-            .field("url", &self.target.url)
+            .field("url", &public_url(&self.target.url))
             .finish_non_exhaustive()
     }
 }

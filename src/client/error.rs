@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use wse_proto::CodecError;
 use wse_proto::session::{Close, reconnects};
@@ -27,8 +28,8 @@ pub enum ConnectError {
     NoSolver,
     /// The HTTP part failed: the URL, the network, or the server's response.
     Handshake(HandshakeError),
-    /// Wrong use: this URL of a [framed](super::ClientBuilder::framed) client is neither `tcp://host:port` nor, on
-    /// Unix, `unix:/path`.
+    /// Wrong use: this URL of a [framed](super::ClientBuilder::framed) client, shown without login and query, is neither
+    /// `tcp://host:port` nor, on Unix, `unix:/path`.
     FramedUrl(String),
     /// The connector of a [framed](super::ClientBuilder::framed) client failed, or took longer than
     /// [`dial_timeout`](super::ClientBuilder::dial_timeout).
@@ -45,7 +46,19 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Returns whether another attempt may succeed without a change on either side.
+    /// Returns how long the server, or the proxy, asked to wait before the next attempt: `Retry-After` of
+    /// a refusal with 429 or 503.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Handshake(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether another attempt may succeed without a change on either side. A server that closed
+    /// before the welcome is judged by its close code, as
+    /// [`reconnect`](super::ClientBuilder::reconnect) does by default.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {

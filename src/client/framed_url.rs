@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use url::Url;
+use wse_transport::handshake::public_url;
 
 use super::error::ConnectError;
 
@@ -33,7 +34,7 @@ impl FramedUrl {
             let host = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
             Some(Self::Tcp(host.to_owned(), url.port()?))
         };
-        tcp().ok_or_else(|| ConnectError::FramedUrl(text.to_owned()))
+        tcp().ok_or_else(|| ConnectError::FramedUrl(public_url(text)))
     }
 }
 

@@ -54,8 +54,10 @@ impl<P: Negotiate> Client<P> {
         &self.core.shared
     }
 
-    /// Connects and waits for the welcome. With [`reconnect`](crate::ClientBuilder::reconnect), attempts
-    /// whose failure is transient are repeated. A refusal is final.
+    /// Connects and waits for the welcome. The first failure is returned, unless
+    /// [`reconnect`](crate::ClientBuilder::reconnect) is set with a number of attempts, or
+    /// [`retry_first`](crate::ClientBuilder::retry_first): then attempts whose failure is transient are
+    /// repeated. A refusal is final.
     ///
     /// Cancel safe: when the future is dropped, the client goes on connecting.
     /// [`close`](Self::close) stops it.
@@ -153,6 +155,10 @@ impl<P: Negotiate> Client<P> {
 
     /// Reconnects to `url`, with the current identity. Closes the connection with 4000 `jump`,
     /// connects and waits for the welcome. Later reconnects use the new URL too.
+    ///
+    /// The identity and meta go to the new server, for which [`migrate_as`](Self::migrate_as) has
+    /// others. Header fields with credentials, and a login in the builder's URL, do not go to another
+    /// scheme, host or port: see [`ClientBuilder::header`](crate::ClientBuilder::header).
     ///
     /// Cancel safe: when the future is dropped, the client goes on connecting.
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use wse_proto::CloseReason;
-use wse_proto::session::{Close, reconnects};
+use wse_proto::session::Close;
 
 use super::command::{Command, Done};
 use super::credentials::{Credentials, Target};
@@ -13,7 +13,11 @@ use super::error::ConnectError;
 use super::shared::{Shared, Welcomed};
 use super::status::{ClientEvent, Status};
 use crate::chain::chain;
+use crate::connection::Clock;
 use crate::random;
+
+/// The longest `Retry-After` that is heeded, unless the cap of the backoff is longer.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What interrupts a wait of the manager.
 enum Interrupt {
@@ -87,8 +91,11 @@ async fn manage(
 ) {
     let mut pending = PendingResult(Some(done));
     let stop = StopGuard(&shared);
-    // Attempts that failed in a row, and the waits since the last connection.
-    let (mut failed, mut waits) = (0, 0);
+    let mut retries = Retries::default();
+    // Without a number of attempts, a wrong address would never be told.
+    let retries_first = shared.settings.retry_first
+        || shared.settings.reconnect.is_some_and(|backoff| backoff.attempts.is_some());
+    let mut first = true;
     let outcome = loop {
         let attempted = tokio::select! {
             biased;
@@ -97,25 +104,32 @@ async fn manage(
         };
         let (why, error) = match attempted {
             Ok(Ok(connection)) => {
-                (failed, waits) = (0, 0);
+                first = false;
                 pending.complete(Ok(()));
+                let clock = Clock::start();
                 match run_until_end(&shared, connection, &mut commands).await {
                     Ended::Closed => break Ok(()),
                     Ended::Migrated(to, done) => {
                         target = to;
+                        retries = Retries::default();
                         pending = PendingResult(Some(done));
                         shared.migrating();
                         continue;
                     }
-                    Ended::Lost(close) if reconnects(close.code) => {
+                    Ended::Lost(close) if shared.comes_back() => {
+                        retries.lost(&shared, clock.now());
                         (format!("the connection was lost: {close}"), None)
                     }
                     Ended::Lost(_) => break Ok(()),
                 }
             }
             Ok(Err(error)) => {
-                failed += 1;
-                if !error.is_transient() {
+                retries.failed += 1;
+                let transient = match &error {
+                    ConnectError::Refused(close) => shared.reconnects_after(close),
+                    error => error.is_transient(),
+                };
+                if !transient || (first && !retries_first) {
                     break Err(error);
                 }
                 (chain(&error), Some(error))
@@ -123,17 +137,21 @@ async fn manage(
             Err(Interrupt::Close(_)) => break Err(ConnectError::Closed),
             Err(Interrupt::Migrate(to, done)) => {
                 target = to;
-                (failed, waits) = (0, 0);
+                retries = Retries::default();
                 pending.complete(Err(ConnectError::Closed));
                 pending = PendingResult(Some(done));
                 shared.migrating();
                 continue;
             }
         };
-        let Some(after) = retry_after(&shared, failed, waits) else {
+        let asked = error.as_ref().and_then(ConnectError::retry_after);
+        let Some(after) = retries.next(&shared, asked) else {
+            if shared.settings.reconnect.is_some() {
+                tracing::warn!(error = why, attempts = retries.failed, "connecting is given up");
+            }
             break error.map_or(Ok(()), Err);
         };
-        waits += 1;
+        tracing::warn!(error = why, ?after, "connecting again");
         if pending.0.is_none() {
             shared.set_status(Status::Reconnecting);
         }
@@ -144,7 +162,7 @@ async fn manage(
                 Interrupt::Close(_) => break Err(ConnectError::Closed),
                 Interrupt::Migrate(to, done) => {
                     target = to;
-                    (failed, waits) = (0, 0);
+                    retries = Retries::default();
                     pending.complete(Err(ConnectError::Closed));
                     pending = PendingResult(Some(done));
                     shared.migrating();
@@ -167,11 +185,39 @@ impl Drop for StopGuard<'_> {
     }
 }
 
-/// Returns the delay before the next attempt. `None` means to give up.
-fn retry_after(shared: &Shared, failed: u32, waits: u32) -> Option<Duration> {
-    let backoff = shared.settings.reconnect?;
-    let gives_up = backoff.attempts.is_some_and(|most| failed >= most);
-    (!gives_up).then(|| backoff.delay(waits, random::unit()))
+/// The attempts since the last connection that lasted.
+#[derive(Default)]
+struct Retries {
+    /// Those that failed, and those whose connection did not last.
+    failed: u32,
+    waits: u32,
+    /// The last wait.
+    wait: Duration,
+}
+
+impl Retries {
+    /// A connection was lost that lasted this long.
+    fn lost(&mut self, shared: &Shared, lasted: Duration) {
+        let backoff = shared.settings.reconnect.unwrap_or_default();
+        if backoff.outlasts(lasted, self.wait) {
+            *self = Self::default();
+        } else if self.waits > 0 {
+            self.failed += 1;
+        }
+    }
+
+    /// Returns the wait before the next attempt; `asked` is what the server asks for. `None` means to give up.
+    fn next(&mut self, shared: &Shared, asked: Option<Duration>) -> Option<Duration> {
+        let backoff = shared.settings.reconnect?;
+        if backoff.attempts.is_some_and(|most| self.failed >= most) {
+            return None;
+        }
+        let asked = asked.unwrap_or_default().min(MAX_RETRY_AFTER.max(backoff.cap));
+        // Behind what is asked for, so that not all clients come at that moment.
+        self.wait = asked.saturating_add(backoff.delay(self.waits, random::unit()));
+        self.waits = self.waits.saturating_add(1);
+        Some(self.wait)
+    }
 }
 
 /// The next command. When the last handle is dropped, that is a command to close.

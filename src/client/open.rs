@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 use wse_proto::session::{Close, Session};
 use wse_proto::{CloseReason, Hi, MessageKind, Negotiate};
 use wse_transport::dial::Opened;
-use wse_transport::handshake::{ClientRequest, HandshakeError, RequestError, ResponseError};
+use wse_transport::handshake::{
+    ClientRequest, HandshakeError, RequestError, ResponseError, is_credential,
+};
 use wse_transport::ws::{self, Role, WebSocket};
 
 use super::credentials::Target;
@@ -156,10 +158,19 @@ fn request(shared: &Shared, url: &str) -> Result<ClientRequest, RequestError> {
     for extension in &shared.settings.extensions {
         request = request.extension(Arc::clone(extension))?;
     }
+    let shares = shared.settings.share_credentials || is_home(shared, &request);
     for (name, value) in &shared.settings.headers {
-        request = request.header(name, value)?;
+        let credential = name.parse().is_ok_and(|name| is_credential(&name));
+        if shares || !credential {
+            request = request.header(name, value)?;
+        }
     }
     Ok(request)
+}
+
+/// Whether a request goes to the origin that the header fields were set for.
+fn is_home(shared: &Shared, request: &ClientRequest) -> bool {
+    ClientRequest::new(&shared.settings.home).is_ok_and(|home| home.is_same_origin(request))
 }
 
 /// Closes a connection whose attempt is dropped before the welcome.

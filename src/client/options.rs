@@ -129,8 +129,21 @@ impl<P: Negotiate> ClientBuilder<P> {
 
     /// Adds a header field to the HTTP request. A field of the WebSocket handshake itself fails the
     /// connect.
+    ///
+    /// A field that may have [credentials](wse_transport::handshake::is_credential), such as
+    /// `Authorization`, `Cookie` or `X-Api-Key`, is sent only to the scheme, host and port of the
+    /// builder's URL: not after a redirect, nor after [`Client::migrate`](crate::Client::migrate), to
+    /// another. See [`share_credentials`](Self::share_credentials).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets whether the fields of [`header`](Self::header) that may have credentials are also sent to
+    /// the servers that the client migrates to. Default: false, only to the scheme, host and port of
+    /// the builder's URL.
+    pub fn share_credentials(mut self, share: bool) -> Self {
+        self.settings.share_credentials = share;
         self
     }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits, reconnects};
+use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits};
 use wse_proto::{Encode, ErrorCode, Head, Protocol, Text};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
@@ -46,11 +46,17 @@ pub(super) struct Welcomed {
 pub(super) struct Settings {
     pub(super) protocol: Box<dyn Choice>,
     pub(super) headers: Vec<(String, String)>,
+    /// The URL that `headers` were set for.
+    pub(super) home: String,
+    pub(super) share_credentials: bool,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) open: Open,
     pub(super) dial: Dial,
     pub(super) solver: Option<Solver>,
     pub(super) reconnect: Option<Backoff>,
+    /// Which ends of a connection are followed by another one.
+    pub(super) reconnect_when: Box<dyn Fn(&Close) -> bool + Send + Sync>,
+    pub(super) retry_first: bool,
     pub(super) connect_timeout: Duration,
     pub(super) close_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
@@ -108,6 +114,8 @@ pub(super) struct State {
     on_ready_thread: Option<ThreadId>,
     welcome: Bytes,
     pub(super) last_close: Option<Close>,
+    /// Whether the client connects again after the last close.
+    comes_back: bool,
 }
 
 impl State {
@@ -128,6 +136,7 @@ impl Shared {
             on_ready_thread: None,
             welcome: Bytes::new(),
             last_close: None,
+            comes_back: false,
         };
         Self {
             first: settings.protocol.first(),
@@ -302,20 +311,34 @@ impl Shared {
     /// Handles the end of a connection. The status changes first, so that code that learns of the
     /// end, such as by a failed call, finds the client no longer ready.
     pub(super) fn ended(&self, connection: &Arc<Connection>, close: &Close) {
+        // Without the lock, since it may call the application.
+        let comes_back = self.reconnects_after(close);
         let mut state = self.state();
         state.last_close = Some(close.clone());
+        state.comes_back = comes_back;
         // Without `commands` the client was closed, and stays offline.
         let waiting = state.connection.is_none() && state.commands.is_some();
         if waiting || state.is_current(connection) {
             // The caller has another reference to it.
             state.connection = None;
-            if self.settings.reconnect.is_some() && reconnects(close.code) {
+            if comes_back {
                 state.status = Status::Reconnecting;
             }
         }
         drop(state);
         self.publish_status();
         self.emit(ClientEvent::Closed(close.clone()));
+    }
+
+    /// Whether the client connects again after this close. A panic of the application's function is a no.
+    pub(super) fn reconnects_after(&self, close: &Close) -> bool {
+        let when = AssertUnwindSafe(|| (self.settings.reconnect_when)(close));
+        self.settings.reconnect.is_some() && catch_unwind(when).unwrap_or_default()
+    }
+
+    /// Whether the client connects again after the connection that has ended last.
+    pub(super) fn comes_back(&self) -> bool {
+        self.state().comes_back
     }
 
     /// Drops the connection before a migration.
@@ -372,7 +395,8 @@ impl Shared {
     pub(super) fn emit(&self, event: ClientEvent) {
         for callback in &self.settings.callbacks {
             if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
-                tracing::error!(?event, "an event callback panicked");
+                // Without the event, whose payload may be secret.
+                tracing::error!("an event callback panicked");
             }
         }
         // An error means only that there is no stream.

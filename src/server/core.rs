@@ -234,7 +234,8 @@ impl ServerCore {
         let callbacks = self.callbacks.load_full();
         for callback in callbacks.iter() {
             if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
-                tracing::error!(?event, "an event callback panicked");
+                // Without the event, whose text may be secret.
+                tracing::error!("an event callback panicked");
             }
         }
         if let CoreEvent::Error(CoreErrorEvent { conn, code, name, message, .. }) = &event {

@@ -120,7 +120,7 @@ impl<P: Negotiate> fmt::Debug for Unauthenticated<P> {
 }
 
 /// A greeting: the identity that the client claims, and its meta.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello<I, M = ()> {
     /// The claimed identity. Nothing is proven yet.
@@ -131,6 +131,13 @@ pub struct Hello<I, M = ()> {
     /// Other data of the client. Absent meta counts as an empty map. `()` accepts any meta and
     /// ignores it.
     pub meta: M,
+}
+
+impl<I, M: fmt::Debug> fmt::Debug for Hello<I, M> {
+    /// Omits the identity, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello").field("meta", &self.meta).finish_non_exhaustive()
+    }
 }
 
 /// The decision that a connection belongs to a user.

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use wse_transport::handshake::conceal_credentials;
 
 /// An upgrade request. A header map takes several times the memory of its headers, and most servers
 /// look at it only while they identify a client.
-#[derive(Debug)]
 pub(super) struct CompactRequest {
     /// Method, URI, then names and values in turn, each after its length.
     head: Box<[u8]>,
@@ -54,6 +54,7 @@ impl CompactRequest {
                 request.headers_mut().append(name, value);
             }
         }
+        conceal_credentials(request.headers_mut());
         *request.version_mut() = self.version;
         *request.extensions_mut() = self.extensions.clone();
         request

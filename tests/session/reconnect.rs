@@ -33,6 +33,37 @@ fn a_backoff_is_what_it_was_set_to() {
     assert_eq!(backoff.delay(0, 1.0), Duration::from_secs(30));
 }
 
+/// Neither a base nor a cap of 0 makes a client connect again and again without a pause.
+#[test]
+fn the_wait_has_a_floor() {
+    let zero = Backoff::default().base(Duration::ZERO);
+    let longest: Vec<_> = (0..4).map(|attempt| zero.delay(attempt, 1.0).as_millis()).collect();
+    assert_eq!(longest, [10, 20, 40, 80]);
+    for zero in [zero, Backoff::default()].map(|it| it.cap(Duration::ZERO)) {
+        let longest: Vec<_> = (0..4).map(|attempt| zero.delay(attempt, 1.0).as_millis()).collect();
+        assert_eq!(longest, [10; 4]);
+    }
+}
+
+/// Only a connection that lasted longer than the wait before it, and than the base, was a success.
+#[test]
+fn a_success_outlasts_the_wait() {
+    let backoff = Backoff::default();
+    let ms = Duration::from_millis;
+    for (lasted, wait, success) in [
+        (0, 0, false),
+        (1000, 0, false),
+        (1001, 0, true),
+        (1001, 1001, false),
+        (30_000, 30_000, false),
+        (30_001, 30_000, true),
+    ] {
+        assert_eq!(backoff.outlasts(ms(lasted), ms(wait)), success, "{lasted} after {wait}");
+    }
+    assert!(!backoff.base(Duration::ZERO).outlasts(ms(10), Duration::ZERO));
+    assert!(backoff.base(Duration::ZERO).outlasts(ms(11), Duration::ZERO));
+}
+
 fn duration() -> impl Strategy<Value = Duration> {
     prop_oneof![
         (0..100_000_u64).prop_map(Duration::from_millis),
@@ -52,8 +83,9 @@ proptest! {
         luck in 0.0..=1.0_f64,
     ) {
         let wait = Backoff::default().base(base).cap(cap).delay(attempt, luck);
-        prop_assert!(wait <= cap);
-        prop_assert!(wait <= base.saturating_mul(2_u32.saturating_pow(attempt)));
+        let floor = Duration::from_millis(10);
+        prop_assert!(wait <= cap.max(floor));
+        prop_assert!(wait <= base.max(floor).saturating_mul(2_u32.saturating_pow(attempt)));
         prop_assert!(wait <= Duration::from_secs(365 * 24 * 3600));
     }
 

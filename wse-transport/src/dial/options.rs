@@ -30,8 +30,9 @@ pub struct Dial {
     /// The most redirects to follow (301, 302, 303, 307 and 308). Default: none; a redirect is a refusal.
     ///
     /// `http` and `https` in a location stand for `ws` and `wss`. A redirect from `wss` to `ws` is an error. A redirect
-    /// to another scheme, host or port drops the fields `Authorization`, `Cookie` and `Proxy-Authorization`, and the
-    /// login in the URL; other header fields are kept. A login in a location is ignored.
+    /// to another scheme, host or port drops the fields that may have
+    /// [credentials](crate::handshake::is_credential), such as `Authorization`, `Cookie` and `X-Api-Key`, and the login in
+    /// the URL; other header fields are kept. A login in a location is ignored.
     pub redirects: u8,
     /// The TLS settings for `wss` URLs. Default: trust the certificate authorities of the system, or those of Mozilla
     /// if the system has none. Feature `tls`.

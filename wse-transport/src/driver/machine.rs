@@ -1,6 +1,6 @@
 //! [`Driver`]: its state, constructors and getters.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -14,8 +14,8 @@ use super::event::{DriverEvent, DriverState, TransportUse};
 use super::options::DriverOptions;
 use crate::extension::Extension;
 use crate::frame::{CloseCode, CloseFrame, Frame, Role};
-use crate::handshake::{ClientRequest, RequestError};
-use crate::head::{is_reserved, is_token};
+use crate::handshake::{ClientRequest, RequestError, conceal_credentials};
+use crate::head::{concealed, is_reserved, is_token};
 use crate::random;
 use crate::ws::{Closing, Codec, Engine};
 
@@ -63,7 +63,6 @@ use crate::ws::{Closing, Codec, Engine};
 /// assert_eq!(message, Message::text("hello"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Driver {
     pub(super) options: DriverOptions,
     pub(super) framing: Framing,
@@ -108,6 +107,7 @@ impl Driver {
         *copy.uri_mut() = request.uri().clone();
         *copy.version_mut() = request.version();
         copy.headers_mut().clone_from(request.headers());
+        conceal_credentials(copy.headers_mut());
         driver.asked(copy);
         driver
     }
@@ -226,7 +226,9 @@ impl Driver {
         if is_reserved(&field) {
             return Err(RequestError::ReservedHeader(field));
         }
-        self.headers.append(field, HeaderValue::from_str(value).map_err(|_| malformed())?);
+        let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
+        let value = concealed(&field, value);
+        self.headers.try_append(field, value).map_err(|_| malformed())?;
         Ok(())
     }
 
@@ -324,5 +326,18 @@ impl Driver {
 
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.opening, Opening::Over { .. })
+    }
+}
+
+impl fmt::Debug for Driver {
+    /// Omits what is received and sent, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("role", &self.framing.role())
+            .field("state", &self.state())
+            .field("version", &self.version())
+            .field("input", &self.input.len())
+            .field("output", &self.output.len())
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! [`ClientRequest`] (RFC 6455 §4.1).
 
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,7 +11,10 @@ use super::accept_key::accept_key;
 use super::error::{RequestError, ResponseError};
 use crate::deflate::Deflate;
 use crate::extension::{Extension, ReservedBits};
-use crate::head::{BASE64, MAX_OFFERS, basic_auth, is_reserved, is_token, list_has, single};
+use crate::head::{
+    BASE64, MAX_OFFERS, basic_auth, concealed, is_credential, is_reserved, is_token, list_has,
+    single,
+};
 use crate::negotiated::Negotiated;
 use crate::{deflate, extension};
 
@@ -23,7 +27,7 @@ use crate::{deflate, extension};
 /// assert_eq!(request.build([0; 16]).headers()["host"], "example.com:8080");
 /// # Ok::<(), wse_transport::handshake::RequestError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientRequest {
     secure: bool,
     host: String,
@@ -113,7 +117,8 @@ impl ClientRequest {
         self
     }
 
-    /// Adds a header field, such as `Origin` or `Cookie`.
+    /// Adds a header field, such as `Origin` or `Cookie`. A redirect to another origin does not get it if it may have
+    /// credentials: see [`is_credential`].
     ///
     /// # Errors
     ///
@@ -126,7 +131,8 @@ impl ClientRequest {
             return Err(RequestError::ReservedHeader(parsed));
         }
         let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
-        self.headers.append(parsed, value);
+        let value = concealed(&parsed, value);
+        self.headers.try_append(parsed, value).map_err(|_| malformed())?;
         Ok(self)
     }
 
@@ -186,12 +192,18 @@ impl ClientRequest {
         &self.uri
     }
 
+    /// Whether another request goes to the same origin: the same scheme, host and port.
+    #[must_use]
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+
     /// The same request, redirected to where `fresh` goes; to another origin without credentials.
     pub(super) fn moved(&self, fresh: Self) -> Self {
-        let origin = |it: &Self| (it.secure, it.host.clone(), it.port);
         let mut headers = self.headers.clone();
-        if origin(self) != origin(&fresh) {
-            for name in [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION] {
+        if !self.is_same_origin(&fresh) {
+            let names: Vec<_> = headers.keys().filter(|it| is_credential(it)).cloned().collect();
+            for name in names {
                 headers.remove(name);
             }
         }
@@ -311,5 +323,20 @@ impl ClientRequest {
             negotiated.extensions.push(extension, own);
         }
         Ok(negotiated)
+    }
+}
+
+impl fmt::Debug for ClientRequest {
+    /// Omits the query and the values of header fields, which may be secrets, and subprotocols, which may be tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientRequest")
+            .field("secure", &self.secure)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("path", &self.uri.path())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("subprotocols", &self.subprotocols.len())
+            .field("extensions", &self.extensions)
+            .finish_non_exhaustive()
     }
 }

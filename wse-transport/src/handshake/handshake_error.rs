@@ -1,6 +1,6 @@
 //! [`HandshakeError`].
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 use bytes::Bytes;
 use http::Response;
@@ -8,7 +8,8 @@ use http::Response;
 use super::error::{RequestError, ResponseError};
 use super::redirect_error::RedirectError;
 use super::rejection::Rejection;
-use crate::proxy::ProxyError;
+use super::retry_after::retry_after;
+use crate::proxy::{ProxyError, ProxyFailure};
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
 
@@ -35,6 +36,22 @@ pub enum HandshakeError {
     Tls(TlsError),
     /// The transport failed, or ended within a head.
     Io(io::Error),
+}
+
+impl HandshakeError {
+    /// How long the server, or the proxy, asked to wait before the next attempt: `Retry-After` (RFC 9110 §10.2.3) of a
+    /// refusal with 429 or 503. A date counts only if the response has a `Date`, with which it is compared.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(response) => retry_after(response),
+            Self::Proxy(error) => match error.failure() {
+                ProxyFailure::Refused(response) => retry_after(response),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for HandshakeError {

@@ -21,12 +21,13 @@ mod redirect;
 mod redirect_error;
 mod refused_origin;
 mod rejection;
+mod retry_after;
 mod trusted_proxies;
 mod upgrade;
 
 pub use crate::head::{
-    HeadError, HeadLimits, HeadScanner, encode_request, encode_response, parse_request,
-    parse_response,
+    HeadError, HeadLimits, HeadScanner, conceal_credentials, encode_request, encode_response,
+    is_credential, parse_request, parse_response, public_url,
 };
 pub use crate::negotiated::Negotiated;
 pub use accept_key::accept_key;

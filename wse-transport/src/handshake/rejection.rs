@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 
-use crate::head::HeadError;
+use crate::head::{HeadError, concealed};
 
 /// The HTTP response that refuses an upgrade: any status, header fields and body.
 ///
@@ -40,6 +40,7 @@ impl Rejection {
     /// omitted, since they follow from the body.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        let value = concealed(&name, value);
         self.headers.push((name, value));
         self
     }

@@ -1,5 +1,6 @@
 //! The server's side of the handshake: from a request to the response 101 (RFC 6455 §4.2), or 200 over HTTP/2 (RFC 8441).
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -23,7 +24,7 @@ pub fn is_websocket<B>(request: &Request<B>) -> bool {
 }
 
 /// A valid request for a WebSocket, as of RFC 6455 §4.2.1 or RFC 8441 §5.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Upgrade {
     /// `None` over HTTP/2, which has `:protocol` instead.
     key: Option<String>,
@@ -263,6 +264,17 @@ impl Upgrade {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
         Ok(response)
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    /// Omits the subprotocols, which may be tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade")
+            .field("key", &self.key)
+            .field("subprotocols", &self.subprotocols.len())
+            .field("extensions", &self.extensions)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,6 +10,7 @@ mod list;
 mod parse;
 mod response;
 mod scan;
+mod secret;
 
 pub(crate) use body::read_body;
 pub(crate) use encode::encode_headers;
@@ -23,3 +24,5 @@ pub(crate) use list::{MAX_OFFERS, OfferError, elements, list_has, subprotocols};
 pub use parse::{parse_request, parse_response};
 pub(crate) use response::ResponseReader;
 pub use scan::HeadScanner;
+pub(crate) use secret::concealed;
+pub use secret::{conceal_credentials, is_credential, public_url};

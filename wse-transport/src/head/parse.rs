@@ -6,6 +6,7 @@ use http::{
 
 use super::error::HeadError;
 use super::limits::HeadLimits;
+use super::secret::concealed;
 
 /// Parses a whole request head, whose length a [`HeadScanner`](crate::handshake::HeadScanner) has found.
 ///
@@ -72,6 +73,7 @@ fn headers(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::Malformed)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| HeadError::Malformed)?;
+        let value = concealed(&name, value);
         headers.try_append(name, value).map_err(|_| HeadError::TooManyHeaders)?;
     }
     Ok(headers)

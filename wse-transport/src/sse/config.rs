@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::handshake::{HeadLimits, OriginPolicy, ResponseError};
+use crate::head::concealed;
 
 /// Settings of an [`EventStream`](super::EventStream).
 ///
@@ -112,6 +113,7 @@ impl Config {
         if RESERVED.contains(&name) {
             return Err(ResponseError::ReservedHeader(name));
         }
+        let value = concealed(&name, value);
         self.headers.append(name, value);
         Ok(self)
     }

@@ -12,7 +12,10 @@ use hyper::upgrade::OnUpgrade;
 
 use super::check::{check, take_upgrade};
 use super::stream::{HttpStream, Upgrading};
-use crate::handshake::{Forwarded, OriginPolicy, Rejection, TrustedProxies, Upgrade};
+use crate::handshake::{
+    Forwarded, OriginPolicy, Rejection, TrustedProxies, Upgrade, conceal_credentials,
+};
+use crate::head::concealed;
 use crate::ws::{Config, Extension, WebSocket};
 
 /// A request for a WebSocket that is not answered yet. To refuse, drop it and send another response.
@@ -62,6 +65,7 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
     pub fn new<B>(request: Request<B>) -> Result<Self, Rejection> {
         let upgrade = check(&request)?;
         let mut request = request.map(drop);
+        conceal_credentials(request.headers_mut());
         let upgrading =
             take_upgrade(request.extensions_mut()).map_err(|no| no.over(request.version()))?;
         Ok(Self {
@@ -126,7 +130,7 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
     /// Adds a header field to the response. A field that belongs to the handshake itself is a mistake of the caller, and makes
     /// the response a 500.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.append(name, value);
+        self.headers.append(&name, concealed(&name, value));
         self
     }
 
@@ -200,9 +204,11 @@ impl<R: From<Bytes>> WebSocketUpgrade<R> {
 }
 
 impl<R> fmt::Debug for WebSocketUpgrade<R> {
+    /// Omits the header fields and the query, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocketUpgrade")
-            .field("request", &self.request)
+            .field("version", &self.request.version())
+            .field("path", &self.request.uri().path())
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
