@@ -11,3 +11,4 @@ mod lists;
 mod opening;
 mod redirects;
 mod refused_origin;
+mod taken_back;

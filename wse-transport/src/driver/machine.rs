@@ -226,6 +226,8 @@ impl Driver {
         if is_reserved(&field) {
             return Err(RequestError::ReservedHeader(field));
         }
+        // RFC 9110 §5.5: whitespace around a value is not part of it.
+        let value = value.trim_matches([' ', '\t']);
         let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
         let value = concealed(&field, value);
         self.headers.try_append(field, value).map_err(|_| malformed())?;

@@ -130,6 +130,8 @@ impl ClientRequest {
         if is_reserved(&parsed) {
             return Err(RequestError::ReservedHeader(parsed));
         }
+        // RFC 9110 §5.5: whitespace around a value is not part of it.
+        let value = value.trim_matches([' ', '\t']);
         let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
         let value = concealed(&parsed, value);
         self.headers.try_append(parsed, value).map_err(|_| malformed())?;

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use crate::chain::causes;
 use crate::handshake::Rejection;
 
 /// An [`Event`](super::Event) that cannot be encoded. The caller's mistake.
@@ -12,6 +13,9 @@ pub enum EventError {
     LineBreak(&'static str),
     /// U+0000 in an id, which clients ignore.
     Nul,
+    /// An id that a client cannot send back in `Last-Event-ID`: with control characters other than a tab, with a space or a
+    /// tab at either end, or longer than 4,096 bytes.
+    Id,
 }
 
 impl fmt::Display for EventError {
@@ -20,6 +24,10 @@ impl fmt::Display for EventError {
             Self::LineBreak(what) => {
                 write!(f, "caller gave an event {what} with a line break: leave out CR and LF")
             }
+            Self::Id => f.write_str(
+                "caller gave an event id that cannot come back in a header field: leave out control characters, \
+                 spaces at its ends, and more than 4096 bytes",
+            ),
             Self::Nul => f.write_str("caller gave an event id with U+0000, which clients ignore"),
         }
     }
@@ -119,13 +127,21 @@ pub enum OpenError {
     Io(io::Error),
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl OpenError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rejected(_) => "request for an event stream was refused",
             Self::Timeout => "opening the event stream took too long",
             Self::Io(_) => "transport failed while the event stream was opened",
         })
+    }
+}
+
+impl fmt::Display for OpenError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

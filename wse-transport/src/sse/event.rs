@@ -3,8 +3,12 @@
 use std::{fmt::Write as _, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderValue;
 
 use super::error::EventError;
+
+/// The longest id, in bytes: half of the longest line that servers take by default.
+const MAX_ID: usize = 4096;
 
 /// The largest value of timers with 31 bits; beyond it some clients would reconnect at once.
 const MAX_RETRY: Duration = Duration::from_millis(i32::MAX as u64);
@@ -61,15 +65,21 @@ impl Event {
         Ok(self)
     }
 
-    /// Sets the id.
+    /// Sets the id, which the client sends back in the header field `Last-Event-ID`.
     ///
     /// # Errors
     ///
-    /// [`EventError::LineBreak`] for an id with CR or LF; [`EventError::Nul`] for one with U+0000, which clients ignore.
+    /// [`EventError::LineBreak`] for an id with CR or LF; [`EventError::Nul`] for one with U+0000, which clients ignore;
+    /// [`EventError::Id`] for one that a header field cannot carry, with which a client could never reconnect.
     pub fn id(mut self, id: impl Into<String>) -> Result<Self, EventError> {
         let id = one_line("id", id.into())?;
         if id.contains('\0') {
             return Err(EventError::Nul);
+        }
+        // RFC 9110 §5.5: whitespace around a value is not part of it.
+        let trimmed = id.trim_matches([' ', '\t']).len() < id.len();
+        if trimmed || id.len() > MAX_ID || HeaderValue::from_str(&id).is_err() {
+            return Err(EventError::Id);
         }
         self.id = Some(id);
         Ok(self)
