@@ -1,6 +1,7 @@
 //! An error and its causes.
 
 use std::error::Error;
+use std::fmt;
 use std::fmt::Write;
 
 /// Formats the error and its causes on one line, separated by colons.
@@ -13,6 +14,16 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         source = error.source();
     }
     text
+}
+
+/// Writes the causes of an error behind its own text, if `{:#}` asks for them.
+pub(crate) fn causes(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut source = error.source().filter(|_| f.alternate());
+    while let Some(error) = source {
+        write!(f, ": {error}")?;
+        source = error.source();
+    }
+    Ok(())
 }
 
 /// Returns the first of the error and its causes that `find` accepts.

@@ -10,6 +10,7 @@ use wse_proto::session::{Close, reconnects};
 use wse_transport::handshake::HandshakeError;
 use wse_transport::ws;
 
+use crate::chain::causes;
 use crate::router::BoxError;
 
 /// Why a client did not connect.
@@ -75,8 +76,8 @@ impl ConnectError {
     }
 }
 
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ConnectError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyConnected => f.write_str("the client is already connected"),
             Self::NoIdentity => f.write_str("the client has no identity to greet with"),
@@ -95,6 +96,14 @@ impl fmt::Display for ConnectError {
             Self::Timeout => f.write_str("no welcome came in time"),
             Self::Closed => f.write_str("the client was closed before the welcome"),
         }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::chain::causes;
 use wse_proto::session::{CallFailure, Close};
 use wse_proto::{CodecError, ErrorCode, Fault};
 
@@ -19,13 +20,21 @@ pub enum SendError {
     Encode(CodecError),
 }
 
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SendError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotReady => "the connection is not ready",
             Self::QueueFull => "the send queue is full",
             Self::Encode(_) => "the payload cannot be encoded",
         })
+    }
+}
+
+impl fmt::Display for SendError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 
@@ -79,8 +88,8 @@ impl CallError {
     }
 }
 
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl CallError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(fault) => write!(f, "the peer answered with a fault: {fault}"),
             Self::Timeout => f.write_str("no answer arrived in time"),
@@ -91,6 +100,14 @@ impl fmt::Display for CallError {
             Self::Encode(_) => f.write_str("the payload cannot be encoded"),
             Self::Decode(_) => f.write_str("the answer is not of the type asked for"),
         }
+    }
+}
+
+impl fmt::Display for CallError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

@@ -18,6 +18,7 @@ use super::error::SendError;
 use super::pending::ReceiptOutcome;
 use super::queue::{Class, Queued};
 use super::shared::Connection;
+use crate::chain::causes;
 use crate::random;
 
 /// How long to wait for the receipt of a message or an answer by default.
@@ -58,8 +59,8 @@ impl ReceiptError {
     }
 }
 
-impl fmt::Display for ReceiptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ReceiptError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotReady => f.write_str("the connection is not ready"),
             Self::QueueFull => f.write_str("the send queue is full"),
@@ -70,6 +71,14 @@ impl fmt::Display for ReceiptError {
             Self::Outstanding => f.write_str("the call got neither receipt nor answer in time"),
             Self::Unsupported => f.write_str("the protocol or the peer has no receipts"),
         }
+    }
+}
+
+impl fmt::Display for ReceiptError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use wse_proto::Stamp;
 
 use super::receipt::{RECEIPT_TIMEOUT, ReceiptError, stamp};
+use crate::chain::causes;
 
 /// How a message is sent until a receipt arrives.
 ///
@@ -56,9 +57,17 @@ pub struct GaveUp {
     pub last: Option<ReceiptError>,
 }
 
-impl fmt::Display for GaveUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl GaveUp {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the message was sent {} times without a receipt", self.attempts)
+    }
+}
+
+impl fmt::Display for GaveUp {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

@@ -255,7 +255,7 @@ async fn socks_takes_names_and_addresses_with_and_without_login() {
     for (before, expected) in [
         ("socks5h://me:wrong@", SocksError::Login),
         ("socks5h://you:secret@", SocksError::Login),
-        ("socks5h://", SocksError::NoMethod),
+        ("socks5h://", SocksError::LoginRequired),
     ] {
         let error = proxy_error(dialled("ws://origin.test", &through(&strict.url(before))).await);
         assert!(matches!(error.failure(), ProxyFailure::Socks(it) if *it == expected));

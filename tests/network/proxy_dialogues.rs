@@ -48,8 +48,10 @@ fn socks_answers_that_open_no_tunnel_say_why() {
     let cases: &[(bool, &[u8], SocksError)] = &[
         (false, &[4, 0], SocksError::Version(4)),
         (false, b"HTTP/1.1 400 Bad Request\r\n", SocksError::Version(b'H')),
-        (false, &[5, 0xff], SocksError::NoMethod),
-        (false, &[5, 2], SocksError::MethodNotOffered(2)),
+        (false, &[5, 0xff], SocksError::LoginRequired),
+        (false, &[5, 2], SocksError::LoginRequired),
+        (false, &[5, 1], SocksError::MethodNotOffered(1)),
+        (true, &[5, 0xff], SocksError::NoMethod),
         (true, &[5, 1], SocksError::MethodNotOffered(1)),
         (true, &[5, 2, 5, 0], SocksError::Version(5)),
         (true, &[5, 2, 1, 1], SocksError::Login),
@@ -66,6 +68,8 @@ fn socks_answers_that_open_no_tunnel_say_why() {
             assert_eq!(socks(*login, pieces).1, Some(*expected), "{answer:?}");
         }
     }
+    let asks = SocksError::LoginRequired.to_string();
+    assert!(asks.contains("asks for a login, and none was given"), "{asks}");
     let name = "a".repeat(256);
     assert_eq!(Socks5::new(&name, 1, None).unwrap_err(), SocksError::HostTooLong);
     assert!(Socks5::new(&name[1..], 1, None).is_ok());

@@ -199,6 +199,28 @@ async fn a_server_of_another_authority_is_refused_for_good() {
     assert!(matches!(tls_error(unsaid), TlsError::Untrusted(_)));
 }
 
+/// What `openssl req -x509` makes: its own authority, and with CA:TRUE.
+#[tokio::test]
+async fn an_authority_as_a_server_is_refused_with_advice() {
+    let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let tls = ServerTls::from_pem(&pem, key.serialize_pem()).unwrap();
+    let server = server(&JsonArray).bind_tls(LOCAL, tls).await.unwrap();
+    let trusting = ClientTls::builder().ca_pem(pem.as_str());
+    let error = connect(&server, trusting).await.err().unwrap();
+    let shown = format!("{error:#}");
+    assert!(shown.contains("CA:TRUE") && shown.contains("basicConstraints=CA:FALSE"), "{shown}");
+    assert!(matches!(tls_error::<()>(Err(error)), TlsError::Untrusted(_)));
+    // Without the mark, the same is fine.
+    params.is_ca = IsCa::ExplicitNoCa;
+    let pem = params.self_signed(&key).unwrap().pem();
+    let tls = ServerTls::from_pem(&pem, key.serialize_pem()).unwrap();
+    let server = crate::support::endpoints::server(&JsonArray).bind_tls(LOCAL, tls).await.unwrap();
+    connect(&server, ClientTls::builder().ca_pem(pem.as_str())).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_expired_certificate_is_refused() {
     let authority = Authority::new();

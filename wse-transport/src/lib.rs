@@ -69,6 +69,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+mod chain;
 mod deflate;
 pub mod dial;
 pub mod driver;

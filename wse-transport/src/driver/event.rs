@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
+use crate::chain::causes;
 use crate::frame::{CloseFrame, ProtocolError};
 use crate::handshake::HandshakeError;
 use crate::ws::Message;
@@ -46,12 +47,20 @@ pub enum DriverError {
     Protocol(ProtocolError),
 }
 
-impl fmt::Display for DriverError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl DriverError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Handshake(_) => "websocket could not be opened",
             Self::Protocol(_) => "peer violated the websocket protocol",
         })
+    }
+}
+
+impl fmt::Display for DriverError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

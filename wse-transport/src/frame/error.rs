@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use super::close_code::CloseCode;
 use super::utf8::InvalidUtf8;
+use crate::chain::causes;
 
 /// The peer broke RFC 6455 or exceeded a limit. The connection is closed with
 /// [`close_code`](Self::close_code) and [`close_reason`](Self::close_reason).
@@ -242,13 +243,21 @@ pub enum Error {
     Io(io::Error),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Error {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Protocol(_) => "peer violated the websocket protocol",
             Self::Misuse(_) => "websocket was misused",
             Self::Io(_) => "transport failed",
         })
+    }
+}
+
+impl fmt::Display for Error {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

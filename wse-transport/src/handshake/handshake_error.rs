@@ -9,6 +9,7 @@ use super::error::{RequestError, ResponseError};
 use super::redirect_error::RedirectError;
 use super::rejection::Rejection;
 use super::retry_after::retry_after;
+use crate::chain::causes;
 use crate::proxy::{ProxyError, ProxyFailure};
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
@@ -54,8 +55,8 @@ impl HandshakeError {
     }
 }
 
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl HandshakeError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(_) => f.write_str("client sent an invalid websocket request"),
             Self::Request(_) => f.write_str("websocket request cannot be sent"),
@@ -76,6 +77,14 @@ impl fmt::Display for HandshakeError {
             Self::Tls(_) => f.write_str("tls failed for the websocket"),
             Self::Io(_) => f.write_str("transport failed during the websocket handshake"),
         }
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, io};
 use bytes::Bytes;
 use http::{HeaderName, Response, header};
 
+use crate::chain::causes;
 use crate::head::HeadError;
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
@@ -100,9 +101,17 @@ impl ProxyError {
     }
 }
 
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ProxyError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "proxy {} {}", self.proxy, self.failure)
+    }
+}
+
+impl fmt::Display for ProxyError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 
@@ -201,7 +210,9 @@ impl std::error::Error for ProxyFailure {
 pub enum SocksError {
     /// The answer has another version; 4 and 0 may be SOCKS 4, and 72 is the H of HTTP.
     Version(u8),
-    /// The proxy asks for a login, and none is set; or for a method that is not supported.
+    /// The proxy asks for a login, and none is set.
+    LoginRequired,
+    /// The proxy asks for an authentication method that is not supported.
     NoMethod,
     /// The proxy selected an authentication method that was not offered.
     MethodNotOffered(u8),
@@ -220,6 +231,10 @@ impl fmt::Display for SocksError {
         f.write_str(match self {
             Self::Version(found) => {
                 return write!(f, "its answer begins with {found}: it does not speak socks 5");
+            }
+            Self::LoginRequired => {
+                "it asks for a login, and none was given: \
+                 set a user name and password in its url, as in socks5://user:password@host"
             }
             Self::NoMethod => "it asks for an authentication method that is not available",
             Self::MethodNotOffered(method) => {

@@ -145,7 +145,9 @@ impl Socks5 {
                         self.state = State::LoggedIn;
                         Ok(Step::Send(login.encode()))
                     }
-                    (NONE, _) => Err(SocksError::NoMethod),
+                    // Without a login, the only other method is offered in vain.
+                    (NONE | LOGIN, None) => Err(SocksError::LoginRequired),
+                    (NONE, Some(_)) => Err(SocksError::NoMethod),
                     (other, _) => Err(SocksError::MethodNotOffered(other)),
                 }
             }

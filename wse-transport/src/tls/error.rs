@@ -7,6 +7,7 @@ use rustls::server::VerifierBuilderError;
 use rustls::{AlertDescription, CertificateError, Error};
 
 use super::pin::PinMismatch;
+use crate::chain::causes;
 
 /// Certificates or keys that cannot be used: a mistake of the caller, except for
 /// [`NoSystemRoots`](Self::NoSystemRoots).
@@ -88,21 +89,33 @@ pub enum TlsError {
     Io(io::Error),
 }
 
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TlsError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ServerName(name) => write!(f, "caller gave {name:?}, no host name for tls"),
             Self::Config(_) => f.write_str("tls cannot be set up"),
-            Self::Untrusted(_) => f.write_str("server's certificate is not trusted"),
+            Self::Untrusted(error) => {
+                f.write_str("server's certificate is not trusted")?;
+                advise(error, f)
+            }
             Self::WrongName(_) => f.write_str("server's certificate is for another host"),
             Self::Pin(_) => f.write_str("server's public key is not pinned"),
-            Self::ClientCertificate(_) => {
-                f.write_str("client's certificate is missing or was refused")
+            Self::ClientCertificate(error) => {
+                f.write_str("client's certificate is missing or was refused")?;
+                advise(error, f)
             }
             Self::NotTls(_) => f.write_str("peer does not speak tls"),
             Self::Failed(_) => f.write_str("tls handshake failed"),
             Self::Io(_) => f.write_str("transport failed during the tls handshake"),
         }
+    }
+}
+
+impl fmt::Display for TlsError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 
@@ -136,6 +149,21 @@ impl From<io::Error> for TlsError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
+}
+
+/// Says what to do about a certificate that openssl makes by default, and that no other error text explains.
+fn advise(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
+        return Ok(());
+    };
+    // The type is private to rustls; its name is stable, and a test has it.
+    if format!("{:?}", other.0) != "CaUsedAsEndEntity" {
+        return Ok(());
+    }
+    f.write_str(
+        " (it is marked as one of a certificate authority, CA:TRUE, which the certificate of a server or client \
+         must not be: create it with basicConstraints=CA:FALSE, or let the authority sign another one)",
+    )
 }
 
 fn blame(error: Error, we_serve: bool) -> TlsError {
