@@ -95,6 +95,29 @@ async fn two_sockets_share_a_connection_and_end_apart() {
     echoes(&mut two, "and still").await;
 }
 
+/// A server that has ended a stream waits for the peer to end its side, and does not reset it.
+#[tokio::test]
+async fn a_stream_that_ends_in_order_is_not_reset() {
+    let (addr, mut seen) = echoing(Config::default()).await;
+    let http = Http2::connect(addr).await;
+    for bare in [false, true] {
+        let mut socket = http.open("/", Config::default()).await;
+        echoes(&mut socket, "x").await;
+        let frame = (!bare).then(|| ws::CloseCode::NORMAL.into());
+        socket.send(Message::Close(frame)).await.unwrap();
+        while soon(socket.next()).await.is_some() {}
+        while soon(seen.recv()).await.unwrap() != "end" {}
+        let mut io = socket.into_parts().io;
+        let reset = std::future::poll_fn(|cx| io.send.poll_reset(cx));
+        let reset = tokio::time::timeout(std::time::Duration::from_millis(300), reset).await;
+        assert!(reset.is_err(), "{reset:?}");
+        io.send.send_data(bytes::Bytes::new(), true).unwrap();
+        let reset = std::future::poll_fn(|cx| io.send.poll_reset(cx));
+        let reset = tokio::time::timeout(std::time::Duration::from_millis(100), reset).await;
+        assert!(!matches!(reset, Ok(Ok(_))), "{reset:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_answer_is_200_with_what_was_chosen_and_no_key() {
     let config = Config::default().deflate(Some(Deflate::default()));
