@@ -191,7 +191,7 @@ struct Retries {
     /// Those that failed, and those whose connection did not last.
     failed: u32,
     waits: u32,
-    /// The last wait.
+    /// The last wait, without what the server asked for.
     wait: Duration,
 }
 
@@ -212,11 +212,11 @@ impl Retries {
         if backoff.attempts.is_some_and(|most| self.failed >= most) {
             return None;
         }
+        self.wait = backoff.delay(self.waits, random::unit());
+        self.waits = self.waits.saturating_add(1);
         let asked = asked.unwrap_or_default().min(MAX_RETRY_AFTER.max(backoff.cap));
         // Behind what is asked for, so that not all clients come at that moment.
-        self.wait = asked.saturating_add(backoff.delay(self.waits, random::unit()));
-        self.waits = self.waits.saturating_add(1);
-        Some(self.wait)
+        Some(asked.saturating_add(self.wait))
     }
 }
 

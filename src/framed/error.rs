@@ -8,6 +8,7 @@ use wse_proto::CodecError;
 use wse_transport::ws;
 
 use super::framing::FramingError;
+use crate::chain::causes;
 
 /// Why a stream of envelopes cannot be read any further, or why an envelope was not sent.
 ///
@@ -34,8 +35,8 @@ pub enum FramedError {
     Io(io::Error),
 }
 
-impl fmt::Display for FramedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl FramedError {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { declared, limit } => {
                 write!(f, "peer sent a message of {declared} bytes, limit {limit}")
@@ -45,6 +46,14 @@ impl fmt::Display for FramedError {
             Self::WebSocket(_) => f.write_str("websocket failed"),
             Self::Io(_) => f.write_str("byte stream failed"),
         }
+    }
+}
+
+impl fmt::Display for FramedError {
+    /// This error only; with `{:#}` also its causes, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        causes(self, f)
     }
 }
 

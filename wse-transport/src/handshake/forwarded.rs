@@ -65,7 +65,8 @@ pub(super) fn is_there(headers: &HeaderMap) -> (bool, bool) {
     (headers.contains_key(header::FORWARDED), headers.contains_key(FOR))
 }
 
-/// The items of a list, from the last one on. The field may be repeated.
+/// The items of a list, from the last one on. The field may be repeated. The limits of the head bound it, and each byte is
+/// looked at once.
 fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let lines = headers.get_all(name).into_iter().rev();
     let items = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(text);
@@ -78,7 +79,7 @@ fn text(item: &[u8]) -> &str {
 }
 
 /// The elements of a list, from the last one on, split at commas outside quotes. A malformed element may include
-/// everything before it.
+/// everything before it. Each byte is looked at once, and a backslash twice.
 struct Elements<'a>(Option<&'a [u8]>);
 
 impl<'a> Iterator for Elements<'a> {
