@@ -44,7 +44,7 @@ async fn hmac() -> Result<(), Box<dyn std::error::Error>> {
         );
         match client.connect().await {
             Ok(_) => println!("hmac: the right secret is accepted"),
-            Err(error) => println!("hmac: a guess is not: {error}"),
+            Err(error) => println!("hmac: a guess is not: {error:#}"),
         }
     }
     Ok(())

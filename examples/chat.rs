@@ -11,6 +11,7 @@
 //! ```
 
 use std::io::{self, BufRead};
+use std::process::ExitCode;
 
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,18 @@ struct Said {
 type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With its causes.
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", addr] => serve(addr).await,

@@ -47,17 +47,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(addr).await?;
     println!("listening on http://{}/", listener.local_addr()?);
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, peer) = wse_transport::accept_tcp(&listener).await;
         tokio::spawn(async move {
             if let Err(error) = serve(stream, ticks).await {
-                eprintln!("{peer}: {error}");
+                eprintln!("{peer}: {error:#}");
             }
         });
     }
 }
 
 async fn serve(mut io: TcpStream, ticks: u64) -> Result<(), Box<dyn Error>> {
-    io.set_nodelay(true)?;
     let limits = HeadLimits::default();
     let reading = timeout(Duration::from_secs(10), read_request(&mut io, &limits));
     let (request, leftover) = reading.await??;

@@ -60,7 +60,8 @@ async fn main() -> Result<()> {
     let addr = listener.local_addr()?;
     let serving = server.clone();
     tokio::spawn(async move {
-        while let Ok((io, peer)) = listener.accept().await {
+        loop {
+            let (io, peer) = wse_transport::accept_tcp(&listener).await;
             tokio::spawn(serving.clone().serve_framed(io, Some(peer)));
         }
     });
@@ -73,7 +74,12 @@ async fn main() -> Result<()> {
         let listener = tokio::net::UnixListener::bind(&path)?;
         let serving = server.clone();
         tokio::spawn(async move {
-            while let Ok((io, _)) = listener.accept().await {
+            loop {
+                // Too many open files, for example: it passes.
+                let Ok((io, _)) = listener.accept().await else {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                };
                 tokio::spawn(serving.clone().serve_framed(io, None));
             }
         });

@@ -19,6 +19,7 @@ use futures::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderValue};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::{Framed, FramedParts};
+use wse_transport::accept_tcp;
 use wse_transport::handshake::{
     HandshakeError, HeadLimits, Upgrade, read_request, write_rejection, write_response,
 };
@@ -30,10 +31,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(addr).await?;
     println!("listening on ws://{}", listener.local_addr()?);
     loop {
-        let (io, peer) = listener.accept().await?;
+        let (io, peer) = accept_tcp(&listener).await;
         tokio::spawn(async move {
             if let Err(error) = serve(io).await {
-                eprintln!("{peer}: {error}");
+                eprintln!("{peer}: {error:#}");
             }
         });
     }

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("ws://{}/", listener.local_addr()?);
     let server = tokio::spawn(async move {
-        let (io, _) = listener.accept().await?;
+        let (io, _) = wse_transport::accept_tcp(&listener).await;
         let (mut socket, _) = wse_transport::accept(io, config).await?;
         let (mut write, mut read) = socket.frames().split();
         while let Some(frame) = read.next().await {

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cases = case_count(&format!("{url}/getCaseCount"), config).await?;
     for case in 1..=cases {
         if let Err(error) = echo(&format!("{url}/runCase?case={case}&agent=wse"), config).await {
-            eprintln!("case {case}: {error}");
+            eprintln!("case {case}: {error:#}");
         }
     }
     echo(&format!("{url}/updateReports?agent=wse"), config).await

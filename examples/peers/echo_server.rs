@@ -49,17 +49,16 @@ async fn serve(addr: &str, config: Config, commands: bool) -> Result<(), Box<dyn
     let listener = TcpListener::bind(addr).await?;
     println!("listening on ws://{}", listener.local_addr()?);
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, peer) = wse_transport::accept_tcp(&listener).await;
         tokio::spawn(async move {
             if let Err(error) = echo(stream, config, commands).await {
-                eprintln!("{peer}: {error}");
+                eprintln!("{peer}: {error:#}");
             }
         });
     }
 }
 
 async fn echo(stream: TcpStream, config: Config, commands: bool) -> Result<(), Box<dyn Error>> {
-    stream.set_nodelay(true)?;
     let (mut socket, _) = wse_transport::accept(stream, config).await?;
     // Answers all that has arrived, then writes once. The socket answers pings and closes; after a
     // violation the stream ends.

@@ -11,7 +11,7 @@ use wse_transport::ws;
 use super::builder::ClientBuilder;
 use super::connector::Connector;
 use super::open;
-use crate::connection::SendQueue;
+use crate::connection::{SendQueue, allowed};
 
 impl<P: Negotiate> ClientBuilder<P> {
     /// Sets whether the server gets the text of an error that a handler returned, with its causes,
@@ -59,9 +59,9 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// `wse.heartbeat-timeout`.
     ///
     /// Default: [`Heartbeat::default`], which pings every 2 s or ten round-trip times, and gives up
-    /// after 10 s or fifty.
+    /// after 10 s or fifty. A `min_interval` below 50 ms counts as 50 ms, since peers limit pings.
     pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
-        self.settings.heartbeat = heartbeat.into();
+        self.settings.heartbeat = heartbeat.into().map(allowed);
         self
     }
 

@@ -52,6 +52,13 @@ pub(crate) trait Channel: Unpin {
     fn reading_paused(&mut self, time: Duration);
 }
 
+/// A heartbeat that the peer's limit on pings, 20 a second by default, allows:
+/// see [`ControlRate`](wse_transport::ws::ControlRate).
+pub(crate) fn allowed(heartbeat: Heartbeat) -> Heartbeat {
+    let min_interval = heartbeat.min_interval.max(Duration::from_millis(50));
+    Heartbeat { min_interval, ..heartbeat }
+}
+
 /// Starts the heartbeat of a session. Over a byte stream it uses the pings of the protocol; a protocol that has none has
 /// no heartbeat there.
 pub(crate) fn with_heartbeat<C: Channel>(

@@ -25,7 +25,7 @@ mod websocket_channel;
 mod wire;
 
 pub use acked_call::{AckedCall, CallOptions};
-pub(crate) use channel::{Channel, with_heartbeat};
+pub(crate) use channel::{Channel, allowed, with_heartbeat};
 pub(crate) use clock::{Clock, remaining};
 pub use counts::Counts;
 pub(crate) use counts::{Counters, count};

@@ -6,7 +6,6 @@ use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
@@ -14,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use wse_proto::session::Session;
 use wse_proto::{MessageKind, Negotiate, Pings};
+use wse_transport::accept_tcp;
 use wse_transport::dial::NetStream;
 use wse_transport::handshake::{
     Forwarded, HandshakeError, HeadLimits, Negotiated, Rejection, Upgrade, read_request,
@@ -32,15 +32,12 @@ use crate::connection::{
 use crate::random;
 use crate::transport::Transport;
 
-/// How long to wait after a failed accept, for example when the system has no more file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 impl<P: Negotiate> Server<P> {
     /// Listens on `addr`, and returns the address that was bound. May be called for several addresses.
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound.
+    /// When the address cannot be bound; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`].
     pub async fn listen(&self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
         self.inner.listen(TcpListener::bind(addr).await?, Acceptor::default())
     }
@@ -50,7 +47,7 @@ impl<P: Negotiate> Server<P> {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound.
+    /// As for [`listen`](Self::listen).
     #[cfg(feature = "tls")]
     pub async fn listen_tls(
         &self,
@@ -111,8 +108,7 @@ impl<P: Negotiate> Server<P> {
     /// # async fn example<P: wse::Negotiate>(server: wse::Server<P>) -> std::io::Result<()> {
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:4201").await?;
     /// loop {
-    ///     let (io, addr) = listener.accept().await?;
-    ///     io.set_nodelay(true)?;
+    ///     let (io, addr) = wse_transport::accept_tcp(&listener).await;
     ///     tokio::spawn(server.clone().serve_framed(io, Some(addr)));
     /// }
     /// # }
@@ -151,6 +147,10 @@ impl ServerCore {
         listener: TcpListener,
         acceptor: Acceptor,
     ) -> io::Result<SocketAddr> {
+        if self.stop.is_cancelled() {
+            let why = "the server is shut down: build another one";
+            return Err(io::Error::new(io::ErrorKind::NotConnected, why));
+        }
         let addr = listener.local_addr()?;
         self.add_addr(addr, acceptor.scheme());
         let server = Arc::clone(self);
@@ -313,17 +313,8 @@ impl ServerCore {
 /// Accepts connections until the future is dropped.
 pub(super) async fn accept_all(listener: TcpListener, mut each: impl FnMut(TcpStream, SocketAddr)) {
     loop {
-        match listener.accept().await {
-            Ok((io, peer)) => {
-                // Otherwise small messages wait for the acknowledgement of earlier ones.
-                let _ = io.set_nodelay(true);
-                each(io, peer);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let (io, peer) = accept_tcp(&listener).await;
+        each(io, peer);
     }
 }
 

@@ -9,7 +9,7 @@ use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
 use super::builder::ServerBuilder;
-use crate::connection::SendQueue;
+use crate::connection::{SendQueue, allowed};
 
 impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// Sets whether a peer gets the text of an error that a handler returned, with its causes,
@@ -81,9 +81,9 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     ///
     /// Default: [`Heartbeat::default`], which pings every 2 s or ten round-trip times, and gives up
     /// after 10 s or fifty. One task checks all connections, so a ping may be up to half a second
-    /// late.
+    /// late. A `min_interval` below 50 ms counts as 50 ms, since peers limit pings.
     pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
-        self.config.heartbeat = heartbeat.into();
+        self.config.heartbeat = heartbeat.into().map(allowed);
         self
     }
 

@@ -12,6 +12,7 @@ mod deflate;
 mod delivery;
 mod dialogue;
 mod differing_peers;
+mod extremes;
 mod framed;
 mod handler_errors;
 mod jsonrpc;

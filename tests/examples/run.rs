@@ -45,8 +45,13 @@ struct Serving {
 
 impl Serving {
     fn start(name: &str, args: &[&str]) -> Self {
-        let mut child =
-            example(name).args(args).spawn().expect("the example is built: cargo build --examples");
+        let mut command = example(name);
+        command.args(args);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the example is built: cargo build --examples");
         let mut line = String::new();
         let mut printed = BufReader::new(child.stdout.take().expect("piped"));
         printed.read_line(&mut line).expect("a line");
@@ -389,4 +394,37 @@ fn no_example_hands_out_files() {
             assert!(!answer.contains("[workspace]") && !answer.contains("root:"), "{name}: {path}");
         }
     }
+}
+
+/// A server with too few file descriptors goes on once there are some again.
+#[cfg(unix)]
+#[test]
+fn accepting_survives_a_lack_of_file_descriptors() {
+    let server = example("echo_server");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 24; exec \"$0\" \"$@\""]).arg(server.get_program());
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let server = Serving::of(limited);
+    let addr = server.url.trim_start_matches("ws://").to_owned();
+    let connect = || std::net::TcpStream::connect(&addr).expect("the system queues it");
+    let crowd: Vec<_> = (0..40).map(|_| connect()).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(crowd);
+    let mut late = connect();
+    late.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    late.write_all(b"hello\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).expect("the server still answers");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+/// One line says what went wrong, down to the system.
+#[test]
+fn an_error_is_shown_with_its_causes() {
+    let output =
+        example("chat").args(["join", "ws://127.0.0.1:1", "ann"]).output().expect("it runs");
+    let shown = String::from_utf8(output.stderr).expect("text");
+    assert!(!output.status.success() && shown.lines().count() == 1, "{shown}");
+    assert!(shown.starts_with("the WebSocket handshake failed: transport failed"), "{shown}");
+    assert!(shown.to_lowercase().contains("refused"), "{shown}");
 }

@@ -22,7 +22,7 @@
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let url = format!("ws://{}/", listener.local_addr()?);
 //! tokio::spawn(async move {
-//!     let (io, _) = listener.accept().await.unwrap();
+//!     let (io, _) = wse_transport::accept_tcp(&listener).await;
 //!     let (mut socket, _request) = accept(io, Config::default()).await.unwrap();
 //!     while let Some(Ok(message)) = socket.next().await {
 //!         if let Message::Text(_) | Message::Binary(_) = message {
@@ -78,6 +78,7 @@ mod frame;
 pub mod handshake;
 mod head;
 mod linger;
+mod listen;
 mod negotiated;
 pub mod proxy;
 mod random;
@@ -92,6 +93,7 @@ pub use accept::{accept, accept_extended, accept_with};
 #[cfg(feature = "tls")]
 pub use dial::connect::connect_with_tls;
 pub use dial::connect::{connect, connect_dial, connect_over, connect_with};
+pub use listen::accept_tcp;
 
 /// The code in README.md compiles.
 #[cfg(doctest)]
