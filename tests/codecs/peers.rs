@@ -74,8 +74,16 @@ where
 {
     let read = |text: &str| cbor::<T>(text).unwrap_or_else(|error| panic!("{item}: {error:?}"));
     assert_eq!(read(item), expected, "{item}");
-    assert_eq!(cbor::<Vec<T>>(&format!("81{item}")).unwrap(), [expected.clone()], "{item}");
-    assert_eq!(cbor::<Vec<T>>(&format!("9f{item}ff")).unwrap(), [expected.clone()], "{item}");
+    assert_eq!(
+        cbor::<Vec<T>>(&format!("81{item}")).unwrap(),
+        std::slice::from_ref(&expected),
+        "{item}"
+    );
+    assert_eq!(
+        cbor::<Vec<T>>(&format!("9f{item}ff")).unwrap(),
+        std::slice::from_ref(&expected),
+        "{item}"
+    );
     assert_eq!(cbor::<Option<T>>(item).unwrap(), Some(expected.clone()), "{item}");
     buffered(
         &CborFormat,
@@ -92,7 +100,11 @@ where
 {
     let read = |text: &str| msgpack::<T>(text).unwrap_or_else(|error| panic!("{item}: {error:?}"));
     assert_eq!(read(item), expected, "{item}");
-    assert_eq!(msgpack::<Vec<T>>(&format!("91{item}")).unwrap(), [expected.clone()], "{item}");
+    assert_eq!(
+        msgpack::<Vec<T>>(&format!("91{item}")).unwrap(),
+        std::slice::from_ref(&expected),
+        "{item}"
+    );
     assert_eq!(msgpack::<Option<T>>(item).unwrap(), Some(expected.clone()), "{item}");
     buffered(
         &MessagePackFormat,
