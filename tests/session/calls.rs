@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wse_proto::session::{CallFailure, CallId, Close, Event, Session, SessionLimits};
-use wse_proto::{CloseReason, ErrorCode, Fault, Head, SessionMessage, Stamp, UsageError};
+use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session, SessionLimits};
+use wse_proto::{
+    Body, Capabilities, CloseReason, CodecError, ErrorCode, Fault, Head, ReceiptOf, SessionMessage,
+    Stamp, Unread, UsageError,
+};
 
 use crate::support::session::*;
 
@@ -51,6 +54,58 @@ fn a_fault_ends_its_call() {
     assert_eq!(seen, call);
     assert_eq!(outcome, Err(CallFailure::Fault(fault)));
     assert_eq!(session.calls_waiting(), 0);
+}
+
+/// What the message was decides who learns of it.
+#[test]
+fn a_message_that_cannot_be_read_ends_or_fails_its_call() {
+    let reports = SILENT.capabilities(Capabilities::NONE.receipts().error_reports());
+    let session = Session::server(reports, None, SessionLimits::default());
+    let mut session = quietly(session, |session| session.accept(T0, "".into()).unwrap());
+    let unreadable = |unread| {
+        let error = CodecError::shape("the params", "not an array");
+        match unread {
+            Some(unread) => error.with_unread(unread),
+            None => error,
+        }
+    };
+    let seen = "unreadable not an envelope: the params: not an array";
+    let text = "not an envelope: the params: not an array";
+
+    session.handle_undecodable(unreadable(Some(Unread::Call("s".into()))));
+    let Some(Output::Send(SessionMessage { head, body: Body::Fault(fault) })) =
+        session.poll_output()
+    else {
+        panic!()
+    };
+    assert_eq!(head, Head::fault("s".into()));
+    assert_eq!(fault, Fault::new(ErrorCode::ProtocolViolation).message(text));
+    assert_eq!(drain(&mut session), ended(&[seen]));
+
+    let call = session.call(T0, None).unwrap();
+    session.expect_receipt(T0, ReceiptOf::Call, call.stamp(), None).unwrap();
+    session.handle_undecodable(unreadable(Some(Unread::Answer(None))));
+    session.handle_undecodable(unreadable(Some(Unread::Answer(Some("99".into())))));
+    assert_eq!(drain(&mut session), ended(&[seen, seen]));
+    session.handle_undecodable(unreadable(Some(Unread::Answer(Some(call.stamp())))));
+    let receipt = format!("receipt of Call #{} unsupported", call.stamp());
+    let Some(Event::ReceiptEnded { .. }) = session.poll_event() else { panic!("{receipt}") };
+    let Some(Event::CallEnded { call: over, outcome }) = session.poll_event() else { panic!() };
+    assert_eq!((over, outcome), (call, Err(CallFailure::Unreadable(text.to_owned()))));
+    assert_eq!(drain(&mut session), ended(&[seen]));
+    assert_eq!(session.calls_waiting(), 0);
+
+    session.handle_undecodable(unreadable(None));
+    let Some(Output::Send(message)) = session.poll_output() else { panic!() };
+    assert_eq!(message.head, Head::ErrorReport);
+    drain(&mut session);
+
+    // Without error reports each of them closes the connection.
+    for unread in [Unread::Call("s".into()), Unread::Answer(None)] {
+        let mut session = limited(1);
+        session.handle_undecodable(unreadable(Some(unread)));
+        assert_eq!(drain(&mut session), Said::violation());
+    }
 }
 
 #[test]
