@@ -95,7 +95,9 @@ impl<P: Negotiate> User<P> {
     /// Sends a message to all connections of the user and waits for their receipts, at most 5 s
     /// each. Returns how many gave one. The message is encoded once per protocol in use.
     ///
-    /// Dropping the future forgets the receipts, not the message.
+    /// A client that gives no receipts is not sent the message, but counts as a device. Clients say in
+    /// their greeting that they give some; those of this crate do. Dropping the future forgets the
+    /// receipts, not the message.
     ///
     /// # Errors
     ///
@@ -140,7 +142,7 @@ impl<P: Negotiate> User<P> {
     /// again when no receipt comes, and waits for the next connection when there is none. A client
     /// drops duplicates.
     ///
-    /// Dropping the future stops the attempts.
+    /// A client that gives no receipts is not sent the message. Dropping the future stops the attempts.
     ///
     /// # Errors
     ///
