@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { within } from '../interop/js/wait.mjs'
 
@@ -19,7 +19,13 @@ const npm = (name) => ({
   version: () => JSON.parse(readFileSync(`${here}js/node_modules/${name}/package.json`, 'utf8')).version,
 })
 const debian = (name) => ({
-  version: () => /\(([^)]+)\)/.exec(gunzipSync(readFileSync(`${TREE}/usr/share/doc/${name}/changelog.Debian.gz`)))[1],
+  version: () => {
+    // What was installed before is not unpacked.
+    const folder = [`${TREE}/usr/share/doc`, '/usr/share/doc'].flatMap((path) =>
+      readdirSync(path).filter((it) => name.test(it)).map((it) => `${path}/${it}`),
+    )[0]
+    return /\(([^)]+)\)/.exec(gunzipSync(readFileSync(`${folder}/changelog.Debian.gz`)))[1]
+  },
 })
 const inPython = (name, roles, none = {}) => ({ name, ...module(name.split('/')[0]), roles, none, command: (role) => [python, `${here}python/${role}.py`, name] })
 const inNode = (name, roles) => ({ name, ...npm(name), roles, none: {}, command: (role) => ['node', `${here}js/${role}.mjs`, name] })
@@ -46,10 +52,10 @@ const PEERS = [
     command: (role) => [bin('deno'), 'run', '--no-lock', '-A', `${here}js/${role}.mjs`, 'deno'],
   },
   { name: 'bun', ...npm('bun'), roles: ['client', 'server'], none: {}, command: (role) => [bin('bun'), `${here}js/${role}.mjs`, 'bun'] },
-  built('Boost.Beast', 'beast', 'libboost1.74-dev'),
+  built('Boost.Beast', 'beast', /^libboost[\d.]+-dev$/),
   // It ends the process (an assertion) when it compresses an empty message.
-  { ...built('libwebsockets', 'libwebsockets', 'libwebsockets-dev'), flags: ['--not-empty'] },
-  built('gorilla', 'gorilla', 'golang-github-gorilla-websocket-dev'),
+  { ...built('libwebsockets', 'libwebsockets', /^libwebsockets-dev$/), flags: ['--not-empty'] },
+  built('gorilla', 'gorilla', /^golang-github-gorilla-websocket-dev$/),
 ]
 
 const children = new Set()
