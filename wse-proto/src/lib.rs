@@ -22,6 +22,7 @@
 
 mod envelope;
 mod error;
+mod excerpt;
 mod format;
 mod info;
 mod message;
@@ -38,6 +39,7 @@ pub use envelope::{
     Envelope, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Head, ReceiptOf,
 };
 pub use error::{CodecError, CodecErrorKind, Unread, UsageError};
+pub use excerpt::{Excerpt, excerpt};
 pub use format::{Decode, Encode, Format};
 pub use info::{Capabilities, InternalTypes, MessageKind, Pings, ProtocolInfo};
 pub use message::{Body, SessionMessage, open, open_batch, open_each, open_envelope, seal};
