@@ -94,7 +94,8 @@ pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
 pub use router::{BoxError, Call, HandlerError, Ok, Outcome, Unhandled};
 pub use server::{
     Accept, CanBuild, Conn, Delivered, ErrorEvent, Hello, Identifies, IdentifiesNobody,
-    IdentityFrom, Listener, Refuse, Server, ServerBuilder, ServerEvent, Unauthenticated, User,
+    IdentityFrom, Listener, Refuse, Refused, RefusedAt, RefusedWith, Server, ServerBuilder,
+    ServerEvent, Unauthenticated, User,
 };
 pub use transport::Transport;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]

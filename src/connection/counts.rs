@@ -1,10 +1,11 @@
-//! [`Counts`]: inbound messages that were unexpected, dropped or could not be read.
+//! [`Counts`]: what an endpoint has dropped, refused or given up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wse_proto::session::Dropped;
 
-/// Counts of unexpected or dropped inbound messages, and of peers that went silent, since the endpoint was built.
+/// Counts of unexpected or dropped inbound messages, of peers that went silent, and of refused connections, since the
+/// endpoint was built.
 ///
 /// None of them harms other connections. Large counts point to a peer that is broken, hostile or far away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,16 @@ pub struct Counts {
     pub error_reports: u64,
     /// Peers that were no longer heard.
     pub dead_peers: u64,
+    /// Server: connections refused at [`RefusedAt::Tls`](crate::RefusedAt::Tls).
+    pub refused_tls: u64,
+    /// Server: connections refused at [`RefusedAt::Request`](crate::RefusedAt::Request).
+    pub refused_requests: u64,
+    /// Server: connections refused at [`RefusedAt::Upgrade`](crate::RefusedAt::Upgrade).
+    pub refused_upgrades: u64,
+    /// Server: connections refused at [`RefusedAt::Greeting`](crate::RefusedAt::Greeting).
+    pub refused_greetings: u64,
+    /// Server: connections refused at [`RefusedAt::Identify`](crate::RefusedAt::Identify).
+    pub refused_identities: u64,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +46,11 @@ pub(crate) struct Counters {
     pub(crate) unreadable: AtomicU64,
     pub(crate) error_reports: AtomicU64,
     pub(crate) dead_peers: AtomicU64,
+    pub(crate) refused_tls: AtomicU64,
+    pub(crate) refused_requests: AtomicU64,
+    pub(crate) refused_upgrades: AtomicU64,
+    pub(crate) refused_greetings: AtomicU64,
+    pub(crate) refused_identities: AtomicU64,
 }
 
 impl Counters {
@@ -58,6 +74,11 @@ impl Counters {
             unreadable: read(&self.unreadable),
             error_reports: read(&self.error_reports),
             dead_peers: read(&self.dead_peers),
+            refused_tls: read(&self.refused_tls),
+            refused_requests: read(&self.refused_requests),
+            refused_upgrades: read(&self.refused_upgrades),
+            refused_greetings: read(&self.refused_greetings),
+            refused_identities: read(&self.refused_identities),
         }
     }
 }

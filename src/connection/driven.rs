@@ -150,7 +150,7 @@ impl Connection {
     }
 
     /// Whether this side has begun to close.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.lock().closing.is_some()
     }
 

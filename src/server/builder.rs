@@ -20,6 +20,7 @@ use super::events::{ErrorEvent, ServerEvent, typed};
 use super::handle::Server;
 use super::identify::{Accept, Hello, Identify, Unauthenticated, erase};
 use super::identity::{IdentityFrom, find_first};
+use super::refused::Refused;
 use crate::connection::Choice;
 use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
 
@@ -299,6 +300,17 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self.callbacks.push(Arc::new(move |event| {
             if let CoreEvent::Left(user, close) = event {
                 callback(user, close);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at each connection that was turned away before it was accepted. It may run while the connection
+    /// is still being answered.
+    pub fn on_refused(mut self, callback: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Arc::new(move |event| {
+            if let CoreEvent::Refused(refused) = event {
+                callback(refused);
             }
         }));
         self

@@ -23,13 +23,18 @@ use wse_proto::{CloseReason, ErrorCode, Hi, Text};
 use super::config::Config;
 use super::duplicates::Windows;
 use super::identify::Identify;
+use super::refused::{Refused, RefusedAt};
 use super::registry::Registry;
 use super::request::CompactRequest;
-use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire};
+use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire, count};
 use crate::router::Router;
 
 /// The number of events that a slow reader may fall behind.
 const EVENTS: usize = 1024;
+
+/// The same for events of connections that were never accepted. Any peer can cause these, and a reader takes them only
+/// when there are no others.
+const UNACCEPTED_EVENTS: usize = 64;
 
 /// Finds the identity in a request and encodes it.
 pub(super) type FindIdentity = dyn Fn(&Request<()>, &Wire) -> Option<Bytes> + Send + Sync;
@@ -48,6 +53,8 @@ pub(super) struct ServerCore {
     pub(super) windows: Windows,
     pub(super) router: Router<ConnCore>,
     pub(super) events: broadcast::Sender<CoreEvent>,
+    /// The events of connections that were never accepted.
+    pub(super) unaccepted: broadcast::Sender<CoreEvent>,
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
     /// Cancelled when all connections and handlers have ended.
@@ -86,6 +93,7 @@ impl ServerCore {
             heartbeat_task_started: AtomicBool::new(false),
             router,
             events: broadcast::Sender::new(EVENTS),
+            unaccepted: broadcast::Sender::new(UNACCEPTED_EVENTS),
             tasks: Tasks::default(),
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -241,8 +249,23 @@ impl ServerCore {
         if let CoreEvent::Error(CoreErrorEvent { conn, code, name, message, .. }) = &event {
             tracing::debug!(?conn, %code, name = name.as_deref(), message, "error event");
         }
+        let stream = if event.is_of_accepted() { &self.events } else { &self.unaccepted };
         // An error means only that there is no stream.
-        let _ = self.events.send(event);
+        let _ = stream.send(event);
+    }
+
+    /// Reports a connection that is turned away: in the log, in the counts, and as an event.
+    pub(super) fn refused(&self, refused: Refused) {
+        refused.log();
+        let counts = &self.counts;
+        count(match refused.stage {
+            RefusedAt::Tls => &counts.refused_tls,
+            RefusedAt::Request => &counts.refused_requests,
+            RefusedAt::Upgrade => &counts.refused_upgrades,
+            RefusedAt::Greeting => &counts.refused_greetings,
+            RefusedAt::Identify => &counts.refused_identities,
+        });
+        self.emit(CoreEvent::Refused(Arc::new(refused)));
     }
 }
 
@@ -355,7 +378,19 @@ pub(super) enum CoreEvent {
     Left(Text, Close),
     Late(ConnCore),
     Live(ConnCore),
+    Refused(Arc<Refused>),
     Error(CoreErrorEvent),
+}
+
+impl CoreEvent {
+    /// Whether the event is of a connection that was accepted.
+    fn is_of_accepted(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Error(error) => error.conn.is_some(),
+            _ => true,
+        }
+    }
 }
 
 /// An [`ErrorEvent`](super::ErrorEvent) of any protocol.

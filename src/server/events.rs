@@ -9,6 +9,7 @@ use wse_proto::{ErrorCode, Negotiate, Text};
 
 use super::conn::Conn;
 use super::core::{Callback, CoreErrorEvent, CoreEvent};
+use super::refused::Refused;
 
 /// An event of a server.
 ///
@@ -26,7 +27,8 @@ use super::core::{Callback, CoreErrorEvent, CoreEvent};
 /// ```
 ///
 /// Events of one user come in order: `Joined` and `Connected` for the first connection,
-/// `Disconnected` and, for the last connection, `Left` at the end.
+/// `Disconnected` and, for the last connection, `Left` at the end. Events of connections that were never accepted come
+/// in an order of their own: see [`Server::events`](crate::Server::events).
 #[non_exhaustive]
 pub enum ServerEvent<P: Negotiate> {
     /// A user's first connection was accepted. Its welcome is queued.
@@ -41,10 +43,15 @@ pub enum ServerEvent<P: Negotiate> {
     Late(Conn<P>),
     /// A late client was heard again.
     Live(Conn<P>),
+    /// A connection was turned away before it was accepted.
+    Refused(Arc<Refused>),
     /// An error: a handler failed, or a client broke the protocol.
     Error(ErrorEvent<P>),
     /// The reader of the event stream was too slow and has lost this many events.
     Missed(u64),
+    /// The reader of the event stream has lost this many events of connections that were never accepted: `Refused`, and
+    /// `Error` without a connection.
+    MissedRefused(u64),
 }
 
 /// An error on a server.
@@ -84,6 +91,7 @@ impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
             CoreEvent::Left(user, close) => Self::Left(user, close),
             CoreEvent::Late(conn) => Self::Late(Conn::of(conn)),
             CoreEvent::Live(conn) => Self::Live(Conn::of(conn)),
+            CoreEvent::Refused(refused) => Self::Refused(refused),
             CoreEvent::Error(CoreErrorEvent { conn, code, name, message, id, source }) => {
                 let conn = conn.map(Conn::of);
                 Self::Error(ErrorEvent { conn, code, name, message, id, source })
@@ -108,8 +116,10 @@ impl<P: Negotiate> Clone for ServerEvent<P> {
             Self::Left(user, close) => Self::Left(user.clone(), close.clone()),
             Self::Late(conn) => Self::Late(conn.clone()),
             Self::Live(conn) => Self::Live(conn.clone()),
+            Self::Refused(refused) => Self::Refused(Arc::clone(refused)),
             Self::Error(error) => Self::Error(error.clone()),
             Self::Missed(count) => Self::Missed(*count),
+            Self::MissedRefused(count) => Self::MissedRefused(*count),
         }
     }
 }
@@ -138,8 +148,10 @@ impl<P: Negotiate> fmt::Debug for ServerEvent<P> {
             Self::Left(user, close) => f.debug_tuple("Left").field(user).field(close).finish(),
             Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
             Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),
+            Self::Refused(refused) => f.debug_tuple("Refused").field(refused).finish(),
             Self::Error(error) => f.debug_tuple("Error").field(error).finish(),
             Self::Missed(count) => f.debug_tuple("Missed").field(count).finish(),
+            Self::MissedRefused(count) => f.debug_tuple("MissedRefused").field(count).finish(),
         }
     }
 }

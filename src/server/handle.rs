@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use tokio::sync::broadcast::error::RecvError;
 use wse_proto::session::Close;
 use wse_proto::{CloseReason, Negotiate};
 
 use super::conn::Conn;
 use super::core::ServerCore;
 use super::events::{ServerEvent, typed};
+use super::feed::{Fed, Feed};
 use crate::connection::Counts;
 
 /// A server of one protocol.
@@ -59,21 +59,21 @@ impl<P: Negotiate> Server<P> {
     /// Returns a stream of the events from now on. It ends when the server has shut down.
     ///
     /// A reader that falls more than 1,024 events behind gets [`ServerEvent::Missed`]. Cancel safe.
+    ///
+    /// Events of connections that were never accepted, which any peer can cause, wait apart: [`ServerEvent::Refused`],
+    /// and [`ServerEvent::Error`] without a connection. They come when no other event waits. A reader that falls more
+    /// than 64 of them behind gets [`ServerEvent::MissedRefused`], and loses none of the others.
     pub fn events(&self) -> impl Stream<Item = ServerEvent<P>> + Send + Unpin + use<P> {
-        let state = (self.inner.events.subscribe(), self.inner.ended.clone());
-        Box::pin(futures::stream::unfold(state, |(mut receiver, ended)| async move {
-            let received = tokio::select! {
-                biased;
-                received = receiver.recv() => received,
-                () = ended.cancelled() => Err(RecvError::Closed),
+        let Self { inner, .. } = self;
+        let feed = Feed::new(inner.events.subscribe(), inner.unaccepted.subscribe());
+        let state = (feed, inner.ended.clone());
+        Box::pin(futures::stream::unfold(state, |(mut feed, ended)| async move {
+            let event = match feed.next(&ended).await? {
+                Fed::First(event) | Fed::Second(event) => event.into(),
+                Fed::MissedFirst(count) => ServerEvent::Missed(count),
+                Fed::MissedSecond(count) => ServerEvent::MissedRefused(count),
             };
-            match received {
-                Ok(event) => Some((event.into(), (receiver, ended))),
-                Err(RecvError::Lagged(count)) => {
-                    Some((ServerEvent::Missed(count), (receiver, ended)))
-                }
-                Err(RecvError::Closed) => None,
-            }
+            Some((event, (feed, ended)))
         }))
     }
 
@@ -83,8 +83,8 @@ impl<P: Negotiate> Server<P> {
         self.inner.registry.connections().into_iter().map(Conn::of).collect()
     }
 
-    /// Returns counts of unexpected or dropped inbound messages, of all connections since the
-    /// start.
+    /// Returns counts of unexpected or dropped inbound messages, of peers that went silent, and of
+    /// refused connections, since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.inner.counts.counts()

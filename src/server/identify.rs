@@ -192,7 +192,8 @@ impl Refuse {
         Self { close: Close::normal(CloseReason::NotAuthorized), cause: None, error: None }
     }
 
-    /// Refuses with a cause. The cause goes to the server's log at debug level, not to the client.
+    /// Refuses with a cause. The cause goes to the server's log and to [`Refused::cause`](crate::Refused),
+    /// not to the client.
     pub fn because(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::not_authorized() }
     }

@@ -1,7 +1,5 @@
 //! From a listening socket to connections.
 
-#[cfg(feature = "tls")]
-use std::error::Error;
 use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
@@ -16,15 +14,18 @@ use wse_proto::{MessageKind, Negotiate, Pings};
 use wse_transport::accept_tcp;
 use wse_transport::dial::NetStream;
 use wse_transport::handshake::{
-    Forwarded, HandshakeError, HeadLimits, Negotiated, Rejection, Upgrade, read_request,
-    write_rejection, write_response,
+    Forwarded, Negotiated, Rejection, Upgrade, write_rejection, write_response,
 };
 #[cfg(feature = "tls")]
-use wse_transport::tls::{PeerCertificates, ServerTls, TlsStream};
+use wse_transport::tls::ServerTls;
 use wse_transport::ws::{self, Role, WebSocket};
 
+#[cfg(feature = "tls")]
+use super::acceptor::tls_handshake;
+use super::acceptor::{Acceptor, NewTransport, NoRequest, arrive};
 use super::core::ServerCore;
 use super::handle::Server;
+use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::side::ServerSide;
 use crate::connection::{
     Channel, Clock, Connection, ConnectionOptions, FramedChannel, Wire, drive, with_heartbeat,
@@ -67,7 +68,7 @@ impl<P: Negotiate> Server<P> {
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tasks = self.inner.tasks.clone();
-        let opening = self.inner.open_new(ready(Some((io, Extensions::new()))), peer_addr);
+        let opening = self.inner.open_new(ready(Ok((io, Extensions::new()))), peer_addr);
         tasks.run_connection(opening).await;
     }
 
@@ -140,6 +141,13 @@ pub(super) struct AcceptedUpgrade {
     forwarded: Forwarded,
 }
 
+impl AcceptedUpgrade {
+    /// The address of the client.
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.forwarded.addr
+    }
+}
+
 impl ServerCore {
     /// Accepts connections in a task of the server. Returns the address that is bound.
     fn listen(
@@ -169,7 +177,7 @@ impl ServerCore {
     /// Opens a connection once `transport` is ready. Returns the future that runs it to its end.
     async fn open_new<T>(
         self: Arc<Self>,
-        transport: impl Future<Output = Option<NewTransport<T>>> + Send,
+        transport: impl Future<Output = Result<NewTransport<T>, NoRequest<T>>> + Send,
         peer_addr: Option<SocketAddr>,
     ) -> Option<impl Future<Output = ()> + Send>
     where
@@ -177,18 +185,23 @@ impl ServerCore {
     {
         let clock = Clock::start();
         let head = self.config.head;
-        let timeout = self.config.handshake_timeout;
-        let reading = tokio::time::timeout(timeout, read_head(transport, &head));
+        let within = self.config.handshake_timeout;
+        let arriving = arrive(transport, &head, clock, within);
         // A shutdown does not wait for a client that has not sent its request.
-        let read = self.stop.run_until_cancelled(reading).await?.ok()?;
-        let (io, request, leftover) = read?;
-        self.open(io, request, leftover, peer_addr, clock).await
+        match self.stop.run_until_cancelled(arriving).await? {
+            Ok((io, request, leftover)) => self.open(io, request, leftover, peer_addr, clock).await,
+            Err(why) => {
+                let left = within.saturating_sub(clock.now());
+                why.refuse(peer_addr, left, |refused| self.refused(refused)).await;
+                None
+            }
+        }
     }
 
     /// Serves one connection over any transport in a task of the server.
     fn spawn_accept(self: &Arc<Self>, io: Box<dyn Transport>) {
         let io = NetStream::from(io);
-        let opening = Arc::clone(self).open_new(ready(Some((io, Extensions::new()))), None);
+        let opening = Arc::clone(self).open_new(ready(Ok((io, Extensions::new()))), None);
         self.tasks.spawn_connection(opening);
     }
 
@@ -205,24 +218,53 @@ impl ServerCore {
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
         // The request and the answer share one deadline.
-        let timeout = self.config.handshake_timeout.saturating_sub(clock.now());
-        let answered = tokio::time::timeout(timeout, async {
-            match self.answer(&request, peer_addr, Upgrade::from_request) {
-                Ok((response, answered)) => {
-                    write_response(&mut io, &response).await.ok().map(|()| answered)
+        let within = self.config.handshake_timeout;
+        let left = within.saturating_sub(clock.now());
+        match self.answer(&request, peer_addr, Upgrade::from_request) {
+            Ok((response, answered)) => {
+                match tokio::time::timeout(left, write_response(&mut io, &response)).await {
+                    Ok(written) => written.ok()?,
+                    Err(_) => {
+                        let cause = format!("the client did not take the response in {within:?}");
+                        let peer_addr = answered.peer_addr();
+                        let (stage, with) = (RefusedAt::Upgrade, RefusedWith::Dropped);
+                        self.refused(Refused::new(peer_addr, stage, with, &cause));
+                        return None;
+                    }
                 }
-                Err(rejection) => {
-                    let _ = write_rejection(&mut io, &rejection).await;
-                    None
-                }
+                Some(self.run(io, leftover, answered, request, clock))
             }
-        });
-        let answered = answered.await.ok().flatten()?;
-        Some(self.run(io, leftover, answered, request, clock))
+            Err(rejection) => {
+                let _ = tokio::time::timeout(left, write_rejection(&mut io, &rejection)).await;
+                None
+            }
+        }
     }
 
-    /// The answer to an upgrade request: 101 and what was negotiated, or a rejection. `check` checks the request.
+    /// The answer to an upgrade request: 101 and what was negotiated, or a rejection, which is reported. `check` checks
+    /// the request.
     pub(super) fn answer(
+        &self,
+        request: &Request<()>,
+        peer_addr: Option<SocketAddr>,
+        check: impl FnOnce(&Request<()>) -> Result<Upgrade, Rejection>,
+    ) -> Result<(Response<()>, AcceptedUpgrade), Rejection> {
+        self.decide(request, peer_addr, check)
+            .inspect_err(|rejection| self.rejected(request, peer_addr, rejection))
+    }
+
+    /// Reports a request that is answered with a rejection.
+    pub(super) fn rejected(
+        &self,
+        request: &Request<()>,
+        peer_addr: Option<SocketAddr>,
+        rejection: &Rejection,
+    ) {
+        let peer_addr = self.config.proxies.forwarded(peer_addr, request.headers()).addr;
+        self.refused(Refused::rejected(peer_addr, RefusedAt::Upgrade, rejection));
+    }
+
+    fn decide(
         &self,
         request: &Request<()>,
         peer_addr: Option<SocketAddr>,
@@ -315,99 +357,5 @@ pub(super) async fn accept_all(listener: TcpListener, mut each: impl FnMut(TcpSt
     loop {
         let (io, peer) = accept_tcp(&listener).await;
         each(io, peer);
-    }
-}
-
-/// A transport, and the extensions for the request that arrives over it.
-pub(super) type NewTransport<T> = (T, Extensions);
-
-/// Does the TLS handshake; `None` when it fails.
-#[cfg(feature = "tls")]
-async fn tls_handshake<T>(tls: &ServerTls, io: T) -> Option<NewTransport<TlsStream<T>>>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    match tls.accept(io).await {
-        Ok(io) => {
-            let mut extensions = Extensions::new();
-            if let Some(certificates) = PeerCertificates::of(&io) {
-                extensions.insert(certificates);
-            }
-            Some((io, extensions))
-        }
-        Err(error) => {
-            let source = error.source();
-            tracing::debug!(%error, source, "tls handshake failed");
-            None
-        }
-    }
-}
-
-/// How connections are accepted: plain, or over TLS.
-#[derive(Clone, Default)]
-pub(super) struct Acceptor {
-    #[cfg(feature = "tls")]
-    pub(super) tls: Option<ServerTls>,
-}
-
-impl Acceptor {
-    /// The scheme of its URLs.
-    #[cfg(feature = "tls")]
-    fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "wss" } else { "ws" }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn scheme(&self) -> &'static str {
-        "ws"
-    }
-
-    /// Turns a TCP connection into a transport; `None` when the TLS handshake fails.
-    #[cfg(feature = "tls")]
-    pub(super) async fn open(self, mut io: TcpStream) -> Option<NewTransport<NetStream>> {
-        let Some(tls) = self.tls else { return Some((io.into(), Extensions::new())) };
-        // A TLS record begins with a control character. A letter begins an HTTP request, which can be answered.
-        let mut first = [0];
-        if io.peek(&mut first).await.ok()? == 1 && first[0].is_ascii_alphabetic() {
-            let rejection = Rejection::new(
-                StatusCode::BAD_REQUEST,
-                "this port uses TLS: connect with a wss URL",
-            );
-            let _ = write_rejection(&mut io, &rejection).await;
-            return None;
-        }
-        // Boxed: otherwise every connection would keep space for the handshake.
-        let (io, extensions) = Box::pin(tls_handshake(&tls, io)).await?;
-        Some((io.into(), extensions))
-    }
-
-    #[cfg(not(feature = "tls"))]
-    pub(super) async fn open(self, io: TcpStream) -> Option<NewTransport<NetStream>> {
-        Some((io.into(), Extensions::new()))
-    }
-}
-
-/// Reads the request once `transport` is ready, and rejects an invalid one. It has no deadline.
-pub(super) async fn read_head<T>(
-    transport: impl Future<Output = Option<NewTransport<T>>>,
-    limits: &HeadLimits,
-) -> Option<(T, Request<()>, BytesMut)>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let (mut io, extensions) = transport.await?;
-    match read_request(&mut io, limits).await {
-        Ok((mut request, leftover)) => {
-            request.extensions_mut().extend(extensions);
-            Some((io, request, leftover))
-        }
-        Err(HandshakeError::Rejected(rejection)) => {
-            let _ = write_rejection(&mut io, &rejection).await;
-            None
-        }
-        Err(error) => {
-            tracing::debug!(%error, "no request was received");
-            None
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! The server endpoint: [`Server`], its users, their connections, and the handlers.
 
+mod acceptor;
 mod arrivals;
 mod broadcast;
 mod builder;
@@ -8,6 +9,7 @@ mod conn;
 mod core;
 mod duplicates;
 mod events;
+mod feed;
 mod handle;
 mod handlers;
 mod identify;
@@ -16,6 +18,7 @@ mod listen;
 mod mount;
 mod options;
 mod order;
+mod refused;
 mod registry;
 mod request;
 mod sending;
@@ -31,4 +34,5 @@ pub use handle::Server;
 pub use identify::{Accept, Hello, Refuse, Unauthenticated};
 pub use identity::IdentityFrom;
 pub use mount::Listener;
+pub use refused::{Refused, RefusedAt, RefusedWith};
 pub use user::{Delivered, User};

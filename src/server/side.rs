@@ -9,11 +9,12 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
 use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{ErrorCode, Hi, SessionMessage, Text};
+use wse_proto::{CloseReason, ErrorCode, Hi, SessionMessage, Text};
 use wse_transport::ws;
 
 use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
 use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
+use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::request::CompactRequest;
 use crate::chain::find_source;
 use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
@@ -100,47 +101,57 @@ impl ServerSide {
                 self.phase =
                     Phase::Identifying(Box::new(Decision { deciding, hi, answer, request }));
             }
-            Err(_) => self.identify_failed(connection, "`identify` panicked".into()),
+            Err(_) => {
+                // The phase says how far the connection came.
+                let deciding = Box::pin(std::future::pending());
+                self.phase =
+                    Phase::Identifying(Box::new(Decision { deciding, hi, answer, request }));
+                self.identify_failed(connection, "`identify` panicked".into());
+            }
         }
+    }
+
+    /// Reports that a connection is turned away. Does nothing after the first time, and once the connection is accepted.
+    fn report_refused(&mut self, close: Close, cause: &str) {
+        let stage = match &self.phase {
+            Phase::AwaitingGreeting(_) => RefusedAt::Greeting,
+            Phase::Identifying(_) | Phase::Accepted(_) => RefusedAt::Identify,
+            Phase::User(_) | Phase::Ended => return,
+        };
+        self.phase = Phase::Ended;
+        self.server.refused(Refused::new(self.peer_addr, stage, RefusedWith::Close(close), cause));
     }
 
     fn refused(&mut self, connection: &Arc<Connection>, refuse: Refuse) {
         let Refuse { close, cause, error } = refuse;
-        match (error, cause) {
-            (Some(code), cause) => self.error(code, cause.unwrap_or_default()),
-            (None, Some(cause)) => {
-                tracing::debug!(%cause, peer = ?self.peer_addr, "refused");
-            }
-            (None, None) => {}
+        let cause = cause.as_deref().unwrap_or("`identify` has refused");
+        if let Some(code) = error {
+            self.error(code, cause.to_owned());
         }
+        self.report_refused(close.clone(), cause);
         connection.close(close);
     }
 
-    /// Closes a connection whose `identify` failed or panicked. That is not a refusal: the client
-    /// may try again.
+    /// Closes a connection whose `identify` failed or panicked. That is not a verdict about the client, which may try
+    /// again.
     fn identify_failed(&mut self, connection: &Arc<Connection>, error: BoxError) {
-        self.phase = Phase::Ended;
         let failure = Failure::internal("identify".into(), error);
         let reason = failure.id.as_ref().map(|id| format!("internal error, id {id}"));
+        let close = Close::new(1011, reason.unwrap_or_default());
+        let cause = failure.message.clone();
         self.server.emit(CoreEvent::Error(error_event(None, failure)));
-        connection.close(Close::new(1011, reason.unwrap_or_default()));
+        self.report_refused(close.clone(), &cause);
+        connection.close(close);
     }
 
-    fn on_decision(
-        &mut self,
-        connection: &Arc<Connection>,
-        hi: Hi,
-        request: Arc<Request<()>>,
-        decision: Result<Accepted, BoxError>,
-    ) {
-        match decision {
-            Ok(accepted) => {
-                self.phase = Phase::Accepted(Box::new(Admission { accepted, hi, request }));
-            }
-            Err(error) => match find_source(&*error, |error| error.downcast_ref::<Refuse>()) {
-                Some(refuse) => self.refused(connection, refuse.clone()),
-                None => self.identify_failed(connection, error),
-            },
+    /// Why this side has closed a connection before it was accepted, when nothing else has reported it.
+    fn cause_of(&self, close: &Close) -> &'static str {
+        match (&close.reason, &self.phase) {
+            (CloseReason::NotAuthorized, Phase::AwaitingGreeting(_)) => "no greeting in time",
+            (CloseReason::NotAuthorized, _) => "no decision in time",
+            (CloseReason::HeartbeatTimeout, _) => "the client was no longer heard",
+            _ if self.server.stop.is_cancelled() => "the server shuts down",
+            _ => "closed before the decision",
         }
     }
 
@@ -268,7 +279,8 @@ impl Side for ServerSide {
                     || "the client broke the protocol".to_owned(),
                     |error| error.to_string(),
                 );
-                self.error(code, message);
+                self.error(code, message.clone());
+                self.report_refused(Close::normal(CloseReason::ProtocolError), &message);
             }
             _ => {}
         }
@@ -278,12 +290,19 @@ impl Side for ServerSide {
         if let Phase::Identifying(decision) = &mut self.phase {
             match catch_unwind(AssertUnwindSafe(|| decision.deciding.poll_unpin(cx))) {
                 Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(decided)) => {
+                Ok(Poll::Ready(Ok(accepted))) => {
                     if let Phase::Identifying(decision) =
                         std::mem::replace(&mut self.phase, Phase::Ended)
                     {
                         let Decision { hi, request, .. } = *decision;
-                        self.on_decision(connection, hi, request, decided);
+                        let admission = Admission { accepted, hi, request };
+                        self.phase = Phase::Accepted(Box::new(admission));
+                    }
+                }
+                Ok(Poll::Ready(Err(error))) => {
+                    match find_source(&*error, |error| error.downcast_ref::<Refuse>()) {
+                        Some(refuse) => self.refused(connection, refuse.clone()),
+                        None => self.identify_failed(connection, error),
                     }
                 }
                 Err(_) => self.identify_failed(connection, "`identify` panicked".into()),
@@ -315,12 +334,19 @@ impl Side for ServerSide {
 
     fn failed(&mut self, _connection: &Arc<Connection>, error: ws::Error) {
         match error {
-            ws::Error::Protocol(error) => self.error(ErrorCode::ConnectionError, error.to_string()),
+            ws::Error::Protocol(error) => {
+                let message = error.to_string();
+                self.error(ErrorCode::ConnectionError, message.clone());
+                self.report_refused(Close::new(error.close_code().into(), ""), &message);
+            }
             error => tracing::debug!(%error, peer = ?self.peer_addr, "connection lost"),
         }
     }
 
-    fn departed(&mut self, _connection: &Arc<Connection>, close: &Close) {
+    fn departed(&mut self, connection: &Arc<Connection>, close: &Close) {
+        if connection.is_closing() {
+            self.report_refused(close.clone(), self.cause_of(close));
+        }
         if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Ended) {
             self.server.depart(&conn, close);
         }

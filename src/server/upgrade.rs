@@ -7,11 +7,12 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use wse_proto::Negotiate;
 use wse_transport::dial::NetStream;
-use wse_transport::handshake::Rejection;
+use wse_transport::handshake::{HandshakeError, Rejection};
 use wse_transport::upgrade::{HttpStream, check, take_upgrade};
 
 use super::core::ServerCore;
 use super::handle::Server;
+use super::refused::{Refused, RefusedAt, RefusedWith};
 use crate::connection::Clock;
 use crate::transport::Transport;
 
@@ -50,7 +51,8 @@ impl ServerCore {
     ) -> Result<Response<()>, Rejection> {
         let clock = Clock::start();
         let (response, answered) = self.answer(&request, peer_addr, check)?;
-        let upgrading = take_upgrade(request.extensions_mut())?;
+        let upgrading = take_upgrade(request.extensions_mut())
+            .inspect_err(|rejection| self.rejected(&request, peer_addr, rejection))?;
         let server = Arc::clone(self);
         self.tasks.spawn_connection(async move {
             let timeout = server.config.handshake_timeout;
@@ -59,6 +61,13 @@ impl ServerCore {
                     let io: Box<dyn Transport> = Box::new(io);
                     let io = NetStream::from(io);
                     Some(server.run(io, BytesMut::new(), answered, request, clock))
+                }
+                Err(HandshakeError::Timeout) => {
+                    let cause = format!("the client did not take the response in {timeout:?}");
+                    let (stage, with) = (RefusedAt::Upgrade, RefusedWith::Dropped);
+                    let peer_addr = answered.peer_addr();
+                    server.refused(Refused::new(peer_addr, stage, with, &cause));
+                    None
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the upgrade failed");

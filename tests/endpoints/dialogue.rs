@@ -83,7 +83,7 @@ async fn a_stranger_is_refused<P: Talk>(protocol: P) {
     }
     assert_eq!(mallory.closed().await, None);
     assert_eq!(mallory.status(), Status::Offline);
-    assert_eq!(log.lines(), [""; 0]);
+    assert_eq!(log.lines(), ["refused identify close 1000 wse.not-authorized"]);
     assert!(server.users().is_empty());
 }
 
@@ -147,7 +147,8 @@ async fn an_identity_of_a_wrong_type_is_refused<P: Talk>(protocol: P) {
         other => panic!("{other:?}"),
     }
     // No connection is added, and the error event says why.
-    assert_eq!(log.lines(), ["error nobody - wse.server.msg-processing-error"]);
+    let refused = "refused identify close 1000 wse.not-authorized";
+    assert_eq!(log.lines(), ["error nobody - wse.server.msg-processing-error", refused]);
 }
 
 /// An error that is no refusal is the server's own failure: the client may try again, and does not learn why.
@@ -168,7 +169,8 @@ async fn an_identify_that_fails_tells_the_client_an_id_only<P: Talk>(protocol: P
     assert_eq!(close.code, 1011);
     let id = close.reason.as_str().strip_prefix("internal error, id ").unwrap();
     assert_eq!(told.lines(), [format!("{id} invalid digit found in string")]);
-    assert_eq!(events.lines(), ["error nobody identify wse.server.rp.failed"]);
+    let refused = format!("refused identify close 1011 internal error, id {id}");
+    assert_eq!(events.lines(), ["error nobody identify wse.server.rp.failed", &refused]);
     client(&protocol, &server, "").identity("7".to_owned()).connect().await.unwrap();
     assert!(server.user("7").is_connected());
 }
@@ -241,10 +243,14 @@ async fn an_identify_that_panics_lets_nobody_in<P: Talk>(protocol: P) {
         let meta = Meta { device: when.to_owned() };
         match client(&protocol, &server, "ann").meta(meta).connect().await {
             // Our own failure, and not a verdict: the client may try again.
-            Err(ConnectError::Refused(close)) => assert_eq!(close.code, 1011, "{when}"),
+            Err(ConnectError::Refused(close)) => {
+                assert_eq!(close.code, 1011, "{when}");
+                let refused = format!("refused identify close {close}");
+                let error = "error nobody identify wse.server.rp.failed";
+                assert_eq!(log.take(), [error, &refused], "{when}");
+            }
             other => panic!("{when}: {other:?}"),
         }
-        assert_eq!(log.take(), ["error nobody identify wse.server.rp.failed"], "{when}");
     }
     device(&protocol, &server, "ann", "never").await;
 }

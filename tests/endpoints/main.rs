@@ -20,6 +20,7 @@ mod jsonrpsee;
 mod lifecycle;
 mod receipts;
 mod reconnecting;
+mod refusals;
 mod retries;
 mod seed_bugs;
 mod slow_peer;

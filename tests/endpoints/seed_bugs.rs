@@ -167,7 +167,9 @@ async fn a_wrong_message_during_the_challenge_ends_the_decision() {
         settle().await;
         let lines = log.lines();
         assert_eq!(lines[0], "asked");
-        assert!(lines[1..].iter().all(|line| line.starts_with("error nobody")), "{lines:?}");
+        let [errors @ .., refused] = &lines[1..] else { panic!("{lines:?}") };
+        assert!(errors.iter().all(|line| line.starts_with("error nobody")), "{lines:?}");
+        assert_eq!(refused, "refused identify close 1000 wse.protocol-error");
         assert!(server.users().is_empty());
     }
 }
@@ -181,7 +183,8 @@ async fn a_good_message_behind_a_bad_one_lets_nobody_in() {
     let _ = raw.try_say(r#"["~wse:hi",{"identity":"secret of ann"}]"#).await;
     let _ = raw.try_say(r#"["add",{"a":1,"b":2},"s"]"#).await;
     assert_eq!(raw.hear_all().await, ["close 1000 wse.protocol-error", "end"]);
-    assert_eq!(log.lines(), ["error nobody - wse.server.protocol-violation"]);
+    let refused = "refused greeting close 1000 wse.protocol-error";
+    assert_eq!(log.lines(), ["error nobody - wse.server.protocol-violation", refused]);
 }
 
 #[tokio::test(start_paused = true)]

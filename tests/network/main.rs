@@ -9,6 +9,7 @@ mod http2;
 mod mounting;
 mod proxy;
 mod proxy_dialogues;
+mod refusals;
 mod silent_connection;
 mod tls;
 mod upgrading;

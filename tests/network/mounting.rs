@@ -166,7 +166,9 @@ async fn a_server_inside_axum() {
         other => panic!("{other:?}"),
     }
     let ends = ["disconnected ann 1001 wse.by-server", "left ann 1001 wse.by-server"];
-    assert_eq!(log.lines()[2..], ends);
+    let refused = ["refused upgrade status 426", "refused upgrade status 400"];
+    assert_eq!(log.lines()[2..4], refused);
+    assert_eq!(log.lines()[4..], ends);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use crate::support::endpoints::{Note, adds, ms, note, secs, server};
@@ -26,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wse::{
     Accept, Backoff, Client, ClientBuilder, ConnectError, Connector, Hello, Listener, Refuse,
-    Server, Transport,
+    Refused, RefusedAt, Server, Transport,
 };
 use wse_codecs::JsonArray;
 use wse_transport::handshake::{ClientRequest, HandshakeError};
@@ -493,6 +493,48 @@ async fn rubbish_harms_nobody_else() {
     assert_eq!(adds(&bob).await.unwrap(), 3);
     // Who waits to be told what was wrong is not waited for.
     assert!(soon(server.shutdown(secs(4))).await);
+}
+
+#[tokio::test]
+async fn a_client_that_fails_at_tls_is_refused_and_one_that_leaves_is_not() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let authority = Authority::new();
+    let tls = authority.identity(&["127.0.0.1"]).server();
+    let server = server(&JsonArray)
+        .on_refused(move |refused| tell.lock().unwrap().push(refused.clone()))
+        .bind_tls(LOCAL, tls)
+        .await
+        .unwrap();
+    // The last one does not trust the server, and says so in an alert.
+    let table: [(&[u8], &str, &str); 3] = [
+        (&[0xff; 50], "nothing", "peer does not speak tls"),
+        (b"GET / HTTP/1.1\r\n\r\n", "status 400", "this port uses TLS"),
+        (b"", "nothing", "server's certificate is not trusted"),
+    ];
+    for (n, (said, with, cause)) in table.into_iter().enumerate() {
+        drop(TcpStream::connect(addr(&server)).await.unwrap());
+        if said.is_empty() {
+            let distrusts = Authority::new().trusted();
+            assert!(connect(&server, distrusts).await.is_err());
+        } else {
+            let mut io = TcpStream::connect(addr(&server)).await.unwrap();
+            io.write_all(said).await.unwrap();
+            let _ = soon(io.read_to_end(&mut Vec::new())).await;
+        }
+        let counted = async {
+            while server.counts().refused_tls <= n as u64 {
+                tokio::time::sleep(ms(5)).await;
+            }
+        };
+        soon(counted).await;
+        let all: Vec<Refused> = std::mem::take(&mut told.lock().unwrap());
+        let [refused] = &all[..] else { panic!("{all:?}") };
+        assert_eq!(refused.stage, RefusedAt::Tls);
+        assert_eq!(refused.with.to_string(), with);
+        assert!(refused.cause.starts_with(cause), "{refused}");
+        assert!(refused.peer_addr.is_some_and(|it| it.ip().is_loopback()));
+    }
 }
 
 #[tokio::test]

@@ -170,6 +170,7 @@ pub fn line<P: Talk>(event: &ServerEvent<P>) -> String {
             let name = error.name.as_deref().unwrap_or("-");
             format!("error {conn} {name} {}", error.code)
         }
+        ServerEvent::Refused(refused) => format!("refused {} {}", refused.stage, refused.with),
         other => format!("{other:?}"),
     }
 }
@@ -246,6 +247,14 @@ impl Raw {
         let mut raw = Self::stranger(server).await;
         raw.greet(user).await;
         assert_eq!(raw.hear().await, welcome(user));
+        raw
+    }
+
+    /// A client past its welcome, of a server that welcomes with nothing.
+    pub async fn user_of<P: Negotiate>(server: &Server<P>, user: &str) -> Self {
+        let mut raw = Self::stranger(server).await;
+        raw.greet(user).await;
+        assert_eq!(raw.hear().await, r#"["~wse:welcome",null,null]"#);
         raw
     }
 

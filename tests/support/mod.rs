@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod event_source;
 pub mod framed;
 pub mod inflate;
+pub mod log;
 pub mod proxy;
 pub mod session;
 pub mod sockets;

@@ -61,7 +61,8 @@ async fn a_refusal_is_an_end_without_a_code<P: Talk>(protocol: P) {
     let again = framed::client(&protocol, &server, "").identity("a guess".to_owned());
     let again = again.reconnect(quick().attempts(3));
     assert!(matches!(again.connect().await, Err(ConnectError::Refused(_))));
-    assert_eq!(log.lines(), [""; 0]);
+    // One attempt, and then three.
+    assert_eq!(log.lines(), ["refused identify close 1000 wse.not-authorized"; 4]);
     assert!(server.users().is_empty());
 }
 
@@ -256,7 +257,8 @@ async fn a_message_over_the_limit_ends_the_connection() {
     let mut nobody = Lines::to(&server);
     nobody.say(&long(20_000)).await;
     assert_eq!(nobody.hear().await, "end");
-    assert_eq!(log.take(), ["error nobody - wse.server.connection-error"]);
+    let refused = "refused greeting close 1009";
+    assert_eq!(log.take(), ["error nobody - wse.server.connection-error", refused]);
 
     let mut ann = Lines::user(&server, "ann").await;
     ann.say(&long(50_000)).await;
