@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::Stamp;
+use crate::{Stamp, excerpt};
 
 /// The kind of a [`CodecError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,9 +67,12 @@ impl CodecError {
     }
 
     /// Adds the cause.
+    ///
+    /// Many errors of codecs repeat what they have read. A cause whose text is not an [`excerpt`] already, or that has a
+    /// cause with such a text, is replaced by an error whose text is the excerpt of all.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(shown(source.into()));
         self
     }
 
@@ -96,6 +99,17 @@ impl CodecError {
     pub const fn kind(&self) -> CodecErrorKind {
         self.kind
     }
+}
+
+/// Replaces an error whose text, or that of a cause, is long or has control characters.
+fn shown(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
+    let top: &(dyn Error + 'static) = &*error;
+    let all = std::iter::successors(Some(top), |&error| error.source());
+    let texts: Vec<_> = all.map(ToString::to_string).collect();
+    if texts.iter().all(|text| excerpt(text).to_string() == *text) {
+        return error;
+    }
+    excerpt(&texts.join(": ")).to_string().into()
 }
 
 impl fmt::Display for CodecError {
@@ -148,3 +162,28 @@ impl fmt::Display for UsageError {
 }
 
 impl Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Error as Plain;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_repeats_what_a_peer_wrote_is_shown_as_an_excerpt() {
+        let base = || CodecError::value("the payload", "not of the expected type");
+        let echo = format!("unknown variant `\u{1b}[2J{}`, expected `red`", "A".repeat(900_000));
+        let inner = CodecError { source: Some(echo.as_str().into()), ..base() };
+        for source in [echo.as_str().into(), Box::<dyn Error + Send + Sync>::from(inner)] {
+            let error = base().with_source(source);
+            let shown = error.source().unwrap().to_string();
+            assert!(shown.contains(r"unknown variant `\u{1b}[2JAAA"), "{shown}");
+            assert!(shown.ends_with("AAA`, expected `red`"), "{shown}");
+            assert!(shown.len() <= 1024 && error.source().unwrap().source().is_none());
+            assert!(format!("{error:?}").len() < 1500);
+        }
+        // Other causes keep their type.
+        let error = base().with_source(Plain);
+        assert!(error.source().unwrap().is::<Plain>());
+    }
+}

@@ -32,7 +32,7 @@ impl fmt::Display for Excerpt<'_> {
         let text = self.0;
         let all = fitting(text.chars(), MAX);
         if all == text.len() {
-            return put(text, f);
+            return if text.chars().all(is_plain) { f.pad(text) } else { put(text, f) };
         }
         let start = fitting(text.chars(), START);
         let end = fitting(text.chars().rev(), END);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::Text;
+use crate::{Text, excerpt};
 
 /// The payload of a greeting. Its members are values that are encoded in the format of the connection.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ impl fmt::Debug for Hi {
 macro_rules! texts {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
+        ///
+        /// `Display` shows an [`excerpt`]; [`as_str`](Self::as_str) returns the text as it is.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -70,7 +72,10 @@ macro_rules! texts {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
+                match self {
+                    Self::Other(text) => excerpt(text).fmt(f),
+                    known => f.pad(known.as_str()),
+                }
             }
         }
     };
@@ -140,6 +145,8 @@ texts! {
 /// assert_eq!(fault.to_string(), "my-app.empty: nothing to parse");
 /// assert_eq!(Fault::failed("no").code, ErrorCode::Failed);
 /// ```
+///
+/// `Display` shows code and message as [`excerpt`] does, since a peer may have written them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -187,7 +194,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.code.fmt(f)?;
         match &self.message {
-            Some(message) => write!(f, ": {message}"),
+            Some(message) => write!(f, ": {}", excerpt(message)),
             None => Ok(()),
         }
     }
@@ -198,6 +205,18 @@ impl Error for Fault {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_a_peer_are_shown_as_excerpts() {
+        let long = "A".repeat(900_000);
+        let fault = Fault::new(format!("no\n{long}")).message(format!("\u{1b}[2J{long}"));
+        let shown = fault.to_string();
+        assert!(shown.starts_with(r"no\nAAA") && shown.contains(r": \u{1b}[2JAAA"), "{shown}");
+        assert!(shown.len() < 2100, "{}", shown.len());
+        assert_eq!(CloseReason::from("bye\r\n\u{1b}[31m").to_string(), r"bye\r\n\u{1b}[31m");
+        assert_eq!(CloseReason::from("bye\r\n").as_str(), "bye\r\n");
+        assert_eq!(format!("[{:>8}]", CloseReason::from("bye")), "[     bye]");
+    }
 
     #[test]
     fn unknown_codes_and_reasons_are_kept() {

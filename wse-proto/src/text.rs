@@ -8,8 +8,10 @@ use std::str::Utf8Error;
 
 use bytes::Bytes;
 
+use crate::excerpt;
+
 /// A string. Up to 23 bytes are stored in the value; a longer one shares the buffer of the message that it is a part of.
-/// Cloning never allocates.
+/// Cloning never allocates. `Debug` shortens a long one, as [`excerpt`] does.
 ///
 /// ```
 /// use wse_proto::Text;
@@ -288,7 +290,11 @@ impl Hash for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        match self.len() {
+            // `Debug` of a `str` escapes. It does not shorten.
+            0..=1024 => fmt::Debug::fmt(self.as_str(), f),
+            _ => fmt::Debug::fmt(&excerpt(self).to_string(), f),
+        }
     }
 }
 
