@@ -73,6 +73,7 @@ mod chain;
 mod deflate;
 pub mod dial;
 pub mod driver;
+mod excerpt;
 mod extension;
 mod frame;
 pub mod handshake;

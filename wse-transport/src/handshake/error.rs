@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::HeaderName;
 
+use crate::excerpt::excerpt;
 use crate::extension::AnswerError;
 use crate::head::HeadError;
 
@@ -110,7 +111,7 @@ impl fmt::Display for ResponseError {
             Self::Connection => f.write_str("server did not upgrade the connection"),
             Self::AcceptMismatch => f.write_str("server did not answer the websocket key"),
             Self::SubprotocolNotOffered(name) => {
-                write!(f, "subprotocol {name:?} was selected but not offered")
+                write!(f, "subprotocol {:?} was selected but not offered", excerpt(name))
             }
             Self::SubprotocolMissing => f.write_str("server selected no subprotocol"),
             Self::SubprotocolMalformed => f.write_str("server sent a malformed subprotocol"),

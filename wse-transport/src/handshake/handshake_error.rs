@@ -10,6 +10,7 @@ use super::redirect_error::RedirectError;
 use super::rejection::Rejection;
 use super::retry_after::retry_after;
 use crate::chain::causes;
+use crate::excerpt::excerpt;
 use crate::proxy::{ProxyError, ProxyFailure};
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
@@ -66,9 +67,8 @@ impl HandshakeError {
                 let body = String::from_utf8_lossy(response.body());
                 // In one line.
                 let body = body.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-                let start: String = body.trim().chars().take(200).collect();
-                let printable = !start.is_empty() && !start.contains(char::is_control);
-                if printable { write!(f, ": {start}") } else { Ok(()) }
+                let body = body.trim();
+                if body.is_empty() { Ok(()) } else { write!(f, ": {}", excerpt(body)) }
             }
             Self::Redirect(_) => f.write_str("redirect of the websocket is not followed"),
             Self::Proxy(_) => f.write_str("proxy opened no tunnel for the websocket"),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::RequestError;
+use crate::excerpt::excerpt;
 
 /// Why a redirect is not followed. The server's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,9 @@ impl fmt::Display for RedirectError {
             Self::TooMany(most) => write!(f, "server redirected more often than {most} times"),
             Self::NoLocation => f.write_str("server redirected without one location"),
             Self::Location(_) => f.write_str("server redirected to a malformed url"),
-            Self::Scheme(scheme) => write!(f, "server redirected to a url with scheme {scheme:?}"),
+            Self::Scheme(scheme) => {
+                write!(f, "server redirected to a url with scheme {:?}", excerpt(scheme))
+            }
             Self::Downgrade => f.write_str("server redirected from wss to ws"),
             Self::Request(_) => f.write_str("server redirected to an unusable url"),
         }

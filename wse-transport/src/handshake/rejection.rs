@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 
+use crate::excerpt::excerpt;
 use crate::head::{HeadError, concealed};
 
 /// The HTTP response that refuses an upgrade: any status, header fields and body.
@@ -145,7 +146,7 @@ impl fmt::Display for Rejection {
         write!(f, "request rejected with {}", self.status.as_u16())?;
         // The first line: what a log has space for.
         match std::str::from_utf8(&self.body).ok().and_then(|body| body.lines().next()) {
-            Some(line) if !line.is_empty() => write!(f, ": {line}"),
+            Some(line) if !line.is_empty() => write!(f, ": {}", excerpt(line)),
             _ => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, Response, header};
 
 use crate::chain::causes;
+use crate::excerpt::excerpt;
 use crate::head::HeadError;
 #[cfg(feature = "tls")]
 use crate::tls::TlsError;
@@ -174,9 +175,8 @@ impl fmt::Display for ProxyFailure {
                 let Some(asked) = response.headers().get(header::PROXY_AUTHENTICATE) else {
                     return Ok(());
                 };
-                let start: String =
-                    String::from_utf8_lossy(asked.as_bytes()).chars().take(200).collect();
-                return write!(f, ", proxy-authenticate {start:?}");
+                let asked = excerpt(&String::from_utf8_lossy(asked.as_bytes()));
+                return write!(f, ", proxy-authenticate {asked:?}");
             }
             Self::Unreachable(_) => "cannot be reached",
             Self::Unresolved(_) => "was not asked: the server's name has no address",
