@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::fmt::Write;
 
-/// Formats the error and its causes on one line, separated by colons.
+use wse_proto::excerpt;
+
+/// Formats the error and its causes on one line, separated by colons, as an excerpt: errors repeat what a peer wrote.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -13,7 +15,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         let _ = write!(text, ": {error}");
         source = error.source();
     }
-    text
+    excerpt(&text).to_string()
 }
 
 /// Writes the causes of an error behind its own text, if `{:#}` asks for them.

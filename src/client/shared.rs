@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits};
-use wse_proto::{Encode, ErrorCode, Head, Protocol, Text};
+use wse_proto::{Encode, ErrorCode, Head, Protocol, Text, excerpt};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
 
@@ -277,7 +277,7 @@ impl Shared {
             state.on_ready_thread = Some(std::thread::current().id());
             drop(state);
             if catch_unwind(AssertUnwindSafe(|| on_ready(core))).is_err() {
-                self.error(ErrorCode::Failed, "`on_ready` panicked".to_owned());
+                self.error(ErrorCode::Failed, "`on_ready` panicked");
             }
             state = self.state();
             if state.on_ready_thread == Some(std::thread::current().id()) {
@@ -303,7 +303,7 @@ impl Shared {
         self.publish_status();
         if lost > 0 {
             let message = format!("{lost} messages from the offline queue could not be sent");
-            self.error(ErrorCode::NotReady, message);
+            self.error(ErrorCode::NotReady, &message);
         }
         self.emit(ClientEvent::Ready(welcome));
     }
@@ -385,7 +385,8 @@ impl Shared {
     }
 
     /// Reports an error that no handler returned.
-    pub(super) fn error(&self, code: ErrorCode, message: String) {
+    pub(super) fn error(&self, code: ErrorCode, message: &str) {
+        let message = excerpt(message).to_string();
         tracing::debug!(%code, message, "error event");
         self.emit(ClientEvent::Error { code, name: None, message, id: None, source: None });
     }

@@ -15,6 +15,7 @@ use wse_transport::ws;
 use super::error::ConnectError;
 use super::shared::{ClientCore, Shared};
 use super::status::ClientEvent;
+use crate::chain::chain;
 use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
 use crate::router::{BoxError, Failure, Report, Scope};
 
@@ -128,18 +129,18 @@ impl Side for ClientSide {
             Event::ErrorReport { fault } => {
                 count(&self.shared.counts.error_reports);
                 let message = fault.message.unwrap_or_default();
-                self.shared.error(ErrorCode::ErrorReport, message);
+                self.shared.error(ErrorCode::ErrorReport, &message);
             }
             Event::Unreadable { error } => {
                 count(&self.shared.counts.unreadable);
-                self.shared.error(ErrorCode::MessageProcessing, error.to_string());
+                self.shared.error(ErrorCode::MessageProcessing, &chain(&error));
             }
             Event::Violation { code, error } => {
                 let message = error.map_or_else(
                     || "the server broke the protocol".to_owned(),
-                    |error| error.to_string(),
+                    |error| chain(&error),
                 );
-                self.shared.error(code, message);
+                self.shared.error(code, &message);
             }
             _ => {}
         }
@@ -186,7 +187,7 @@ impl Side for ClientSide {
         if self.welcomed.is_some() {
             self.fail(ConnectError::Socket(error));
         } else if let ws::Error::Protocol(error) = error {
-            self.shared.error(ErrorCode::ConnectionError, error.to_string());
+            self.shared.error(ErrorCode::ConnectionError, &error.to_string());
         }
     }
 

@@ -42,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Channel for WebSocket<T> {
     }
 
     fn close(&mut self, close: &Close) {
-        let frame = CloseFrame::new(CloseCode::from(close.code), close.reason.to_string());
+        let frame = CloseFrame::new(CloseCode::from(close.code), close.reason.as_str().to_owned());
         Self::close(self, Some(frame));
     }
 

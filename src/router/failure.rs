@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wse_proto::{ErrorCode, Fault, Text};
+use wse_proto::{ErrorCode, Fault, Text, excerpt};
 
 use super::outcome::BoxError;
 use super::running::panicked;
@@ -13,7 +13,7 @@ use crate::chain::{chain, find_source};
 use crate::connection::CallError;
 use crate::random;
 
-/// The failure of a message or a call, for the endpoint's error events.
+/// The failure of a message or a call, for the endpoint's error events. Name and message are excerpts.
 pub(crate) struct Failure {
     pub(crate) code: ErrorCode,
     /// The name of the message or procedure.
@@ -28,7 +28,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Makes a failure whose text stays local: it gets a correlation id and is logged.
     pub(crate) fn internal(name: Text, error: BoxError) -> Self {
-        let (id, message) = (id(), chain(&*error));
+        let (name, id, message) = (shown(name), id(), chain(&*error));
         tracing::warn!(%name, %id, error = %message, "a handler failed");
         let source = Some(Arc::from(error));
         Self { code: ErrorCode::Failed, name, message, id: Some(id), source }
@@ -71,7 +71,7 @@ impl HandlerFailure {
         if let Some(fault) = find_source(&*error, fault_of) {
             let message = chain(&*error);
             let source = Some(Arc::from(error));
-            let code = ErrorCode::Failed;
+            let (code, name) = (ErrorCode::Failed, shown(name));
             return Self { fault, failure: Failure { code, name, message, id: None, source } };
         }
         if expose {
@@ -96,7 +96,7 @@ impl HandlerFailure {
 
     /// A failure that the peer gets unchanged.
     pub(super) fn exposed(code: ErrorCode, name: Text, fault: Fault) -> Self {
-        let message = fault.to_string();
+        let (name, message) = (shown(name), fault.to_string());
         Self { fault, failure: Failure { code, name, message, id: None, source: None } }
     }
 }
@@ -107,6 +107,11 @@ fn fault_of(error: &(dyn Error + 'static)) -> Option<Fault> {
         Some(CallError::Fault(fault)) => Some(fault.clone().details(Bytes::new())),
         _ => None,
     })
+}
+
+/// A message that has no handler of its own has any name that its sender wrote.
+fn shown(name: Text) -> Text {
+    Text::from(excerpt(&name).to_string())
 }
 
 /// Returns a correlation id: 16 hexadecimal digits, unique in practice.

@@ -22,7 +22,7 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
-use wse_proto::{Decode, Encode, ErrorCode, Fault, Protocol, ReceiptOf, Stamp, Text};
+use wse_proto::{Decode, Encode, ErrorCode, Fault, Protocol, ReceiptOf, Stamp, Text, excerpt};
 use wse_transport::ws;
 
 use crate::chain::chain;
@@ -246,7 +246,7 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
             start(|| Result::Ok(handler(handle, message)))
         } else {
             hint(&handlers, connection, &name);
-            tracing::debug!(%name, "no handler for this message");
+            tracing::debug!(name = %excerpt(&name), "no handler for this message");
             return;
         };
         drop(handlers);

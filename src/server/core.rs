@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use wse_proto::session::{Close, Heartbeat};
-use wse_proto::{CloseReason, ErrorCode, Hi, Text};
+use wse_proto::{CloseReason, ErrorCode, Hi, Text, excerpt};
 
 use super::config::Config;
 use super::duplicates::Windows;
@@ -405,8 +405,9 @@ pub(super) struct CoreErrorEvent {
 }
 
 impl CoreErrorEvent {
-    /// Makes an error that no handler returned.
-    pub(super) fn new(conn: Option<ConnCore>, code: ErrorCode, message: String) -> Self {
+    /// Makes an error that no handler returned. The message may be what a peer wrote.
+    pub(super) fn new(conn: Option<ConnCore>, code: ErrorCode, message: &str) -> Self {
+        let message = excerpt(message).to_string();
         Self { conn, code, name: None, message, id: None, source: None }
     }
 }

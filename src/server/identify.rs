@@ -13,7 +13,9 @@ use futures::future::BoxFuture;
 use http::{Extensions, Request};
 use tokio::sync::oneshot;
 use wse_proto::session::Close;
-use wse_proto::{CloseReason, CodecError, Decode, Encode, ErrorCode, Format, Hi, Negotiate, Text};
+use wse_proto::{
+    CloseReason, CodecError, Decode, Encode, ErrorCode, Format, Hi, Negotiate, Text, excerpt,
+};
 
 use crate::auth;
 use crate::chain::chain;
@@ -211,7 +213,7 @@ impl Refuse {
 impl fmt::Display for Refuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "refused with {}", self.close)?;
-        self.cause.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+        self.cause.as_ref().map_or(Ok(()), |cause| write!(f, ": {}", excerpt(cause)))
     }
 }
 
@@ -255,7 +257,8 @@ where
                 })
             }
             Err(error) => {
-                let cause = format!("the greeting is not of the type expected: {error}");
+                let cause = chain(&error);
+                let cause = format!("the greeting is not of the type expected: {cause}");
                 let refuse =
                     Refuse { error: Some(ErrorCode::MessageProcessing), ..Refuse::because(cause) };
                 Box::pin(std::future::ready(Err(refuse.into())))

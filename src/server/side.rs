@@ -16,7 +16,7 @@ use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
 use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
 use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::request::CompactRequest;
-use crate::chain::find_source;
+use crate::chain::{chain, find_source};
 use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
 use crate::router::{BoxError, Failure, Report, Scope};
 
@@ -72,7 +72,7 @@ impl ServerSide {
         }
     }
 
-    fn error(&self, code: ErrorCode, message: String) {
+    fn error(&self, code: ErrorCode, message: &str) {
         let conn = self.conn().cloned();
         self.server.emit(CoreEvent::Error(CoreErrorEvent::new(conn, code, message)));
     }
@@ -126,7 +126,7 @@ impl ServerSide {
         let Refuse { close, cause, error } = refuse;
         let cause = cause.as_deref().unwrap_or("`identify` has refused");
         if let Some(code) = error {
-            self.error(code, cause.to_owned());
+            self.error(code, cause);
         }
         self.report_refused(close.clone(), cause);
         connection.close(close);
@@ -268,18 +268,18 @@ impl Side for ServerSide {
             }
             Event::ErrorReport { fault } => {
                 count(&self.server.counts.error_reports);
-                self.error(ErrorCode::ErrorReport, fault.message.unwrap_or_default());
+                self.error(ErrorCode::ErrorReport, &fault.message.unwrap_or_default());
             }
             Event::Unreadable { error } => {
                 count(&self.server.counts.unreadable);
-                self.error(ErrorCode::MessageProcessing, error.to_string());
+                self.error(ErrorCode::MessageProcessing, &chain(&error));
             }
             Event::Violation { code, error } => {
                 let message = error.map_or_else(
                     || "the client broke the protocol".to_owned(),
-                    |error| error.to_string(),
+                    |error| chain(&error),
                 );
-                self.error(code, message.clone());
+                self.error(code, &message);
                 self.report_refused(Close::normal(CloseReason::ProtocolError), &message);
             }
             _ => {}
@@ -336,7 +336,7 @@ impl Side for ServerSide {
         match error {
             ws::Error::Protocol(error) => {
                 let message = error.to_string();
-                self.error(ErrorCode::ConnectionError, message.clone());
+                self.error(ErrorCode::ConnectionError, &message);
                 self.report_refused(Close::new(error.close_code().into(), ""), &message);
             }
             error => tracing::debug!(%error, peer = ?self.peer_addr, "connection lost"),

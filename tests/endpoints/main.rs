@@ -18,6 +18,7 @@ mod handler_errors;
 mod jsonrpc;
 mod jsonrpsee;
 mod lifecycle;
+mod peer_text;
 mod receipts;
 mod reconnecting;
 mod refusals;
