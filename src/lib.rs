@@ -71,6 +71,7 @@
 #![warn(clippy::manual_let_else, clippy::unwrap_used, clippy::use_self)]
 
 pub mod auth;
+mod callback;
 mod chain;
 mod client;
 mod connection;
@@ -87,8 +88,8 @@ pub use client::{
     Client, ClientBuilder, ClientEvent, ConnectError, Connector, Status, TcpConnector,
 };
 pub use connection::{
-    AckedCall, CallError, CallOptions, Counts, GaveUp, ReceiptError, Reliable, SendError,
-    SendQueue, SlowPeer,
+    AckedCall, CallError, CallOptions, Counts, GaveUp, QueueState, ReceiptError, Reliable,
+    SendError, SendQueue, SlowPeer,
 };
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
 pub use router::{BoxError, Call, HandlerError, Ok, Outcome, Unhandled};

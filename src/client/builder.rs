@@ -19,6 +19,7 @@ use super::handle::Client;
 use super::open;
 use super::shared::{ClientCore, Settings, Shared};
 use super::status::ClientEvent;
+use crate::callback::Callback;
 use crate::connection::SendQueue;
 use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
 
@@ -273,15 +274,23 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// builder.on_event(|event| println!("{event:?}"))
     /// # }
     /// ```
-    pub fn on_event(mut self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
-        self.settings.callbacks.push(Box::new(callback));
+    pub fn on_event(self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
+        self.hooked("on_event", callback)
+    }
+
+    fn hooked(
+        mut self,
+        hook: &'static str,
+        callback: impl Fn(&ClientEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.callbacks.push(Callback::new(hook, callback));
         self
     }
 
     /// Calls `callback` at each [`ClientEvent::Closed`]: a connection has ended, or its closing
     /// handshake has begun. It runs like a callback of [`on_event`](Self::on_event).
     pub fn on_closed(self, callback: impl Fn(&Close) + Send + Sync + 'static) -> Self {
-        self.on_event(move |event| {
+        self.hooked("on_closed", move |event| {
             if let ClientEvent::Closed(close) = event {
                 callback(close);
             }
@@ -302,7 +311,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// # }
     /// ```
     pub fn on_error(self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
-        self.on_event(move |event| {
+        self.hooked("on_error", move |event| {
             if let ClientEvent::Error { .. } = event {
                 callback(event);
             }

@@ -15,7 +15,7 @@ use super::credentials::Credentials;
 use super::error::ConnectError;
 use super::shared::{ClientCore, Shared};
 use super::status::{ClientEvent, Status};
-use crate::connection::Counts;
+use crate::connection::{Counts, QueueState};
 
 /// A client of one protocol.
 ///
@@ -112,6 +112,13 @@ impl<P: Negotiate> Client<P> {
     #[must_use]
     pub fn liveness(&self) -> Option<Liveness> {
         self.shared().connection()?.liveness()
+    }
+
+    /// Returns how much waits in the send queue of the connection, and how many messages
+    /// [`SlowPeer`](crate::SlowPeer) has dropped. `None` when there is no connection.
+    #[must_use]
+    pub fn queued(&self) -> Option<QueueState> {
+        Some(self.shared().connection()?.queued())
     }
 
     /// Returns counts of unexpected or dropped inbound messages, of all connections since the

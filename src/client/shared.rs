@@ -21,6 +21,7 @@ use super::connector::Connector;
 use super::credentials::{Solver, Target};
 use super::error::ConnectError;
 use super::status::{ClientEvent, Status};
+use crate::callback::{Callback, call_all, call_others, text_of};
 use crate::connection::{
     Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
     SendQueue, Tasks, Wakes, Wire, default_handled_bytes, reliably,
@@ -29,8 +30,6 @@ use crate::router::Router;
 
 /// The number of events that a slow reader may fall behind.
 const EVENTS: usize = 256;
-
-pub(super) type Callback = Box<dyn Fn(&ClientEvent) + Send + Sync>;
 
 /// One attempt, from the URL to the welcome. It has no deadline.
 pub(super) type Open =
@@ -65,7 +64,7 @@ pub(super) struct Settings {
     pub(super) cancel_handlers: bool,
     pub(super) expose_errors: bool,
     pub(super) on_ready: Option<Box<dyn Fn(ClientCore) + Send + Sync>>,
-    pub(super) callbacks: Vec<Callback>,
+    pub(super) callbacks: Vec<Callback<ClientEvent>>,
     pub(super) handlers: usize,
     pub(super) handled_bytes: Option<usize>,
     pub(super) limits: ws::Limits,
@@ -276,8 +275,9 @@ impl Shared {
             _old[1] = state.connection.replace(Arc::clone(&connection));
             state.on_ready_thread = Some(std::thread::current().id());
             drop(state);
-            if catch_unwind(AssertUnwindSafe(|| on_ready(core))).is_err() {
-                self.error(ErrorCode::Failed, "`on_ready` panicked");
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_ready(core))) {
+                let message = format!("`on_ready` panicked{}", text_of(&*panic));
+                self.panicked("on_ready".into(), message);
             }
             state = self.state();
             if state.on_ready_thread == Some(std::thread::current().id()) {
@@ -394,14 +394,21 @@ impl Shared {
     /// Calls the callbacks, then sends the event to the streams. Must not be called under the lock,
     /// since a callback may use the client.
     pub(super) fn emit(&self, event: ClientEvent) {
-        for callback in &self.settings.callbacks {
-            if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
-                // Without the event, whose payload may be secret.
-                tracing::error!("an event callback panicked");
-            }
-        }
+        let callbacks = &self.settings.callbacks;
+        let panicked = call_all(callbacks, &event);
         // An error means only that there is no stream.
         let _ = self.events.send(event);
+        for panicked in panicked {
+            let event = ClientEvent::failed(panicked.hook.into(), panicked.message.clone());
+            call_others(callbacks, &panicked, &event);
+            let _ = self.events.send(event);
+        }
+    }
+
+    /// Reports application code that has panicked. `name` says which.
+    pub(super) fn panicked(&self, name: Text, message: String) {
+        tracing::error!(%name, message, "application code panicked");
+        self.emit(ClientEvent::failed(name, message));
     }
 
     pub(super) fn connection(&self) -> Option<Arc<Connection>> {

@@ -183,6 +183,15 @@ impl Side for ClientSide {
         Some(self.shared.duplicates.clone())
     }
 
+    fn slow(&mut self, _connection: &Arc<Connection>) {
+        self.shared.emit(ClientEvent::Slow);
+    }
+
+    fn panicked(&mut self, connection: &Arc<Connection>, text: &str) {
+        let name = connection.wire.info.name();
+        self.shared.panicked(name.into(), format!("the protocol `{name}` panicked{text}"));
+    }
+
     fn failed(&mut self, _connection: &Arc<Connection>, error: ws::Error) {
         if self.welcomed.is_some() {
             self.fail(ConnectError::Socket(error));

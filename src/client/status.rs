@@ -67,12 +67,16 @@ pub enum ClientEvent {
     Late,
     /// The late server was heard again.
     Live,
-    /// An error: a handler failed, or the server broke the protocol.
+    /// The send queue is full: the server reads more slowly than the client sends. It comes again only after the queue
+    /// was empty. [`Client::queued`](crate::Client::queued) says how much waits, and how many messages were dropped.
+    Slow,
+    /// An error: a handler failed, the server broke the protocol, or application code panicked.
     #[non_exhaustive]
     Error {
         /// The kind of error.
         code: ErrorCode,
-        /// The name of the message or procedure, when a handler failed.
+        /// The name of the message or procedure, when a handler failed; of the hook, such as `on_ready`, when a
+        /// callback panicked; of the protocol, when that panicked.
         name: Option<Text>,
         /// The error and its causes, for people.
         message: String,
@@ -84,4 +88,11 @@ pub enum ClientEvent {
     },
     /// The reader of the event stream was too slow and has lost this many events.
     Missed(u64),
+}
+
+impl ClientEvent {
+    /// Makes the error of application code that has panicked.
+    pub(super) fn failed(name: Text, message: String) -> Self {
+        Self::Error { code: ErrorCode::Failed, name: Some(name), message, id: None, source: None }
+    }
 }

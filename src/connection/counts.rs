@@ -25,6 +25,10 @@ pub struct Counts {
     pub error_reports: u64,
     /// Peers that were no longer heard.
     pub dead_peers: u64,
+    /// How often a send queue became full. Until it was empty again, a queue counts once.
+    pub slow_peers: u64,
+    /// Messages that [`SlowPeer`](crate::SlowPeer) has dropped: by its policy, or with a connection that it has closed.
+    pub dropped_messages: u64,
     /// Server: connections refused at [`RefusedAt::Tls`](crate::RefusedAt::Tls).
     pub refused_tls: u64,
     /// Server: connections refused at [`RefusedAt::Request`](crate::RefusedAt::Request).
@@ -46,6 +50,8 @@ pub(crate) struct Counters {
     pub(crate) unreadable: AtomicU64,
     pub(crate) error_reports: AtomicU64,
     pub(crate) dead_peers: AtomicU64,
+    pub(super) slow_peers: AtomicU64,
+    pub(super) dropped_messages: AtomicU64,
     pub(crate) refused_tls: AtomicU64,
     pub(crate) refused_requests: AtomicU64,
     pub(crate) refused_upgrades: AtomicU64,
@@ -74,6 +80,8 @@ impl Counters {
             unreadable: read(&self.unreadable),
             error_reports: read(&self.error_reports),
             dead_peers: read(&self.dead_peers),
+            slow_peers: read(&self.slow_peers),
+            dropped_messages: read(&self.dropped_messages),
             refused_tls: read(&self.refused_tls),
             refused_requests: read(&self.refused_requests),
             refused_upgrades: read(&self.refused_upgrades),

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use wse_proto::session::{Close, Event, FastEvent};
 use wse_proto::{CodecError, Head, SessionMessage};
 
+use super::counts::count;
+use super::outbox::News;
 use super::queue::Queue;
 use super::shared::Connection;
 use super::state::{NextSteps, State};
@@ -105,6 +107,7 @@ impl Connection {
     pub(super) fn end_round(&self, lent: Option<(Queue, usize)>, cx: &Context<'_>) -> NextSteps {
         let mut state = self.lock();
         let writable = lent.is_some_and(|(rest, bytes)| self.written(&mut state, rest, bytes));
+        let slow = self.news(&mut state);
         let closing = state.closing.as_deref().cloned();
         let closing = closing.map(|close| (close, state.outbox.is_empty()));
         let idle = !std::mem::take(&mut state.dirty);
@@ -115,13 +118,23 @@ impl Connection {
                 old = state.waker.replace(cx.waker().clone());
             }
         }
-        let next = NextSteps { closing, due: self.due(&state), aborted: state.aborted, idle };
+        let next = NextSteps { closing, due: self.due(&state), aborted: state.aborted, idle, slow };
         drop(state);
         drop(old);
         if writable {
             self.writable.notify_waiters();
         }
         next
+    }
+
+    /// Counts what has happened to the queue. Returns whether the peer has become slow.
+    fn news(&self, state: &mut State) -> bool {
+        let Some(News { slow, dropped }) = state.outbox.take_news() else { return false };
+        self.counts.dropped_messages.fetch_add(dropped, Ordering::Relaxed);
+        if slow {
+            count(&self.counts.slow_peers);
+        }
+        slow
     }
 
     /// Returns whether senders that wait have to be notified, once the lock is released.
@@ -163,7 +176,7 @@ impl Connection {
             state.finish_in_time(now);
             if state.outbox.give_up_at().is_some_and(|at| at <= now) {
                 state.session.close(Close::new(1013, "send queue full"));
-                state.outbox.clear();
+                state.outbox.give_up();
             }
         });
         self.due(&self.lock())
@@ -180,6 +193,7 @@ impl Connection {
     pub(super) fn ended(&self, close: &Close) {
         self.with(|state| {
             state.session.handle_closed(close);
+            self.news(state);
             state.outbox.clear();
         });
         self.writable.notify_waiters();

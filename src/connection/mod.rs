@@ -34,7 +34,7 @@ pub use error::{CallError, SendError};
 pub(crate) use finishing::OwnClose;
 pub(crate) use framed_channel::FramedChannel;
 pub(crate) use handlers::{RunningHandler, default_handled_bytes};
-pub use outbox::{SendQueue, SlowPeer};
+pub use outbox::{QueueState, SendQueue, SlowPeer};
 pub(crate) use pending::Waits;
 pub(crate) use queue::Class;
 pub use receipt::ReceiptError;

@@ -4,6 +4,20 @@ use std::time::Duration;
 
 use super::queue::{Answers, Class, Entry, Queue, Queued, size};
 
+/// What waits in the send queue of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueState {
+    /// The messages that are not written yet. Calls, answers and messages of the session itself count.
+    pub messages: usize,
+    /// Their bytes, before framing and compression.
+    pub bytes: usize,
+    /// The messages that [`SlowPeer`] has dropped since the connection began.
+    pub dropped: u64,
+    /// Whether the queue is full, or has refused or dropped a message and nothing was written since then.
+    pub full: bool,
+}
+
 /// The limits of a connection's send queue.
 ///
 /// ```
@@ -84,6 +98,20 @@ pub(crate) struct Outbox {
     answers: Answers,
     /// Since when the queue is full or has refused a message; `None` after something was written.
     full_since: Option<Duration>,
+    /// Whether the queue was full since it was last empty. A peer that is slow all the time is reported once.
+    slow: bool,
+    /// The messages that the policy has dropped.
+    dropped: u64,
+    news: Option<News>,
+}
+
+/// What has happened to a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    /// Whether it is full, for the first time since it was last empty.
+    pub(super) slow: bool,
+    /// How many messages the policy has dropped.
+    pub(super) dropped: u64,
 }
 
 /// The queue is full and the policy is not to drop.
@@ -100,7 +128,36 @@ impl Outbox {
             bytes: 0,
             answers: Answers::default(),
             full_since: None,
+            slow: false,
+            dropped: 0,
+            news: None,
         }
+    }
+
+    /// What waits.
+    pub(super) fn state(&self) -> QueueState {
+        let Self { bytes, dropped, .. } = *self;
+        QueueState { messages: self.len(), bytes, dropped, full: !self.is_writable() }
+    }
+
+    /// Takes what has happened since the last time.
+    #[inline]
+    pub(super) fn take_news(&mut self) -> Option<News> {
+        self.news.take()
+    }
+
+    /// The queue is full, or has no room for a message.
+    #[cold]
+    fn fills(&mut self, now: impl Fn() -> Duration) {
+        self.full_since.get_or_insert_with(now);
+        if !std::mem::replace(&mut self.slow, true) {
+            self.news.get_or_insert_default().slow = true;
+        }
+    }
+
+    fn drops(&mut self, messages: usize) {
+        self.dropped += messages as u64;
+        self.news.get_or_insert_default().dropped += messages as u64;
     }
 
     /// Queues a message, refuses it, or drops it, as its class and the policy say.
@@ -114,10 +171,13 @@ impl Outbox {
         let fits = self.is_empty()
             || (self.len() < self.limits.messages && self.bytes + len <= self.limits.bytes);
         if !fits {
-            self.full_since.get_or_insert_with(&now);
+            self.fills(&now);
             match (class, self.limits.slow_peer) {
                 (Class::Answer, _) => {}
-                (Class::Message, SlowPeer::DropNewest) => return Ok(()),
+                (Class::Message, SlowPeer::DropNewest) => {
+                    self.drops(1);
+                    return Ok(());
+                }
                 (Class::Message, SlowPeer::LatestOnly) => self.drop_messages(),
                 _ => return Err(Full),
             }
@@ -129,7 +189,7 @@ impl Outbox {
         self.queue.push(Entry { message, class });
         if self.is_full() {
             // Senders wait from now on.
-            self.full_since.get_or_insert_with(&now);
+            self.fills(&now);
         }
         Ok(())
     }
@@ -152,6 +212,9 @@ impl Outbox {
         }
         if wrote && !self.is_full() {
             self.full_since = None;
+        }
+        if self.slow && self.is_empty() {
+            self.slow = false;
         }
     }
 
@@ -197,7 +260,14 @@ impl Outbox {
         self.full_since = None;
     }
 
+    /// The peer is so slow that the connection is closed: drops all messages.
+    pub(super) fn give_up(&mut self) {
+        self.drops(self.len());
+        self.clear();
+    }
+
     fn drop_messages(&mut self) {
+        let before = self.queue.len();
         let bytes = &mut self.bytes;
         self.queue.retain(|entry| {
             let keep = entry.class != Class::Message;
@@ -206,6 +276,7 @@ impl Outbox {
             }
             keep
         });
+        self.drops(before - self.queue.len());
         self.full_since = None;
     }
 }
@@ -306,5 +377,40 @@ mod tests {
         let written = queue.pop().unwrap();
         outbox.written(queue, size(&written));
         assert_eq!(rest(outbox), [2, 4]);
+    }
+
+    #[test]
+    fn what_the_policy_drops_is_counted_and_a_slow_peer_is_reported_once() {
+        let mut outbox = outbox(SlowPeer::DropNewest);
+        assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
+        for _ in 0..3 {
+            outbox.push(|| NOW, Class::Message, message(3)).unwrap();
+        }
+        assert_eq!(outbox.take_news(), Some(News { slow: false, dropped: 3 }));
+        let state = QueueState { messages: 2, bytes: 20, dropped: 3, full: true };
+        assert_eq!(outbox.state(), state);
+        write(&mut outbox);
+        // Full again, and not empty since.
+        outbox.push(|| NOW, Class::Message, message(3)).unwrap();
+        assert_eq!(outbox.take_news(), None);
+        write(&mut outbox);
+        write(&mut outbox);
+        assert_eq!(outbox.state(), QueueState { dropped: 3, ..QueueState::default() });
+        for n in 0..2 {
+            outbox.push(|| NOW, Class::Message, message(n)).unwrap();
+        }
+        assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
+    }
+
+    #[test]
+    fn the_other_policies_count_too() {
+        let mut latest = outbox(SlowPeer::LatestOnly);
+        latest.push(|| NOW, Class::Message, message(3)).unwrap();
+        latest.push(|| NOW, Class::Message, message(4)).unwrap();
+        assert_eq!(latest.take_news(), Some(News { slow: true, dropped: 2 }));
+        let mut closes = outbox(SlowPeer::Close { after: NOW });
+        closes.give_up();
+        assert_eq!(closes.take_news(), Some(News { slow: true, dropped: 2 }));
+        assert_eq!(closes.state(), QueueState { dropped: 2, ..QueueState::default() });
     }
 }

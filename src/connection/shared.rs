@@ -18,7 +18,7 @@ use wse_transport::ws;
 use super::clock::Clock;
 use super::counts::Counters;
 use super::error::SendError;
-use super::outbox::SendQueue;
+use super::outbox::{QueueState, SendQueue};
 use super::queue::{Class, Queued, size};
 use super::state::{Settled, State, ToSend};
 use super::wire::Wire;
@@ -246,6 +246,11 @@ impl Connection {
     /// The state of the heartbeat.
     pub(crate) fn liveness(&self) -> Option<Liveness> {
         self.lock().session.liveness()
+    }
+
+    /// The state of the send queue.
+    pub(crate) fn queued(&self) -> QueueState {
+        self.lock().outbox.state()
     }
 
     /// Whether the heartbeat is due.

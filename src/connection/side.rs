@@ -50,6 +50,11 @@ pub(crate) trait Side: Send {
     fn config(&self) -> DriverConfig;
     /// The stamps of reliable messages that the peer has sent; `None` before the peer is identified.
     fn duplicates(&self) -> Option<Duplicates>;
+    /// The send queue is full: the peer reads more slowly than this side sends.
+    fn slow(&mut self, connection: &Arc<Connection>);
+    /// Code of the application panicked in the task of the connection: most likely its protocol. The connection is closed
+    /// with 1011. `text` is the text of the panic after a colon, if it has one.
+    fn panicked(&mut self, connection: &Arc<Connection>, text: &str);
     /// The channel failed: the peer violated RFC 6455 or the framing, or the network failed.
     fn failed(&mut self, connection: &Arc<Connection>, error: ws::Error);
     /// The connection has ended, or the closing handshake has begun. Called once.

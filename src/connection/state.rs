@@ -88,6 +88,8 @@ pub(super) struct NextSteps {
     pub(super) aborted: bool,
     /// Whether nothing has changed since the driver last looked, so that its poll may end.
     pub(super) idle: bool,
+    /// Whether the send queue has become full.
+    pub(super) slow: bool,
 }
 
 impl State {

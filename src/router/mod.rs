@@ -307,7 +307,9 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
                 );
                 match polled {
                     Poll::Ready(outcome) => {
-                        running::drop_caught(reply);
+                        if let Err(error) = running::drop_caught(reply) {
+                            report.failed(HandlerFailure::new(name.clone(), error, expose).failure);
+                        }
                         let outcome = outcome.map_err(|error| (name, error));
                         answer(connection, report, stamp, running, outcome, expose);
                         if closes {
@@ -331,7 +333,12 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
                                         reply.as_mut().poll_reply(to, cx)
                                     })
                                 });
-                                let outcome = outcome.await.map_err(|error| (name, error));
+                                let outcome = outcome.await;
+                                if let Err(error) = running::drop_caught(reply) {
+                                    let failed = HandlerFailure::new(name.clone(), error, expose);
+                                    report.failed(failed.failure);
+                                }
+                                let outcome = outcome.map_err(|error| (name, error));
                                 answer(&connection, &report, stamp, running, outcome, expose);
                                 drop(own);
                             },

@@ -63,11 +63,11 @@ pub(super) fn spawn<F, Fut>(
     });
 }
 
-/// Drops a handler that has ended. A panic in its `Drop` must not end the task of the connection.
-pub(super) fn drop_caught<T>(handler: T) {
-    if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
-        tracing::warn!("a handler panicked while it was dropped");
-    }
+/// Drops a handler that has ended. A panic in its `Drop` must not end the task of the connection. It is returned as an
+/// error.
+pub(super) fn drop_caught<T>(handler: T) -> HandlerResult<()> {
+    catch_unwind(AssertUnwindSafe(|| drop(handler)))
+        .map_err(|_| "the handler panicked while it was dropped".into())
 }
 
 /// The error of a handler that panicked.

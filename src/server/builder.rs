@@ -15,12 +15,13 @@ use wse_transport::tls::ServerTls;
 
 use super::config::Config;
 use super::conn::Conn;
-use super::core::{Callback, ConnCore, CoreEvent, FindIdentity, ServerCore};
+use super::core::{ConnCore, CoreEvent, FindIdentity, ServerCore};
 use super::events::{ErrorEvent, ServerEvent, typed};
 use super::handle::Server;
 use super::identify::{Accept, Hello, Identify, Unauthenticated, erase};
 use super::identity::{IdentityFrom, find_first};
 use super::refused::Refused;
+use crate::callback::Callback;
 use crate::connection::Choice;
 use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
 
@@ -53,7 +54,7 @@ pub struct ServerBuilder<P: Negotiate, I = Identifies> {
     identify: Option<Arc<Identify>>,
     identity: Option<Arc<FindIdentity>>,
     router: Router<ConnCore>,
-    callbacks: Vec<Callback>,
+    callbacks: Vec<Callback<CoreEvent>>,
     app: http::Extensions,
     identifies: PhantomData<I>,
 }
@@ -257,14 +258,22 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     }
 
     /// Calls `callback` at each event: see [`Server::on_event`].
-    pub fn on_event(mut self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(typed(callback));
+    pub fn on_event(self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) -> Self {
+        self.hooked("on_event", callback)
+    }
+
+    fn hooked(
+        mut self,
+        hook: &'static str,
+        callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.push(typed(hook, callback));
         self
     }
 
     /// Calls `callback` at a user's first connection, after its welcome was queued.
     pub fn on_joined(mut self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Arc::new(move |event| {
+        self.callbacks.push(Callback::new("on_joined", move |event| {
             if let CoreEvent::Joined(conn) = event {
                 callback(&Conn::of(conn.clone()));
             }
@@ -274,7 +283,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
 
     /// Calls `callback` at each accepted connection.
     pub fn on_connected(mut self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Arc::new(move |event| {
+        self.callbacks.push(Callback::new("on_connected", move |event| {
             if let CoreEvent::Connected(conn) = event {
                 callback(&Conn::of(conn.clone()));
             }
@@ -287,7 +296,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         mut self,
         callback: impl Fn(&Conn<P>, &Close) + Send + Sync + 'static,
     ) -> Self {
-        self.callbacks.push(Arc::new(move |event| {
+        self.callbacks.push(Callback::new("on_disconnected", move |event| {
             if let CoreEvent::Disconnected(conn, close) = event {
                 callback(&Conn::of(conn.clone()), close);
             }
@@ -297,7 +306,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
 
     /// Calls `callback` with the user's id at the end of a user's last connection.
     pub fn on_left(mut self, callback: impl Fn(&str, &Close) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Arc::new(move |event| {
+        self.callbacks.push(Callback::new("on_left", move |event| {
             if let CoreEvent::Left(user, close) = event {
                 callback(user, close);
             }
@@ -308,7 +317,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// Calls `callback` at each connection that was turned away before it was accepted. It may run while the connection
     /// is still being answered.
     pub fn on_refused(mut self, callback: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Arc::new(move |event| {
+        self.callbacks.push(Callback::new("on_refused", move |event| {
             if let CoreEvent::Refused(refused) = event {
                 callback(refused);
             }
@@ -318,7 +327,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
 
     /// Calls `callback` at each error event.
     pub fn on_error(self, callback: impl Fn(&ErrorEvent<P>) + Send + Sync + 'static) -> Self {
-        self.on_event(move |event| {
+        self.hooked("on_error", move |event| {
             if let ServerEvent::Error(error) = event {
                 callback(error);
             }

@@ -15,7 +15,7 @@ use wse_proto::{CodecError, Decode, Encode, Negotiate, Text};
 
 use super::core::ConnCore;
 use crate::connection::{
-    AckedCall, CallError, CallOptions, RECEIPT_TIMEOUT, ReceiptError, SendError,
+    AckedCall, CallError, CallOptions, QueueState, RECEIPT_TIMEOUT, ReceiptError, SendError,
 };
 
 /// One authenticated connection of a user.
@@ -170,6 +170,13 @@ impl<P: Negotiate> Conn<P> {
     /// Cancel safe.
     pub async fn writable(&self) {
         self.core.0.connection.writable().await;
+    }
+
+    /// Returns how much waits in the send queue of this connection, and how many messages
+    /// [`SlowPeer`](crate::SlowPeer) has dropped.
+    #[must_use]
+    pub fn queued(&self) -> QueueState {
+        self.core.0.connection.queued()
     }
 
     /// Calls a procedure of the client and waits for the result, at most for the server's

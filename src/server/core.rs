@@ -26,6 +26,7 @@ use super::identify::Identify;
 use super::refused::{Refused, RefusedAt};
 use super::registry::Registry;
 use super::request::CompactRequest;
+use crate::callback::{Callback, Panicked, call_all, call_others};
 use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire, count};
 use crate::router::Router;
 
@@ -38,8 +39,6 @@ const UNACCEPTED_EVENTS: usize = 64;
 
 /// Finds the identity in a request and encodes it.
 pub(super) type FindIdentity = dyn Fn(&Request<()>, &Wire) -> Option<Bytes> + Send + Sync;
-
-pub(super) type Callback = Arc<dyn Fn(&CoreEvent) + Send + Sync>;
 
 pub(super) struct ServerCore {
     pub(super) protocol: Box<dyn Choice>,
@@ -61,7 +60,7 @@ pub(super) struct ServerCore {
     pub(super) ended: CancellationToken,
     /// What connections are closed with when the server stops.
     shutdown_close: OnceLock<Close>,
-    callbacks: ArcSwap<Vec<Callback>>,
+    callbacks: ArcSwap<Vec<Callback<CoreEvent>>>,
     pub(super) registry: Registry<ConnCore, CoreEvent>,
     /// The addresses, with the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
@@ -77,7 +76,7 @@ impl ServerCore {
         identify: Option<Arc<Identify>>,
         identity: Option<Arc<FindIdentity>>,
         router: Router<ConnCore>,
-        callbacks: Vec<Callback>,
+        callbacks: Vec<Callback<CoreEvent>>,
         app: Extensions,
     ) -> Self {
         Self {
@@ -164,10 +163,10 @@ impl ServerCore {
         self.callbacks.store(Arc::default());
     }
 
-    pub(super) fn add_callback(&self, callback: Callback) {
+    pub(super) fn add_callback(&self, callback: Callback<CoreEvent>) {
         self.callbacks.rcu(|old| {
             let mut callbacks = Vec::clone(old);
-            callbacks.push(Arc::clone(&callback));
+            callbacks.push(callback.clone());
             callbacks
         });
     }
@@ -240,12 +239,18 @@ impl ServerCore {
 
     pub(super) fn emit(&self, event: CoreEvent) {
         let callbacks = self.callbacks.load_full();
-        for callback in callbacks.iter() {
-            if catch_unwind(AssertUnwindSafe(|| callback(&event))).is_err() {
-                // Without the event, whose text may be secret.
-                tracing::error!("an event callback panicked");
-            }
+        let panicked = call_all(&callbacks, &event);
+        let conn = event.conn().filter(|_| !panicked.is_empty()).cloned();
+        self.send(event);
+        for panicked in panicked {
+            let event = CoreEvent::Error(CoreErrorEvent::of_callback(conn.clone(), &panicked));
+            call_others(&callbacks, &panicked, &event);
+            self.send(event);
         }
+    }
+
+    /// Sends an event to the streams.
+    fn send(&self, event: CoreEvent) {
         if let CoreEvent::Error(CoreErrorEvent { conn, code, name, message, .. }) = &event {
             tracing::debug!(?conn, %code, name = name.as_deref(), message, "error event");
         }
@@ -378,11 +383,22 @@ pub(super) enum CoreEvent {
     Left(Text, Close),
     Late(ConnCore),
     Live(ConnCore),
+    Slow(ConnCore),
     Refused(Arc<Refused>),
     Error(CoreErrorEvent),
 }
 
 impl CoreEvent {
+    /// The connection that the event is about, unless it was never accepted or there is no single one.
+    fn conn(&self) -> Option<&ConnCore> {
+        match self {
+            Self::Joined(conn) | Self::Connected(conn) | Self::Disconnected(conn, _) => Some(conn),
+            Self::Late(conn) | Self::Live(conn) | Self::Slow(conn) => Some(conn),
+            Self::Error(error) => error.conn.as_ref(),
+            Self::Left(..) | Self::Refused(_) => None,
+        }
+    }
+
     /// Whether the event is of a connection that was accepted.
     fn is_of_accepted(&self) -> bool {
         match self {
@@ -409,6 +425,12 @@ impl CoreErrorEvent {
     pub(super) fn new(conn: Option<ConnCore>, code: ErrorCode, message: &str) -> Self {
         let message = excerpt(message).to_string();
         Self { conn, code, name: None, message, id: None, source: None }
+    }
+
+    /// Makes the error of an event callback that has panicked.
+    fn of_callback(conn: Option<ConnCore>, panicked: &Panicked) -> Self {
+        let name = Some(panicked.hook.into());
+        Self { name, ..Self::new(conn, ErrorCode::Failed, &panicked.message) }
     }
 }
 

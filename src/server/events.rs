@@ -8,8 +8,9 @@ use wse_proto::session::Close;
 use wse_proto::{ErrorCode, Negotiate, Text};
 
 use super::conn::Conn;
-use super::core::{Callback, CoreErrorEvent, CoreEvent};
+use super::core::{CoreErrorEvent, CoreEvent};
 use super::refused::Refused;
+use crate::callback::Callback;
 
 /// An event of a server.
 ///
@@ -43,9 +44,12 @@ pub enum ServerEvent<P: Negotiate> {
     Late(Conn<P>),
     /// A late client was heard again.
     Live(Conn<P>),
+    /// The send queue of a connection is full: the client reads more slowly than the server sends. It comes again only
+    /// after the queue was empty. [`Conn::queued`] says how much waits, and how many messages were dropped.
+    Slow(Conn<P>),
     /// A connection was turned away before it was accepted.
     Refused(Arc<Refused>),
-    /// An error: a handler failed, or a client broke the protocol.
+    /// An error: a handler failed, a client broke the protocol, or application code panicked.
     Error(ErrorEvent<P>),
     /// The reader of the event stream was too slow and has lost this many events.
     Missed(u64),
@@ -71,7 +75,8 @@ pub struct ErrorEvent<P: Negotiate> {
     /// [`ErrorCode::ConnectionError`], [`ErrorCode::Failed`], [`ErrorCode::ErrorReport`], or the
     /// code of a fault that a message handler returned.
     pub code: ErrorCode,
-    /// The name of the message or procedure, when a handler failed.
+    /// The name of the message or procedure, when a handler failed; of the hook, such as `on_left`, when a callback
+    /// panicked; of the protocol, when that panicked.
     pub name: Option<Text>,
     /// The error and its causes, for people.
     pub message: String,
@@ -91,6 +96,7 @@ impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
             CoreEvent::Left(user, close) => Self::Left(user, close),
             CoreEvent::Late(conn) => Self::Late(Conn::of(conn)),
             CoreEvent::Live(conn) => Self::Live(Conn::of(conn)),
+            CoreEvent::Slow(conn) => Self::Slow(Conn::of(conn)),
             CoreEvent::Refused(refused) => Self::Refused(refused),
             CoreEvent::Error(CoreErrorEvent { conn, code, name, message, id, source }) => {
                 let conn = conn.map(Conn::of);
@@ -102,9 +108,10 @@ impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
 
 /// Wraps a callback so that it takes the events of any protocol.
 pub(super) fn typed<P: Negotiate>(
+    hook: &'static str,
     callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static,
-) -> Callback {
-    Arc::new(move |event| callback(&event.clone().into()))
+) -> Callback<CoreEvent> {
+    Callback::new(hook, move |event: &CoreEvent| callback(&event.clone().into()))
 }
 
 impl<P: Negotiate> Clone for ServerEvent<P> {
@@ -116,6 +123,7 @@ impl<P: Negotiate> Clone for ServerEvent<P> {
             Self::Left(user, close) => Self::Left(user.clone(), close.clone()),
             Self::Late(conn) => Self::Late(conn.clone()),
             Self::Live(conn) => Self::Live(conn.clone()),
+            Self::Slow(conn) => Self::Slow(conn.clone()),
             Self::Refused(refused) => Self::Refused(Arc::clone(refused)),
             Self::Error(error) => Self::Error(error.clone()),
             Self::Missed(count) => Self::Missed(*count),
@@ -148,6 +156,7 @@ impl<P: Negotiate> fmt::Debug for ServerEvent<P> {
             Self::Left(user, close) => f.debug_tuple("Left").field(user).field(close).finish(),
             Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
             Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),
+            Self::Slow(conn) => f.debug_tuple("Slow").field(conn).finish(),
             Self::Refused(refused) => f.debug_tuple("Refused").field(refused).finish(),
             Self::Error(error) => f.debug_tuple("Error").field(error).finish(),
             Self::Missed(count) => f.debug_tuple("Missed").field(count).finish(),

@@ -51,9 +51,9 @@ impl<P: Negotiate> Server<P> {
     /// Calls `callback` at each event, in order.
     ///
     /// It runs where the event happens and delays what follows: it may send and close, but should
-    /// not block. A panic in it is caught and logged.
+    /// not block. A panic in it is caught and logged, and is an error event for the other callbacks and for streams.
     pub fn on_event(&self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) {
-        self.inner.add_callback(typed(callback));
+        self.inner.add_callback(typed("on_event", callback));
     }
 
     /// Returns a stream of the events from now on. It ends when the server has shut down.

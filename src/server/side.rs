@@ -332,6 +332,21 @@ impl Side for ServerSide {
         self.conn().map(|conn| self.server.windows.of(conn.user()))
     }
 
+    fn slow(&mut self, _connection: &Arc<Connection>) {
+        if let Phase::User(conn) = &self.phase {
+            conn.emit(CoreEvent::Slow(conn.clone()));
+        }
+    }
+
+    fn panicked(&mut self, connection: &Arc<Connection>, text: &str) {
+        let name = connection.wire.info.name();
+        let message = format!("the protocol `{name}` panicked{text}");
+        tracing::error!(name, message, "application code panicked");
+        let error = CoreErrorEvent::new(self.conn().cloned(), ErrorCode::Failed, &message);
+        self.server.emit(CoreEvent::Error(CoreErrorEvent { name: Some(name.into()), ..error }));
+        self.report_refused(Close::new(1011, "internal error"), &message);
+    }
+
     fn failed(&mut self, _connection: &Arc<Connection>, error: ws::Error) {
         match error {
             ws::Error::Protocol(error) => {

@@ -113,7 +113,7 @@ async fn a_panic_in_a_callback_is_caught<P: Talk>(protocol: P) {
     let seen = log.clone();
     let server = server(&protocol).build();
     let ann = client(&protocol, &server, "ann")
-        .on_event(|event| panic!("{event:?}"))
+        .on_event(|_| panic!("as told"))
         .on_event(move |event| seen.add(line(event)))
         .connect()
         .await
@@ -121,7 +121,9 @@ async fn a_panic_in_a_callback_is_caught<P: Talk>(protocol: P) {
     assert_eq!(adds(&ann).await.unwrap(), 3);
     ann.close();
     ann.closed().await;
-    assert_eq!(log.lines(), ["ready", "closed 1000 wse.by-client"]);
+    // Each panic is an error event for the other callbacks.
+    let error = "error wse.server.rp.failed on_event `on_event` panicked: as told";
+    assert_eq!(log.lines(), ["ready", error, "closed 1000 wse.by-client", error]);
 }
 
 /// A thread that sends while `on_ready` runs does not get ahead of it, nor of the offline queue.
@@ -177,7 +179,10 @@ async fn a_panic_in_on_ready_is_an_error_event<P: Talk>(protocol: P) {
         .await
         .unwrap();
     assert_eq!(adds(&ann).await.unwrap(), 3);
-    assert_eq!(log.lines(), ["error wse.server.rp.failed - `on_ready` panicked", "ready"]);
+    assert_eq!(
+        log.lines(),
+        ["error wse.server.rp.failed on_ready `on_ready` panicked: not ready", "ready"]
+    );
 }
 
 /// The client is closed while `on_ready` runs in another thread: the connection must not count as ready after it.

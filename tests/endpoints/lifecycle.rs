@@ -248,7 +248,15 @@ async fn a_panicking_callback_harms_nobody<P: Talk>(protocol: P) {
     ann.close();
     ann.closed().await;
     settle().await;
-    assert_eq!(log.lines().len(), 4);
+    // Each panic is an error event for the other callbacks.
+    let who = ["ann", "ann", "ann", "nobody"];
+    let happened = ["joined ann", "connected ann", "disconnected ann ", "left ann "];
+    let lines = log.lines();
+    assert_eq!(lines.len(), 8);
+    for (n, pair) in lines.chunks(2).enumerate() {
+        assert!(pair[0].starts_with(happened[n]), "{pair:?}");
+        assert_eq!(pair[1], format!("error {} on_event wse.server.rp.failed", who[n]));
+    }
     assert!(server.shutdown(secs(1)).await);
 }
 

@@ -6,7 +6,9 @@ mod state;
 mod waiting;
 mod writing;
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,6 +20,7 @@ use super::channel::Channel;
 use super::shared::Connection;
 use super::side::{Incoming, Side};
 use super::state::NextSteps;
+use crate::callback::text_of;
 
 /// The most messages handled, or rounds without a message, before other tasks get their turn.
 const BUDGET: usize = 64;
@@ -48,7 +51,11 @@ where
         deadline: None,
         sleep: None,
     };
-    poll_fn(move |cx| driver.poll(cx))
+    let mut panicked = false;
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| driver.poll(cx))) {
+        Ok(polled) => polled,
+        Err(panic) => driver.panicked(&*panic, std::mem::replace(&mut panicked, true), cx),
+    })
 }
 
 impl<C, S> Driver<C, S>
@@ -98,7 +105,11 @@ where
             }
             let was_broken = self.broken;
             let lent = self.write(cx);
-            let NextSteps { closing, due, aborted, idle } = self.connection.end_round(lent, cx);
+            let NextSteps { closing, due, aborted, idle, slow } =
+                self.connection.end_round(lent, cx);
+            if slow {
+                self.side.slow(&self.connection);
+            }
             if aborted {
                 if let Some((close, _)) = closing {
                     self.depart(&close);
@@ -118,6 +129,25 @@ where
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Handles a panic of a protocol, an extension or a transport, which must not end more than this connection. The first
+    /// one closes the connection, and the second one ends it.
+    #[cold]
+    fn panicked(
+        &mut self,
+        panic: &(dyn Any + Send),
+        again: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if again {
+            self.depart(&Close::VANISHED);
+            return Poll::Ready(());
+        }
+        self.side.panicked(&self.connection, &text_of(panic));
+        self.connection.close(Close::new(1011, "internal error"));
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Handles all events of the session.
