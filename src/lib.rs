@@ -94,9 +94,9 @@ pub use connection::{
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
 pub use router::{BoxError, Call, HandlerError, Ok, Outcome, Unhandled};
 pub use server::{
-    Accept, CanBuild, Conn, Delivered, ErrorEvent, Hello, Identifies, IdentifiesNobody,
-    IdentityFrom, Listener, Refuse, Refused, RefusedAt, RefusedWith, Server, ServerBuilder,
-    ServerEvent, Unauthenticated, User,
+    Accept, CanBuild, Conn, Delivered, DuplicateWindows, ErrorEvent, Hello, Identifies,
+    IdentifiesNobody, IdentityFrom, Listener, Refuse, Refused, RefusedAt, RefusedWith, Server,
+    ServerBuilder, ServerEvent, Unauthenticated, User,
 };
 pub use transport::Transport;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]

@@ -7,6 +7,7 @@ use wse_proto::session::{Heartbeat, SessionLimits};
 use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
+use super::duplicates::DuplicateWindows;
 use crate::connection::{SendQueue, default_handled_bytes};
 
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(super) struct Config {
     pub(super) session: SessionLimits,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) cancel_handlers: bool,
+    pub(super) windows: DuplicateWindows,
     pub(super) handlers: usize,
     pub(super) handled_bytes: Option<usize>,
     pub(super) expose_errors: bool,
@@ -56,6 +58,7 @@ impl Default for Config {
             session: SessionLimits::default(),
             heartbeat: Some(Heartbeat::default()),
             cancel_handlers: false,
+            windows: DuplicateWindows::default(),
             handlers: 1024,
             handled_bytes: None,
             expose_errors: false,

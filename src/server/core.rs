@@ -21,7 +21,6 @@ use wse_proto::session::{Close, Heartbeat};
 use wse_proto::{CloseReason, ErrorCode, Hi, Text, excerpt};
 
 use super::config::Config;
-use super::duplicates::Windows;
 use super::identify::Identify;
 use super::refused::{Refused, RefusedAt};
 use super::registry::Registry;
@@ -49,7 +48,6 @@ pub(super) struct ServerCore {
     pub(super) identify: Option<Arc<Identify>>,
     pub(super) identity: Option<Arc<FindIdentity>>,
     pub(super) counts: Arc<Counters>,
-    pub(super) windows: Windows,
     pub(super) router: Router<ConnCore>,
     pub(super) events: broadcast::Sender<CoreEvent>,
     /// The events of connections that were never accepted.
@@ -88,7 +86,6 @@ impl ServerCore {
             identify,
             identity,
             counts: Arc::default(),
-            windows: Windows::default(),
             heartbeat_task_started: AtomicBool::new(false),
             router,
             events: broadcast::Sender::new(EVENTS),

@@ -1,7 +1,7 @@
-//! [`Windows`]: which reliable messages each user has sent, over all connections of the user.
+//! [`DuplicateWindows`]: which reliable messages each user has sent, over all connections of the user.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wse_proto::Text;
 use wse_proto::session::Duplicates;
@@ -10,8 +10,29 @@ use wse_proto::session::Duplicates;
 /// KiB.
 const MAX_IDLE_WINDOWS: usize = 4096;
 
-#[derive(Debug)]
-pub(super) struct Windows(Mutex<WindowTable>);
+/// Which reliable messages each user of a server has sent: the last 1,024 of each user. A message that is sent again, since
+/// its receipt was lost, is recognized by them.
+///
+/// Clones are handles to the same windows. A server that takes the place of another one in the same process gets them, or
+/// else a message that both receive is handled twice. Windows of users without a connection are kept for 4,096 users.
+///
+/// ```
+/// # use wse::{Accept, Hello, JsonArray, Server, ServerBuilder};
+/// use wse::DuplicateWindows;
+///
+/// # fn builder() -> ServerBuilder<JsonArray> {
+/// #     Server::builder(JsonArray).identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let windows = DuplicateWindows::default();
+/// let old = builder().duplicate_windows(windows.clone()).build();
+/// let new = builder().duplicate_windows(windows).build();
+/// # drop((old, new));
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct DuplicateWindows(Arc<Mutex<WindowTable>>);
 
 #[derive(Debug)]
 struct WindowTable {
@@ -22,17 +43,13 @@ struct WindowTable {
     most: usize,
 }
 
-impl Default for Windows {
+impl Default for WindowTable {
     fn default() -> Self {
-        Self(Mutex::new(WindowTable {
-            windows: HashMap::new(),
-            asked: 0,
-            most: 2 * MAX_IDLE_WINDOWS,
-        }))
+        Self { windows: HashMap::new(), asked: 0, most: 2 * MAX_IDLE_WINDOWS }
     }
 }
 
-impl Windows {
+impl DuplicateWindows {
     /// Returns the window of a user. When there are too many windows, those of users without a
     /// connection are removed, least recently used first, until [`MAX_IDLE_WINDOWS`] of them
     /// remain.
@@ -75,7 +92,7 @@ mod tests {
 
     #[test]
     fn idle_windows_are_removed_least_recently_used_first() {
-        let windows = Windows::default();
+        let windows = DuplicateWindows::default();
         let user = |n: usize| Text::from(n.to_string());
         let connected = windows.of(&"connected".into());
         let stamp = Stamp::from("a");
@@ -93,7 +110,7 @@ mod tests {
 
     #[test]
     fn windows_in_use_are_never_removed() {
-        let windows = Windows::default();
+        let windows = DuplicateWindows::default();
         let in_use: Vec<_> =
             (0..3 * MAX_IDLE_WINDOWS).map(|n| windows.of(&Text::from(n.to_string()))).collect();
         for (n, window) in in_use.iter().enumerate() {

@@ -29,6 +29,7 @@ mod user;
 
 pub use builder::{CanBuild, Identifies, IdentifiesNobody, ServerBuilder};
 pub use conn::Conn;
+pub use duplicates::DuplicateWindows;
 pub use events::{ErrorEvent, ServerEvent};
 pub use handle::Server;
 pub use identify::{Accept, Hello, Refuse, Unauthenticated};

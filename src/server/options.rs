@@ -9,6 +9,7 @@ use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
 use super::builder::ServerBuilder;
+use super::duplicates::DuplicateWindows;
 use crate::connection::{SendQueue, allowed};
 
 impl<P: Negotiate, S> ServerBuilder<P, S> {
@@ -108,6 +109,12 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// [`limits`](Self::limits) allows, which is 8 MiB.
     pub fn max_handled_bytes(mut self, bytes: usize) -> Self {
         self.config.handled_bytes = Some(bytes.max(1));
+        self
+    }
+
+    /// Recognizes repetitions of reliable messages by these windows, which servers may share. Default: windows of its own.
+    pub fn duplicate_windows(mut self, windows: DuplicateWindows) -> Self {
+        self.config.windows = windows;
         self
     }
 

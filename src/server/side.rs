@@ -329,7 +329,7 @@ impl Side for ServerSide {
     }
 
     fn duplicates(&self) -> Option<Duplicates> {
-        self.conn().map(|conn| self.server.windows.of(conn.user()))
+        self.conn().map(|conn| self.server.config.windows.of(conn.user()))
     }
 
     fn slow(&mut self, _connection: &Arc<Connection>) {
