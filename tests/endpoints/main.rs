@@ -17,6 +17,7 @@ mod framed;
 mod handler_errors;
 mod jsonrpc;
 mod jsonrpsee;
+mod languages;
 mod lifecycle;
 mod panics;
 mod peer_text;
