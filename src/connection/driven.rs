@@ -74,6 +74,7 @@ impl Connection {
                 if let Some(waiting) = waiting {
                     let _ = waiting.send(Ok(std::mem::take(payload)));
                 }
+                return Some(event);
             }
             FastEvent::Dropped(what) => self.counts.dropped(what),
             _ => {}

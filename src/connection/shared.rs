@@ -18,7 +18,7 @@ use wse_transport::ws;
 use super::clock::Clock;
 use super::counts::Counters;
 use super::error::SendError;
-use super::outbox::{QueueState, SendQueue};
+use super::outbox::{Full, QueueState, SendQueue};
 use super::queue::{Class, Queued, size};
 use super::state::{Settled, State, ToSend};
 use super::wire::Wire;
@@ -138,14 +138,17 @@ impl Connection {
             // The protocol cannot express it, or writes it later with the rest of a batch.
             return Ok(());
         }
-        let Pushed { driver, writable, taken } = self.enqueue(class, message)?;
-        if let Some(driver) = driver {
-            driver.wake();
+        self.check(message.message())?;
+        let mut state = self.lock();
+        if !self.takes(&state, class) {
+            return Err(SendError::NotReady);
         }
+        let (queued, writable) = self.enqueue(&mut state, class, message);
+        self.changed(state);
         if writable {
             self.writable.notify_waiters();
         }
-        taken
+        queued.map_err(|_| SendError::QueueFull)
     }
 
     /// As [`push`](Self::push), for callers that hold a lock: they wake `wakes` once it is released.
@@ -159,29 +162,38 @@ impl Connection {
         if size(&message) == 0 {
             return Ok(());
         }
-        let Pushed { driver, writable, taken } = self.enqueue(class, message)?;
-        wakes.drivers.extend(driver);
+        self.check(message.message())?;
+        let mut state = self.lock();
+        if !self.takes(&state, class) {
+            return Err(SendError::NotReady);
+        }
+        let (queued, writable) = self.enqueue(&mut state, class, message);
+        wakes.drivers.extend(self.mark_changed(state));
         if writable {
             wakes.writable.push(Arc::clone(self));
         }
-        taken
+        queued.map_err(|_| SendError::QueueFull)
     }
 
+    /// Whether a message of this class may be queued. An answer may go out while the connection waits for it to close.
     #[inline(always)]
-    fn enqueue(&self, class: Class, message: Queued) -> Result<Pushed, SendError> {
-        self.check(message.message())?;
-        // Not `with`, which asks the session for output: the session has no part in this.
-        let mut state = self.lock();
-        // An answer may go out while the connection waits for it to close.
-        let finishing = || class == Class::Answer && state.session.check_ready().is_ok();
-        if !state.ready && !finishing() {
-            return Err(SendError::NotReady);
-        }
+    fn takes(&self, state: &State, class: Class) -> bool {
+        state.ready || class == Class::Answer && state.session.check_ready().is_ok()
+    }
+
+    /// Queues a message. Also returns whether the queue has space again, because the policy dropped older messages.
+    ///
+    /// Not by `with`, which asks the session for output: the session has no part in this.
+    #[inline(always)]
+    fn enqueue(
+        &self,
+        state: &mut State,
+        class: Class,
+        message: Queued,
+    ) -> (Result<(), Full>, bool) {
         let was_writable = state.outbox.is_writable();
-        let pushed = state.outbox.push(|| self.clock.now(), class, message);
-        let writable = !was_writable && state.outbox.is_writable();
-        let driver = self.mark_changed(state);
-        Ok(Pushed { driver, writable, taken: pushed.map_err(|_| SendError::QueueFull) })
+        let queued = state.outbox.push(|| self.clock.now(), class, message);
+        (queued, !was_writable && state.outbox.is_writable())
     }
 
     /// Whether the channel of this connection can carry a packed message.
@@ -279,6 +291,7 @@ impl Connection {
     }
 
     /// Wakes the driver after a change.
+    #[inline]
     fn changed(&self, state: MutexGuard<'_, State>) {
         if let Some(driver) = self.mark_changed(state) {
             driver.wake();
@@ -331,15 +344,6 @@ impl Connection {
         // A poisoned lock is used all the same: a panic in one handler must not end the connection.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What became of a message for the queue.
-struct Pushed {
-    /// Whom to wake, without a lock.
-    driver: Option<Waker>,
-    /// Whether the queue has space again, because the policy dropped older messages.
-    writable: bool,
-    taken: Result<(), SendError>,
 }
 
 /// Whom messages that were queued under a lock wake. A waker may run code of the application, which may come back to that

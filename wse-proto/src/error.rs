@@ -37,13 +37,31 @@ pub struct CodecError {
     place: &'static str,
     what: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,
-    unread: Option<Box<Unread>>,
 }
+
+/// What a message was, in the place of the cause. A field of its own would make every result with an error larger, which
+/// the hot paths move.
+#[derive(Debug)]
+struct WithUnread {
+    unread: Unread,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for WithUnread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.unread {
+            Unread::Call(_) => "it was a call",
+            Unread::Answer(_) => "it was an answer",
+        })
+    }
+}
+
+impl Error for WithUnread {}
 
 impl CodecError {
     /// An error of this kind. `place` is the part that is wrong ("the stamp"), `what` is the problem ("not UTF-8").
     pub const fn new(kind: CodecErrorKind, place: &'static str, what: &'static str) -> Self {
-        Self { kind, place, what, source: None, unread: None }
+        Self { kind, place, what, source: None }
     }
 
     /// An error of [`CodecErrorKind::Malformed`].
@@ -72,7 +90,11 @@ impl CodecError {
     /// cause with such a text, is replaced by an error whose text is the excerpt of all.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(shown(source.into()));
+        let source = Some(shown(source.into()));
+        match self.source.as_mut().and_then(|source| source.downcast_mut::<WithUnread>()) {
+            Some(known) => known.source = source,
+            None => self.source = source,
+        }
         self
     }
 
@@ -86,13 +108,22 @@ impl CodecError {
     /// ```
     #[must_use]
     pub fn with_unread(mut self, unread: Unread) -> Self {
-        self.unread = Some(Box::new(unread));
+        let source = match self.source.take().map(|source| source.downcast::<WithUnread>()) {
+            Some(Ok(known)) => known.source,
+            Some(Err(source)) => Some(source),
+            None => None,
+        };
+        self.source = Some(Box::new(WithUnread { unread, source }));
         self
     }
 
     /// What the message was; `None` when that is not known.
     pub fn unread(&self) -> Option<&Unread> {
-        self.unread.as_deref()
+        self.known().map(|known| &known.unread)
+    }
+
+    fn known(&self) -> Option<&WithUnread> {
+        self.source.as_deref()?.downcast_ref()
     }
 
     /// The kind of the error.
@@ -126,7 +157,11 @@ impl fmt::Display for CodecError {
 
 impl Error for CodecError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        let source = match self.known() {
+            Some(known) => &known.source,
+            None => &self.source,
+        };
+        source.as_deref().map(|source| source as _)
     }
 }
 
@@ -168,6 +203,24 @@ mod tests {
     use std::fmt::Error as Plain;
 
     use super::*;
+
+    #[test]
+    fn what_a_message_was_hides_no_cause() {
+        let base = || CodecError::shape("the id", "missing");
+        let call = || Unread::Call("s".into());
+        assert!(base().unread().is_none() && base().source().is_none());
+        assert!(base().with_source(Plain).unread().is_none());
+        assert!(base().with_unread(call()).source().is_none());
+        let errors = [
+            base().with_unread(call()).with_source(Plain),
+            base().with_source(Plain).with_unread(call()),
+            base().with_source(Plain).with_unread(Unread::Answer(None)).with_unread(call()),
+        ];
+        for error in errors {
+            assert_eq!(error.unread(), Some(&call()));
+            assert!(error.source().unwrap().is::<Plain>());
+        }
+    }
 
     #[test]
     fn a_cause_that_repeats_what_a_peer_wrote_is_shown_as_an_excerpt() {
