@@ -25,6 +25,7 @@ use super::identify::Identify;
 use super::refused::{Refused, RefusedAt};
 use super::registry::Registry;
 use super::request::CompactRequest;
+use super::verdict::Verdict;
 use crate::callback::{Callback, Panicked, call_all, call_others};
 use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire, count};
 use crate::router::Router;
@@ -58,6 +59,7 @@ pub(super) struct ServerCore {
     pub(super) ended: CancellationToken,
     /// What connections are closed with when the server stops.
     shutdown_close: OnceLock<Close>,
+    pub(super) verdict: Verdict,
     callbacks: ArcSwap<Vec<Callback<CoreEvent>>>,
     pub(super) registry: Registry<ConnCore, CoreEvent>,
     /// The addresses, with the scheme of their URLs.
@@ -94,6 +96,7 @@ impl ServerCore {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             shutdown_close: OnceLock::new(),
+            verdict: Verdict::default(),
             callbacks: ArcSwap::from_pointee(callbacks),
             addrs: Mutex::default(),
             last_id: AtomicU64::new(0),

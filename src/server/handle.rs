@@ -119,6 +119,9 @@ impl<P: Negotiate> Server<P> {
     /// waits for a future of [`accept`](Self::accept) or [`serve_framed`](Self::serve_framed): go on
     /// polling it, or drop it.
     ///
+    /// Several shutdowns at once, and later ones, return the same. The code and reason are those of
+    /// the first, and what has not ended is cancelled after the shortest grace.
+    ///
     /// Not cancel safe: when the future is dropped, the server has stopped, but handlers may still
     /// run.
     pub async fn shutdown(&self, grace: Duration) -> bool {
@@ -132,10 +135,12 @@ impl<P: Negotiate> Server<P> {
         let handshakes = (grace / 4).min(Duration::from_secs(1));
         self.inner.stop(close, grace - handshakes);
         let ended = tokio::time::timeout(grace, self.inner.tasks.join()).await.is_ok();
+        // Before the cancelling: another shutdown must not take what is cancelled for ended.
+        let verdict = self.inner.verdict.reach(ended);
         self.inner.cancel();
         self.inner.tasks.join().await;
         self.inner.end();
-        ended
+        verdict.keep()
     }
 }
 

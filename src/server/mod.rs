@@ -26,6 +26,7 @@ mod side;
 #[cfg(feature = "hyper")]
 mod upgrade;
 mod user;
+mod verdict;
 
 pub use builder::{CanBuild, Identifies, IdentifiesNobody, ServerBuilder};
 pub use conn::Conn;
