@@ -81,6 +81,7 @@ impl WindowTable {
             self.windows.retain(|_, (window, last)| window.is_shared() || *last > newest_gone);
         }
         self.most = 2 * self.windows.len().max(MAX_IDLE_WINDOWS);
+        self.windows.shrink_to(self.most);
     }
 }
 

@@ -42,11 +42,13 @@ pub struct Listener {
     routes: Routes,
 }
 
+type OnRefused = dyn Fn(&Refused) + Send + Sync;
+
 /// The servers by path, and what is called for connections that reach none of them.
 #[derive(Default)]
 struct Routes {
     mounts: Vec<(String, Arc<ServerCore>)>,
-    on_refused: Option<Box<dyn Fn(&Refused) + Send + Sync>>,
+    on_refused: Option<Box<OnRefused>>,
 }
 
 impl Routes {

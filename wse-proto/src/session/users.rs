@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use crate::Text;
 
+/// The table of users does not shrink below room for so many.
+const LEAST: usize = 16;
+
 /// The connected users by id, each with its connections, oldest first. The number of connections per user is limited.
 ///
 /// `C` is the caller's type for a connection. The `id` of a connection must be unique.
@@ -56,6 +59,7 @@ impl<C> Users<C> {
         let last = connections.is_empty();
         if last {
             self.by_id.remove(user);
+            self.shrink();
         }
         Some(last)
     }
@@ -63,7 +67,16 @@ impl<C> Users<C> {
     /// Removes all connections of a user.
     pub fn remove(&mut self, user: &str) -> Vec<C> {
         let connections = self.by_id.remove(user).unwrap_or_default();
+        self.shrink();
         connections.into_iter().map(|(_, connection)| connection).collect()
+    }
+
+    /// Gives memory back when most users have left. Moving the rest is cheap, spread over those.
+    fn shrink(&mut self) {
+        let len = self.by_id.len().max(LEAST);
+        if self.by_id.capacity() > 8 * len {
+            self.by_id.shrink_to(2 * len);
+        }
     }
 
     /// The connections of a user, oldest first.
@@ -89,5 +102,29 @@ impl<C> Users<C> {
     /// Whether no user is connected.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shrinks_when_most_users_have_left() {
+        let mut users = Users::new(1);
+        let name = |n: u64| Text::from(n.to_string());
+        for n in 0..10_000 {
+            users.join(name(n), n, ());
+        }
+        assert!(users.by_id.capacity() >= 10_000);
+        for n in 0..5000 {
+            assert_eq!(users.leave(&name(n), n), Some(true));
+        }
+        for n in 5000..9990 {
+            assert_eq!(users.remove(&name(n)).len(), 1);
+        }
+        assert_eq!(users.len(), 10);
+        assert!(users.by_id.capacity() <= 8 * LEAST, "{}", users.by_id.capacity());
+        assert!((9990..10_000).all(|n| users.of(&name(n)).count() == 1));
     }
 }
