@@ -49,7 +49,8 @@ const PEERS = [
     ...npm('deno'),
     roles: ['client', 'server'],
     none: { client: ['ping', 'deflate'], server: ['deflate'] },
-    command: (role) => [bin('deno'), 'run', '--no-lock', '-A', `${here}js/${role}.mjs`, 'deno'],
+    // Not by its launcher in .bin: that would leave the program running when it is killed.
+    command: (role) => [`${here}js/node_modules/deno/deno`, 'run', '--no-lock', '-A', `${here}js/${role}.mjs`, 'deno'],
   },
   { name: 'bun', ...npm('bun'), roles: ['client', 'server'], none: {}, command: (role) => [bin('bun'), `${here}js/${role}.mjs`, 'bun'] },
   built('Boost.Beast', 'beast', /^libboost[\d.]+-dev$/),
