@@ -74,7 +74,7 @@ impl<P: Negotiate> Server<P> {
 
     /// As [`accept`](Self::accept), over TLS. The [`handshake_timeout`](super::ServerBuilder::handshake_timeout)
     /// includes the TLS handshake. `identify` sees the client's certificates if `tls` asks for them:
-    /// [`PeerCertificates`].
+    /// [`PeerCertificates`](wse_transport::tls::PeerCertificates).
     #[cfg(feature = "tls")]
     pub async fn accept_tls<T>(self, tls: &ServerTls, io: T, peer_addr: Option<SocketAddr>)
     where
