@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{Extensions, Request, StatusCode};
+#[cfg(feature = "tls")]
+use http::StatusCode;
+use http::{Extensions, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
