@@ -143,6 +143,8 @@ impl Outbox {
     /// Takes what has happened since the last time.
     #[inline]
     pub(super) fn take_news(&mut self) -> Option<News> {
+        // Checked first: on the usual path nothing is written.
+        self.news.as_ref()?;
         self.news.take()
     }
 
