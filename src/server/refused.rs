@@ -85,7 +85,9 @@ impl Refused {
         stage: RefusedAt,
         rejection: &Rejection,
     ) -> Self {
-        let cause = String::from_utf8_lossy(rejection.body());
+        // In one line.
+        let body = String::from_utf8_lossy(rejection.body());
+        let cause = body.lines().collect::<Vec<_>>().join(" ");
         Self::new(peer_addr, stage, RefusedWith::Status(rejection.status()), &cause)
     }
 

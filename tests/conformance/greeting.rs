@@ -53,7 +53,8 @@ pub async fn identity_and_meta<P: Talk>(protocol: P, cell: Cell) {
     let server = log.events(trusting(&protocol, &Log::default())).build();
     let ann = visiting(&protocol, &server, "ann").connect().await.unwrap();
     assert_eq!(ann.closed().await, Some(Close::normal(CloseReason::NotAuthorized)));
-    assert_eq!(log.take(), ["error nobody - wse.server.msg-processing-error"]);
+    let refused = "refused identify close 1000 wse.not-authorized";
+    assert_eq!(log.take(), ["error nobody - wse.server.msg-processing-error", refused]);
 }
 
 pub async fn challenge<P: Talk>(protocol: P, cell: Cell) {
@@ -143,7 +144,7 @@ pub async fn refusal_before_the_client_is_ready<P: Talk>(protocol: P, cell: Cell
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(log.lines(), [""; 0]);
+    assert_eq!(log.lines(), ["refused identify close 1000 wse.not-authorized"]);
     assert!(server.users().is_empty());
 }
 

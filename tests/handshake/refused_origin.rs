@@ -15,7 +15,7 @@ struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
+        *metadata.level() <= Level::DEBUG
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -46,7 +46,7 @@ impl Visit for Line {
 }
 
 #[test]
-fn one_line_at_info_has_the_origin_and_the_host() {
+fn one_line_of_the_log_has_the_origin_and_the_host() {
     let lines = Lines::default();
     let list = OriginPolicy::List(vec!["https://app.example".into()]);
     tracing::subscriber::with_default(lines.clone(), || {
@@ -63,9 +63,9 @@ fn one_line_at_info_has_the_origin_and_the_host() {
     assert_eq!(
         *lines,
         [
-            "INFO message=request refused: its Origin is another host origin=https://app.example \
+            "DEBUG message=request refused: its Origin is another host origin=https://app.example \
              host=backend:4200 forwarded=false",
-            "INFO message=request refused: its Origin is not in the list origin=https://evil.example",
+            "DEBUG message=request refused: its Origin is not in the list origin=https://evil.example",
         ]
     );
 }

@@ -26,22 +26,22 @@ pub(super) enum Mismatch<'a> {
     },
 }
 
-/// Logs the refusal, and returns it. Its body says which fields met, and what to do: a browser shows it in its network tools,
+/// Logs the refusal at `debug`, and returns it. Its body says which fields met, and what to do: a browser shows it in its network tools,
 /// while the page only sees that the connection failed.
 pub(super) fn refuse<B>(request: &Request<B>, mismatch: Mismatch<'_>) -> Rejection {
     let body = match mismatch {
         Mismatch::Malformed => {
-            tracing::info!("request refused: its Origin is repeated or malformed");
+            tracing::debug!("request refused: its Origin is repeated or malformed");
             "Origin is repeated, or has characters other than visible ASCII.".to_owned()
         }
         Mismatch::NotListed { origin } => {
             let origin = shown(origin);
-            tracing::info!(%origin, "request refused: its Origin is not in the list");
+            tracing::debug!(%origin, "request refused: its Origin is not in the list");
             format!("Origin is {origin}, which is not in this server's list of origins.")
         }
         Mismatch::OtherHost { origin, host, forwarded } => {
             let (origin, host) = (shown(origin), host.map_or("missing".to_owned(), shown));
-            tracing::info!(%origin, %host, forwarded, "request refused: its Origin is another host");
+            tracing::debug!(%origin, %host, forwarded, "request refused: its Origin is another host");
             let field = if forwarded { "the host that the proxy forwards" } else { "Host" };
             let advice = if forwarded {
                 ""
