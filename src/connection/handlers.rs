@@ -1,7 +1,7 @@
 //! Handlers that run in tasks of their own: how many and with what, and their end when the peer cancels a call, or when the
 //! connection ends.
 //!
-//! Their payloads are counted in units of 64 bytes.
+//! Their payloads and expected answers are counted in units of 64 bytes.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,26 +26,28 @@ const UNIT: usize = 64;
 /// Counts a handler of a connection until it ends or is cancelled.
 pub(crate) struct RunningHandler {
     connection: Arc<Connection>,
-    answers: bool,
-    units: u32,
+    payload: u32,
+    answer: u32,
 }
 
 impl RunningHandler {
-    /// Begins to count a handler that was given a payload of `bytes`. `answers` says whether it is a procedure.
-    pub(crate) fn new(connection: Arc<Connection>, bytes: usize, answers: bool) -> Self {
-        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX / 2);
+    /// Begins to count a handler that was given a payload of so many bytes. For a procedure, `answer` is the bytes that its
+    /// answer is expected to have.
+    pub(crate) fn new(connection: Arc<Connection>, payload: usize, answer: Option<usize>) -> Self {
+        let units = |bytes| u32::try_from(bytes / UNIT).unwrap_or(u32::MAX >> 8);
+        let (payload, answer) = (units(payload), answer.map_or(0, |bytes| units(bytes) + 1));
         connection.handlers.fetch_add(1, Ordering::AcqRel);
-        connection.handled.fetch_add(units, Ordering::Relaxed);
-        connection.answering.fetch_add(answers.into(), Ordering::AcqRel);
-        Self { connection, answers, units }
+        connection.handled.fetch_add(payload, Ordering::Relaxed);
+        connection.answering.fetch_add(answer, Ordering::AcqRel);
+        Self { connection, payload, answer }
     }
 }
 
 impl Drop for RunningHandler {
     fn drop(&mut self) {
         let connection = &self.connection;
-        connection.answering.fetch_sub(self.answers.into(), Ordering::AcqRel);
-        connection.handled.fetch_sub(self.units, Ordering::Relaxed);
+        connection.answering.fetch_sub(self.answer, Ordering::AcqRel);
+        connection.handled.fetch_sub(self.payload, Ordering::Relaxed);
         connection.handlers.fetch_sub(1, Ordering::AcqRel);
         // The connection may start another handler, or close.
         connection.wake();
@@ -62,6 +64,11 @@ impl Connection {
     /// The bytes of the payloads that these handlers were given.
     pub(super) fn handled_bytes(&self) -> usize {
         (self.handled.load(Ordering::Relaxed) as usize).saturating_mul(UNIT)
+    }
+
+    /// The bytes that the answers of running procedures are expected to have.
+    pub(super) fn expected_bytes(&self) -> usize {
+        (self.answering.load(Ordering::Relaxed) as usize).saturating_mul(UNIT)
     }
 
     /// Returns a token for the handler of a call. It is cancelled when the peer cancels the call, and when the connection

@@ -36,7 +36,7 @@ pub(crate) use framed_channel::FramedChannel;
 pub(crate) use handlers::{RunningHandler, default_handled_bytes};
 pub use outbox::{QueueState, SendQueue, SlowPeer};
 pub(crate) use pending::Waits;
-pub(crate) use queue::Class;
+pub(crate) use queue::{Class, payload_size};
 pub use receipt::ReceiptError;
 pub(crate) use receipt::{Expected, RECEIPT_TIMEOUT, stamp};
 pub(crate) use reliable::{Attempt, reliably};

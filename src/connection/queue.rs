@@ -135,7 +135,12 @@ impl Queue {
 
 /// The payload bytes of a message.
 pub(super) fn size(queued: &Queued) -> usize {
-    match queued.message() {
+    payload_size(queued.message())
+}
+
+/// The payload bytes of a message.
+pub(crate) fn payload_size(message: &ws::Message) -> usize {
+    match message {
         ws::Message::Text(text) => text.len(),
         ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
             bytes.len()

@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     pub(super) has_events: AtomicBool,
     /// Whether this side closes and takes no new messages and calls.
     pub(super) finishing: AtomicBool,
-    /// The number of procedures that run in tasks of their own.
+    /// The expected answers of procedures that run in tasks of their own, in [units](super::handlers), at least one each.
     pub(super) answering: AtomicU32,
     /// When the heartbeat is due, in nanoseconds since the start; `u64::MAX` for never.
     pub(super) beat: AtomicU64,

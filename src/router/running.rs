@@ -36,20 +36,24 @@ pub(super) enum Kind {
     Procedure,
 }
 
-/// Continues a handler in a task of its own, so that a slow one does not delay others. It was given a payload of `bytes`.
-pub(super) fn spawn<F, Fut>(
-    tasks: &Tasks,
-    connection: &Arc<Connection>,
-    kind: Kind,
-    bytes: usize,
-    handler: F,
-) where
+/// What a handler that has to wait counts for.
+pub(super) struct Load {
+    pub(super) kind: Kind,
+    /// The bytes of the payload that it was given.
+    pub(super) payload: usize,
+    /// For a procedure: the bytes that its answer is expected to have.
+    pub(super) answer: usize,
+}
+
+/// Continues a handler in a task of its own, so that a slow one does not delay others.
+pub(super) fn spawn<F, Fut>(tasks: &Tasks, connection: &Arc<Connection>, load: Load, handler: F)
+where
     F: FnOnce(Arc<Connection>) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let answers = matches!(kind, Kind::Procedure);
-    let running = RunningHandler::new(Arc::clone(connection), bytes, answers);
-    let end = match kind {
+    let answer = matches!(load.kind, Kind::Procedure).then_some(load.answer);
+    let running = RunningHandler::new(Arc::clone(connection), load.payload, answer);
+    let end = match load.kind {
         Kind::Reliable => None,
         Kind::Message | Kind::Procedure => connection.handlers_end(),
     };

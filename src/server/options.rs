@@ -103,10 +103,14 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self
     }
 
-    /// Sets how many bytes of payloads may be handled or wait for a handler at once, per connection. A waiting message counts
-    /// as 512 bytes more. At the limit, nothing is read from the connection, up to one more message. Nor do calls start while
-    /// the [send queue](Self::send_queue) is full of answers. Default: eight times the largest message that
+    /// Sets how many bytes may be handled at once, per connection: the payloads of messages and calls that are handled or wait
+    /// for that, and the answers of running procedures. Default: eight times the largest message that
     /// [`limits`](Self::limits) allows, which is 8 MiB.
+    ///
+    /// An answer counts as much as the largest of the last answers of its procedure, or 4 KiB before the first one. A waiting
+    /// message counts as 512 bytes more. At the limit further messages and calls wait, as with
+    /// [`max_handlers`](Self::max_handlers); when payloads alone reach it, nothing is read from the connection. No call starts
+    /// while the [send queue](Self::send_queue) is full of answers.
     pub fn max_handled_bytes(mut self, bytes: usize) -> Self {
         self.config.handled_bytes = Some(bytes.max(1));
         self

@@ -234,3 +234,35 @@ async fn small_messages_that_wait_are_bounded_too() {
     drop(flooding);
     assert!(server.counts() == Default::default());
 }
+
+/// Calls of a peer that reads no answers: once the procedure is known to give large ones, few of them start.
+#[tokio::test(start_paused = true)]
+async fn answers_to_come_are_bounded_in_bytes() {
+    let started = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&started);
+    let server = server(&JsonArray)
+        .max_handled_bytes(800_000)
+        .procedure("big", move |_, ()| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async {
+                tokio::time::sleep(secs(1)).await;
+                wse::Ok("x".repeat(100_000))
+            }
+        })
+        .build();
+    let count_of_all = Arc::clone(&started);
+    for most in [200, 20, 20] {
+        let mut raw = Raw::user(&server, "ann").await;
+        for n in 0..300 {
+            raw.say(&format!(r#"["big",null,"b{n}"]"#)).await;
+        }
+        tokio::time::sleep(secs(5)).await;
+        let started = started.load(Ordering::Relaxed);
+        assert!((1..=most).contains(&started), "{started} of at most {most}");
+        // It reads at last, and gets all.
+        for _ in 0..300 {
+            assert!(raw.hear().await.contains("xxx"));
+        }
+        count_of_all.store(0, Ordering::Relaxed);
+    }
+}

@@ -210,6 +210,7 @@ async fn what_has_a_receipt_has_reached_its_handler() {
         for round in 0..20 {
             let ann = client(&JsonArray, &server, "ann").connect().await.unwrap();
             let conn = server.user("ann").connections().pop().unwrap();
+            let enough = acks.load(Ordering::Relaxed) + round as usize * 8;
             let mut sending = JoinSet::new();
             for n in round * 200..round * 200 + 200_i64 {
                 let (ann, acks) = (ann.clone(), Arc::clone(&acks));
@@ -220,7 +221,6 @@ async fn what_has_a_receipt_has_reached_its_handler() {
                 });
             }
             // Let some of them be under way.
-            let enough = acks.load(Ordering::Relaxed) + round as usize * 8;
             while acks.load(Ordering::Relaxed) < enough {
                 tokio::time::sleep(ms(1)).await;
             }

@@ -17,8 +17,16 @@ where
     #[inline]
     pub(super) fn must_wait(&self) -> bool {
         self.held.is_some()
-            || self.connection.running() >= self.side.max_handlers()
+            || self.connection.running() > 0 && !self.has_place()
             || self.connection.is_finishing()
+    }
+
+    /// Whether one more handler may start beside those that run.
+    #[cold]
+    fn has_place(&self) -> bool {
+        let connection = &self.connection;
+        let bytes = connection.handled_bytes().saturating_add(connection.expected_bytes());
+        connection.running() < self.side.max_handlers() && bytes < self.side.config().handled_bytes
     }
 
     /// Holds a message until a handler has ended. Drops it when this side has begun to close.
@@ -55,12 +63,8 @@ where
             self.drop_waiting();
             return false;
         }
-        let running = self.connection.running();
-        let budget = self.side.config().handled_bytes;
-        let free = running < self.side.max_handlers()
-            && (running == 0 || self.connection.handled_bytes() < budget)
-            && !self.connection.holds_reading();
-        free && self.handle_oldest(cx)
+        let free = self.connection.running() == 0 || self.has_place();
+        free && !self.connection.holds_reading() && self.handle_oldest(cx)
     }
 
     fn handle_oldest(&mut self, cx: &mut Context<'_>) -> bool {
