@@ -69,6 +69,7 @@ where
 
 /// Drops a handler that has ended. A panic in its `Drop` must not end the task of the connection. It is returned as an
 /// error.
+#[inline(always)]
 pub(super) fn drop_caught<T>(handler: T) -> HandlerResult<()> {
     catch_unwind(AssertUnwindSafe(|| drop(handler)))
         .map_err(|_| "the handler panicked while it was dropped".into())

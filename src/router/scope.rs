@@ -104,67 +104,60 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
         };
         drop(handlers);
         let stamp = call.stamp;
-        match started {
-            Result::Ok(StartedCall { mut reply, running }) => {
-                let to = ReplyTo { connection, stamp: &stamp, running: running.as_deref() };
-                let mut closes = false;
-                let polled = running::poll(
-                    |cx| {
-                        connection.poll_procedure(&mut closes, || reply.as_mut().poll_reply(to, cx))
-                    },
-                    cx,
-                );
-                match polled {
-                    Poll::Ready(outcome) => {
-                        if let Err(error) = running::drop_caught(reply) {
-                            report.failed(HandlerFailure::new(name.clone(), error, expose).failure);
-                        }
-                        let outcome = outcome.map_err(|error| (name, error));
-                        answer(connection, report, stamp, running, outcome, expose);
-                        if closes {
-                            connection.answered_own();
-                        }
-                    }
-                    Poll::Pending => {
-                        let report = report.clone();
-                        let size = router.answer_size(&name);
-                        let mut own = OwnClose { connection: Arc::clone(connection), closes };
-                        running::spawn(
-                            tasks,
-                            connection,
-                            Load {
-                                kind: Kind::Procedure,
-                                payload: payload.len(),
-                                answer: size.expected(),
-                            },
-                            async move |connection: Arc<Connection>| {
-                                let outcome = running::catch_panic(|cx| {
-                                    let running = running.as_deref();
-                                    let to =
-                                        ReplyTo { connection: &connection, stamp: &stamp, running };
-                                    connection.poll_procedure(&mut own.closes, || {
-                                        reply.as_mut().poll_reply(to, cx)
-                                    })
-                                });
-                                let outcome = outcome.await;
-                                if let Err(error) = running::drop_caught(reply) {
-                                    let failed = HandlerFailure::new(name.clone(), error, expose);
-                                    report.failed(failed.failure);
-                                }
-                                if let Result::Ok(reply) = &outcome {
-                                    size.record(payload_size(reply));
-                                }
-                                let outcome = outcome.map_err(|error| (name, error));
-                                answer(&connection, &report, stamp, running, outcome, expose);
-                                drop(own);
-                            },
-                        );
-                    }
-                }
-            }
+        // By a pattern that moves all, so that nothing is left to drop.
+        let StartedCall { mut reply, running } = match started {
+            Result::Ok(started) => started,
             Err(why) => {
                 let failed = not_started(name, why, expose).for_call();
-                fail(connection, report, stamp, failed, false);
+                return fail(connection, report, stamp, failed, false);
+            }
+        };
+        let to = ReplyTo { connection, stamp: &stamp, running: running.as_deref() };
+        let mut closes = false;
+        let polled = running::poll(
+            |cx| connection.poll_procedure(&mut closes, || reply.as_mut().poll_reply(to, cx)),
+            cx,
+        );
+        match polled {
+            Poll::Ready(outcome) => {
+                if let Err(error) = running::drop_caught(reply) {
+                    report.failed(HandlerFailure::new(name.clone(), error, expose).failure);
+                }
+                let outcome = outcome.map_err(|error| (name, error));
+                answer(connection, report, stamp, running, outcome, expose);
+                if closes {
+                    connection.answered_own();
+                }
+            }
+            Poll::Pending => {
+                let report = report.clone();
+                let size = router.answer_size(&name);
+                let mut own = OwnClose { connection: Arc::clone(connection), closes };
+                running::spawn(
+                    tasks,
+                    connection,
+                    Load { kind: Kind::Procedure, payload: payload.len(), answer: size.expected() },
+                    async move |connection: Arc<Connection>| {
+                        let outcome = running::catch_panic(|cx| {
+                            let running = running.as_deref();
+                            let to = ReplyTo { connection: &connection, stamp: &stamp, running };
+                            connection.poll_procedure(&mut own.closes, || {
+                                reply.as_mut().poll_reply(to, cx)
+                            })
+                        });
+                        let outcome = outcome.await;
+                        if let Err(error) = running::drop_caught(reply) {
+                            let failed = HandlerFailure::new(name.clone(), error, expose);
+                            report.failed(failed.failure);
+                        }
+                        if let Result::Ok(reply) = &outcome {
+                            size.record(payload_size(reply));
+                        }
+                        let outcome = outcome.map_err(|error| (name, error));
+                        answer(&connection, &report, stamp, running, outcome, expose);
+                        drop(own);
+                    },
+                );
             }
         }
     }

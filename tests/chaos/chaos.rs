@@ -9,6 +9,8 @@
 //! client sees an error, when the 99th percentile of their calls is over five times that of a quiet run (and over 50 ms),
 //! or when memory in use and descriptors do not come back to the start.
 //!
+//! `--kind N` lets all hostile clients be of one kind, from 0.
+//!
 //! With `--reliable`, that many messages are sent through closes, evictions, shutdowns and restarts with state handed over.
 //! The program fails when one has a receipt and was not handled, or was handled twice.
 
@@ -51,7 +53,8 @@ fn main() -> Result {
         return runtime.block_on(reliable::run(messages));
     }
     let (mut child, addr) = start()?;
-    let outcome = runtime.block_on(chaos(&addr, seconds, hostile as usize, good as usize));
+    let kind = number("--kind", u64::MAX)? as usize;
+    let outcome = runtime.block_on(chaos(&addr, seconds, hostile as usize, good as usize, kind));
     child.kill()?;
     child.wait()?;
     outcome
@@ -66,7 +69,7 @@ fn start() -> Result<(Child, String)> {
     Ok((child, addr.trim().to_owned()))
 }
 
-async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize) -> Result {
+async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize, only: usize) -> Result {
     let mut clients = Vec::new();
     for n in 0..good {
         let client = Client::builder(JsonArray, format!("ws://{addr}"))
@@ -82,6 +85,7 @@ async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize) -> Result 
     let over = Arc::new(AtomicBool::new(false));
     let mut crowd = JoinSet::new();
     for n in 0..hostile {
+        let n = if only < hostile::KINDS.len() { only + n * hostile::KINDS.len() } else { n };
         crowd.spawn(hostile::run(addr.to_owned(), n, Arc::clone(&over)));
     }
     let noisy = calls(&clients, seconds).await;
@@ -104,7 +108,7 @@ async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize) -> Result 
     for (what, usage) in [("before", before), ("in chaos", peak), ("after", after)] {
         println!("{what}: {} KiB in use, {} descriptors", usage.0 / 1024, usage.1);
     }
-    if rounds.contains(&0) {
+    if only >= rounds.len() && rounds.contains(&0) {
         return Err("a kind of hostile client did nothing".into());
     }
     if ratio(loud.1, calm.1) > 5.0 && loud.1 > Duration::from_millis(50) {

@@ -119,7 +119,7 @@ where
             if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
                 return Poll::Ready(());
             }
-            if budget == 0 {
+            if budget == 0 || matches!(read, Read::LargeMessage) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

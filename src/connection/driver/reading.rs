@@ -14,6 +14,9 @@ use super::state::{Closing, Driver, Read};
 use crate::connection::channel::Channel;
 use crate::connection::side::{Incoming, Side};
 
+/// From how many bytes on a message is large: handling it takes as long as some sixty small ones.
+const LARGE: usize = 64 * 1024;
+
 impl<C, S> Driver<C, S>
 where
     C: Channel,
@@ -61,8 +64,8 @@ where
             Poll::Pending => return Read::Nothing,
             Poll::Ready(None) => return Read::End,
             Poll::Ready(Some(Ok(message))) => match message {
-                ws::Message::Text(text) => self.data(text.into_bytes(), true, paused, cx),
-                ws::Message::Binary(bytes) => self.data(bytes, false, paused, cx),
+                ws::Message::Text(text) => return self.data(text.into_bytes(), true, paused, cx),
+                ws::Message::Binary(bytes) => return self.data(bytes, false, paused, cx),
                 ws::Message::Ping(_) => {}
                 ws::Message::Pong(payload) => self.connection.pong(self.now, &payload),
                 ws::Message::Close(frame) => {
@@ -104,12 +107,14 @@ where
     /// Handles a data message, or defers it while reading is paused. `text` says whether the channel has checked that it is
     /// UTF-8.
     #[inline(always)]
-    fn data(&mut self, bytes: Bytes, text: bool, paused: bool, cx: &mut Context<'_>) {
+    fn data(&mut self, bytes: Bytes, text: bool, paused: bool, cx: &mut Context<'_>) -> Read {
+        let large = bytes.len() >= LARGE;
         if paused {
             self.held.get_or_insert_default().deferred = Some(Received { bytes, text });
         } else {
             self.message(bytes, text, cx);
         }
+        if large { Read::LargeMessage } else { Read::Message }
     }
 
     fn message(&mut self, bytes: Bytes, text: bool, cx: &mut Context<'_>) {

@@ -53,6 +53,8 @@ pub(super) enum Closing {
 /// The result of an attempt to read.
 pub(super) enum Read {
     Message,
+    /// A message of which one is enough before other tasks get their turn.
+    LargeMessage,
     Nothing,
     /// Reading is paused, and the channel was not asked.
     Paused,
