@@ -87,8 +87,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .on_error(move |error| {
             // The error reports of clients. One without a text is not listed.
-            if error.code == ErrorCode::ErrorReport && !error.message.is_empty() {
-                errors.lock().errors.push(error.message.clone());
+            let report = error.source.as_deref().and_then(|it| it.downcast_ref::<Fault>());
+            let text = report.and_then(|it| it.message.clone()).unwrap_or_default();
+            if error.code == ErrorCode::ErrorReport && !text.is_empty() {
+                errors.lock().errors.push(text);
             }
         })
         .build();
@@ -170,7 +172,7 @@ async fn respond(conn: Conn, call: Call<Json>, log: Log) -> Result<Json, BoxErro
         "connections" => Ok(to_raw_value(&conn.server().connections().len())?),
         "close" => {
             let reason: Option<String> = wanted.get("reason")?;
-            conn.close(Close::new(1000, reason.unwrap_or_default()));
+            conn.close_now(Close::new(1000, reason.unwrap_or_default()));
             Ok(nothing(&call).await?)
         }
         _ => Err(bad("this cannot be done").into()),

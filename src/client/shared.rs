@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits};
-use wse_proto::{Encode, ErrorCode, Head, Protocol, Text, excerpt};
+use wse_proto::{Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
 
@@ -382,6 +382,15 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// Reports an error report of the server. Its text is whole in the source.
+    pub(super) fn error_report(&self, fault: Fault) {
+        let code = ErrorCode::ErrorReport;
+        let message = excerpt(fault.message.as_deref().unwrap_or_default()).to_string();
+        tracing::debug!(%code, message, "error event");
+        let source = Some(Arc::new(fault) as _);
+        self.emit(ClientEvent::Error { code, name: None, message, id: None, source });
     }
 
     /// Reports an error that no handler returned.

@@ -128,8 +128,7 @@ impl Side for ClientSide {
             }
             Event::ErrorReport { fault } => {
                 count(&self.shared.counts.error_reports);
-                let message = fault.message.unwrap_or_default();
-                self.shared.error(ErrorCode::ErrorReport, &message);
+                self.shared.error_report(fault);
             }
             Event::Unreadable { error } => {
                 count(&self.shared.counts.unreadable);

@@ -325,6 +325,12 @@ impl<P: Negotiate> Conn<P> {
         self.core.close_after_answers(close);
     }
 
+    /// Closes the connection after sending what is queued, in a procedure too: no call that is being handled is answered any
+    /// more.
+    pub fn close_now(&self, close: Close) {
+        self.core.close_now(close);
+    }
+
     /// Returns whether messages can be sent.
     #[must_use]
     pub fn is_ready(&self) -> bool {

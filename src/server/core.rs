@@ -337,7 +337,7 @@ impl ConnCore {
     }
 
     /// Closes at once.
-    fn close_now(&self, close: Close) {
+    pub(super) fn close_now(&self, close: Close) {
         self.0.connection.close(close);
     }
 

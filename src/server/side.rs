@@ -268,7 +268,11 @@ impl Side for ServerSide {
             }
             Event::ErrorReport { fault } => {
                 count(&self.server.counts.error_reports);
-                self.error(ErrorCode::ErrorReport, &fault.message.unwrap_or_default());
+                let message = fault.message.as_deref().unwrap_or_default();
+                let conn = self.conn().cloned();
+                let event = CoreErrorEvent::new(conn, ErrorCode::ErrorReport, message);
+                let source = Some(Arc::new(fault) as _);
+                self.server.emit(CoreEvent::Error(CoreErrorEvent { source, ..event }));
             }
             Event::Unreadable { error } => {
                 count(&self.server.counts.unreadable);

@@ -369,3 +369,46 @@ fn buffers_of_serde_take_what_typed_reads_take() {
     assert_eq!(msgpack::<Value>("92 d40000 c0").unwrap(), json!([null, null]));
     assert_eq!(msgpack::<Value>("81 01 02").unwrap(), json!({"1": 2}));
 }
+
+/// A value type of an application, with a variant for bytes.
+#[derive(Debug, PartialEq)]
+enum Own {
+    Bytes(Vec<u8>),
+    List(Vec<Own>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Own {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> serde::de::Visitor<'de> for Read {
+            type Value = Own;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Own, E> {
+                Ok(Own::Bytes(bytes.to_vec()))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Own, E> {
+                Ok(Own::Other)
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Own, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    list.push(item);
+                }
+                Ok(Own::List(list))
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+/// Only serde's own buffers and the values of JSON get bytes as numbers.
+#[test]
+fn value_types_of_applications_get_bytes_as_bytes() {
+    let expected = || Own::List(vec![Own::Bytes(vec![]), Own::Bytes(vec![0, 255]), Own::Other]);
+    assert_eq!(cbor::<Own>("83 40 42 00ff 05").unwrap(), expected());
+    assert_eq!(cbor::<Own>("83 40 5f 4100 41ff ff 05").unwrap(), expected());
+    assert_eq!(msgpack::<Own>("93 c400 c402 00ff 05").unwrap(), expected());
+}

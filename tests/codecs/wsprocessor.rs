@@ -7,8 +7,8 @@ use serde_json::Value;
 use wse_codecs::{WsProcessor, WsProcessorFormat};
 use wse_proto::{
     Body, Capabilities, CodecError, CodecErrorKind, Decode, Encode, Envelope, ErrorCode, Fault,
-    Format, Head, MessageKind, Negotiate, Pings, Protocol, ReceiptOf, SessionMessage, Stamp,
-    Unread, open, seal,
+    Format, Head, MessageKind, Negotiate, Pings, Protocol, ReceiptOf, SessionMessage, Stamp, open,
+    seal,
 };
 
 const BARE: WsProcessor = WsProcessor::new();
@@ -338,16 +338,13 @@ fn what_is_json_but_no_message_is_of_the_wrong_shape() {
     }
 }
 
-/// An answer is never answered, and its call ends at once.
+/// As in the package: it is refused, and the call runs into its time limit.
 #[test]
-fn a_response_without_data_is_known_as_one() {
+fn a_response_without_data_is_refused() {
     for data in ["", ",\"data\":null"] {
         let text = format!(r#"{{"type":"response","stamp":"s","failureCode":0{data}}}"#);
-        let error = unpack(BARE, &text).unwrap_err();
-        assert_eq!(error.unread(), Some(&Unread::Answer(Some("s".into()))), "{text}");
+        assert_eq!(unpack(BARE, &text).unwrap_err().unread(), None, "{text}");
     }
-    let request = unpack(BARE, r#"{"type":"request","stamp":"s"}"#).unwrap_err();
-    assert_eq!(request.unread(), None);
 }
 
 #[test]

@@ -17,6 +17,7 @@ crate::over_every_protocol! {
     a_close_from_outside_waits_for_nobody
     a_close_after_answers_takes_no_new_calls
     a_client_that_closes_answers_first
+    close_now_in_a_procedure_loses_its_answer
 }
 
 /// Ten calls of 300 ms.
@@ -171,6 +172,18 @@ async fn a_close_after_answers_takes_no_new_calls<P: Talk>(protocol: P) {
     assert_eq!(first.unwrap(), 1);
     assert_eq!(then, Close::new(4001, "bye"));
     assert_eq!(log.lines(), [""; 0]);
+}
+
+async fn close_now_in_a_procedure_loses_its_answer<P: Talk>(protocol: P) {
+    let server = server(&protocol)
+        .procedure("bye", |conn: Conn<P>, ()| async move {
+            conn.close_now(Close::new(4001, "now"));
+            wse::Ok(7)
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    let close = disconnected(ann.call::<_, i64>("bye", &()).await);
+    assert_eq!(close, Close::new(4001, "now"));
 }
 
 async fn a_client_that_closes_answers_first<P: Talk>(protocol: P) {

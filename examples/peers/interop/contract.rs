@@ -221,7 +221,7 @@ fn procedures<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
     });
     procedure(server, log, "drop-during-call", |conn, p| async move {
         let reason = p.get("reason").text().map_or(CloseReason::ByServer, CloseReason::from);
-        conn.close(Close::normal(reason));
+        conn.close_now(Close::normal(reason));
         tokio::time::sleep(Duration::from_millis(200)).await;
         Ok(1.into())
     });

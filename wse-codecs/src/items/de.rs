@@ -203,8 +203,18 @@ impl<'de, S: Source<'de>> Deserializer<'de> for De<'_, S> {
         if written::keeps_form::<V>() {
             return written::visit(self.0, visitor);
         }
-        let item = self.0.next()?;
-        self.visit_item(item, visitor)
+        match self.0.next()? {
+            // The value types of applications have a variant for bytes. serde's buffers refuse bytes for a `Vec<u8>` later.
+            Item::Bytes(bytes, tag)
+                if !written::is_buffer::<V>() && special::text(tag, &bytes).is_none() =>
+            {
+                match bytes {
+                    Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
+                    Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
+                }
+            }
+            item => self.visit_item(item, visitor),
+        }
     }
 
     integers! {

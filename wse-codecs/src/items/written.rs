@@ -1,7 +1,7 @@
 //! Value types that keep the form in which an item is written: `ciborium::Value` and `rmpv::Value`.
 //!
-//! Any other type that reads any value gets plain numbers, sequences and texts, because it is a buffer of serde or a value of
-//! JSON. These two have a variant for each form, so they are read as their own crates read them.
+//! Buffers of serde and values of JSON get plain numbers, sequences and texts. Other types that read any value get that too,
+//! but bytes as bytes. These two have a variant for each form, so they are read as their own crates read them.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,13 @@ type Result<T> = std::result::Result<T, ItemError>;
 pub(super) fn keeps_form<V>() -> bool {
     let name = std::any::type_name::<V>();
     name.starts_with("ciborium::") || name.starts_with("rmpv::")
+}
+
+/// Whether a visitor is one of serde's buffers, or of `serde_json::Value`. What these keep is read as another type later.
+#[inline]
+pub(super) fn is_buffer<V>() -> bool {
+    let name = std::any::type_name::<V>();
+    ["serde::", "serde_core::", "serde_json::"].iter().any(|it| name.starts_with(it))
 }
 
 /// Reads the next item in the form in which it is written.

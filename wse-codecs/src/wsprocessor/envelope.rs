@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use wse_proto::{
     Capabilities, CodecError, Envelope, Head, Packed, Pings, Protocol, ProtocolInfo, ReceiptOf,
-    Stamp, Text, Unread,
+    Stamp, Text,
 };
 
 use super::format::{WsProcessorFormat, failure, is_null, put_failure, put_text, report};
@@ -186,8 +186,8 @@ impl Protocol for WsProcessor {
                 return Ok(Envelope { head: Head::Fault { stamp, receipt }, payload });
             }
             if absent {
-                // The call ends at once. An answer is never answered.
-                return Err(missing().with_unread(Unread::Answer(Some(stamp))));
+                // As the package does: an error report, and the call runs into its time limit.
+                return Err(missing());
             }
             Head::Reply { stamp, receipt }
         } else if is("noteAck") {
