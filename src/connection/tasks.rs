@@ -21,6 +21,18 @@ impl Tasks {
         });
     }
 
+    /// Spawns a task that runs to its end. A shutdown waits for it as for others, but does not cancel it: it runs on by
+    /// itself.
+    pub(crate) fn spawn_to_end(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.own_cancel();
+        let mut task = Box::pin(task);
+        self.tracker.spawn(async move {
+            if cancel.run_until_cancelled(&mut task).await.is_none() {
+                tokio::spawn(task);
+            }
+        });
+    }
+
     /// Spawns a task that opens a connection, and then a second one that runs it to its end. The second does not keep the
     /// memory of the first. [`cancel`](Self::cancel) only ends the first; the server ends the second.
     pub(crate) fn spawn_connection<O, R>(&self, opening: O)

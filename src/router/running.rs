@@ -31,7 +31,7 @@ pub(super) async fn catch_panic<R>(
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Message,
-    /// It runs to its end, even where others are dropped when their connection ends.
+    /// It runs to its end, even where others are dropped: its sender has a receipt.
     Reliable,
     Procedure,
 }
@@ -58,13 +58,17 @@ where
         Kind::Message | Kind::Procedure => connection.handlers_end(),
     };
     let handler = handler(Arc::clone(connection));
-    tasks.spawn(async move {
+    let counted = async move {
         let _running = running;
         match end {
             None => handler.await,
             Some(end) => drop(end.run_until_cancelled_owned(handler).await),
         }
-    });
+    };
+    match load.kind {
+        Kind::Reliable => tasks.spawn_to_end(counted),
+        Kind::Message | Kind::Procedure => tasks.spawn(counted),
+    }
 }
 
 /// Drops a handler that has ended. A panic in its `Drop` must not end the task of the connection. It is returned as an

@@ -114,6 +114,8 @@ impl<P: Negotiate> Server<P> {
     /// Clients do not reconnect after code 1001. Before a restart, use
     /// [`shutdown_with`](Self::shutdown_with) and code 1012.
     ///
+    /// A handler of a reliable message is not cancelled, since its sender has a receipt: it runs on by itself.
+    ///
     /// A handler that blocks its thread cannot be cancelled: the server waits until it ends. A
     /// handler that awaits this method waits for itself and is cancelled after `grace`. The server also
     /// waits for a future of [`accept`](Self::accept) or [`serve_framed`](Self::serve_framed): go on

@@ -18,6 +18,7 @@ crate::over_every_protocol! {
     a_close_after_answers_takes_no_new_calls
     a_client_that_closes_answers_first
     close_now_in_a_procedure_loses_its_answer
+    a_handler_of_a_reliable_message_outlasts_the_grace
 }
 
 /// Ten calls of 300 ms.
@@ -172,6 +173,28 @@ async fn a_close_after_answers_takes_no_new_calls<P: Talk>(protocol: P) {
     assert_eq!(first.unwrap(), 1);
     assert_eq!(then, Close::new(4001, "bye"));
     assert_eq!(log.lines(), [""; 0]);
+}
+
+async fn a_handler_of_a_reliable_message_outlasts_the_grace<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = server(&protocol)
+        .cancel_handlers(true)
+        .on("work", move |_, n: i64| {
+            let seen = seen.clone();
+            async move {
+                tokio::time::sleep(secs(3)).await;
+                seen.add(n.to_string());
+            }
+        })
+        .build();
+    let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+    ann.send("work", &1_i64).unwrap();
+    ann.send_reliable(Reliable::default(), "work", &2_i64).await.unwrap();
+    let (ended, took) = timed(server.shutdown(secs(1))).await;
+    assert!(!ended && took < ms(1100), "{took:?}");
+    tokio::time::sleep(secs(5)).await;
+    assert_eq!(log.lines(), ["2"]);
 }
 
 async fn close_now_in_a_procedure_loses_its_answer<P: Talk>(protocol: P) {
