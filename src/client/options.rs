@@ -67,6 +67,9 @@ impl<P: Negotiate> ClientBuilder<P> {
 
     /// Sets whether handlers that still run when the connection ends are dropped at their next
     /// await point. Default: false, they run to their end.
+    ///
+    /// Handlers of reliable messages are never dropped: their senders have receipts. The peer chooses which messages are
+    /// reliable, so every message handler should end by itself.
     pub fn cancel_handlers(mut self, cancel: bool) -> Self {
         self.settings.cancel_handlers = cancel;
         self

@@ -12,11 +12,11 @@ use super::shared::Connection;
 use super::state::State;
 
 thread_local! {
-    /// The address of the connection whose procedure this thread polls, `CLOSES` after that has closed the connection, or 0.
+    /// The address of the connection whose procedure this thread polls, or 0. With `CLOSES` once the procedure has closed it.
     static POLLED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// No address of a connection.
+/// A bit that no address of a connection has.
 const CLOSES: usize = 1;
 
 impl Connection {
@@ -34,14 +34,11 @@ impl Connection {
                 return state.session.close(close);
             }
             let finishing = &mut state.pending.get_or_insert_default().finishing;
-            match finishing {
-                None => *finishing = Some(Finishing { close, until, waits }),
-                // The first close is the one that is sent.
-                Some(first) => {
-                    first.until = first.until.min(until);
-                    first.waits = waits;
-                }
-            }
+            // The first close is the one that is sent. Of several, the one that waits least counts.
+            let finishing = finishing.get_or_insert(Finishing { close, until, waits, own: 0 });
+            finishing.until = finishing.until.min(until);
+            finishing.waits = finishing.waits.min(waits);
+            finishing.own += usize::from(waits == Waits::OwnAnswer);
             self.finishing.store(true, Ordering::Relaxed);
         });
     }
@@ -49,19 +46,19 @@ impl Connection {
     /// In a procedure that was called over this connection: closes after its answer, at most `grace` from now. Otherwise it
     /// does nothing, and returns false.
     pub(crate) fn close_after_own_answer(&self, close: &Close, grace: Duration) -> bool {
-        let own = POLLED.get() == self.address();
-        if own {
-            POLLED.set(CLOSES);
+        let polled = POLLED.get();
+        if polled == self.address() {
+            POLLED.set(polled | CLOSES);
             self.finish(close.clone(), grace, Waits::OwnAnswer);
         }
-        own
+        polled & !CLOSES == self.address()
     }
 
     /// Polls a procedure that was called over this connection. Sets `closes` if it has closed the connection.
     #[inline]
     pub(crate) fn poll_procedure<R>(&self, closes: &mut bool, poll: impl FnOnce() -> R) -> R {
-        let address = if *closes { CLOSES } else { self.address() };
-        let _polled = Polled { outer: POLLED.replace(address), closes };
+        let polled = self.address() | usize::from(*closes);
+        let _polled = Polled { outer: POLLED.replace(polled), closes };
         poll()
     }
 
@@ -71,10 +68,15 @@ impl Connection {
         self.finishing.load(Ordering::Relaxed)
     }
 
-    /// The procedure that has closed this connection is answered, or has ended without an answer.
+    /// A procedure that has closed this connection is answered, or has ended without an answer.
     #[cold]
     pub(crate) fn answered_own(&self) {
-        self.with(|state| state.end_finishing(|it| it.waits == Waits::OwnAnswer));
+        self.with(|state| {
+            state.end_finishing(|it| {
+                it.own = it.own.saturating_sub(1);
+                it.waits == Waits::OwnAnswer && it.own == 0
+            });
+        });
     }
 
     /// Ends the session when no procedure runs any more. For the driver: at that moment none is about to start.
@@ -100,7 +102,7 @@ struct Polled<'a> {
 impl Drop for Polled<'_> {
     #[inline]
     fn drop(&mut self) {
-        *self.closes = POLLED.replace(self.outer) == CLOSES;
+        *self.closes = POLLED.replace(self.outer) & CLOSES != 0;
     }
 }
 
@@ -139,7 +141,7 @@ impl State {
         self.end_finishing(|it| it.until <= now);
     }
 
-    fn end_finishing(&mut self, end: impl FnOnce(&Finishing) -> bool) {
+    fn end_finishing(&mut self, end: impl FnOnce(&mut Finishing) -> bool) {
         let Some(pending) = &mut self.pending else { return };
         if let Some(finishing) = pending.finishing.take_if(|it| end(it)) {
             self.session.close(finishing.close);

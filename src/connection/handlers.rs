@@ -1,7 +1,7 @@
 //! Handlers that run in tasks of their own: how many and with what, and their end when the peer cancels a call, or when the
 //! connection ends.
 //!
-//! Their payloads and expected answers are counted in units of 64 bytes.
+//! Their payloads and expected answers are counted in units of 64 bytes, at most 64 MiB each.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl RunningHandler {
     /// Begins to count a handler that was given a payload of so many bytes. For a procedure, `answer` is the bytes that its
     /// answer is expected to have.
     pub(crate) fn new(connection: Arc<Connection>, payload: usize, answer: Option<usize>) -> Self {
-        let units = |bytes| u32::try_from(bytes / UNIT).unwrap_or(u32::MAX >> 8);
+        let units = |bytes: usize| (bytes / UNIT).min(1 << 20) as u32;
         let (payload, answer) = (units(payload), answer.map_or(0, |bytes| units(bytes) + 1));
         connection.handlers.fetch_add(1, Ordering::AcqRel);
         connection.handled.fetch_add(payload, Ordering::Relaxed);

@@ -29,15 +29,17 @@ pub(super) struct Finishing {
     /// When to close without the answers.
     pub(super) until: Duration,
     pub(super) waits: Waits,
+    /// How many procedures have closed the connection and are not answered yet.
+    pub(super) own: usize,
 }
 
-/// What a close waits for, and whether this side may go on sending meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a close waits for, and whether this side may go on sending meanwhile. The one that waits least comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Waits {
+    /// For the answer of the procedure that closes the connection it was called over. Nothing else is sent.
+    OwnAnswer,
     /// For the answers to all calls that are being handled. Nothing else is sent.
     Answers,
     /// As `Answers`, and what the handlers send is sent.
     Handlers,
-    /// For the answer of the procedure that closes the connection it was called over. Nothing else is sent.
-    OwnAnswer,
 }

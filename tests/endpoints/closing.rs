@@ -19,6 +19,7 @@ crate::over_every_protocol! {
     a_client_that_closes_answers_first
     close_now_in_a_procedure_loses_its_answer
     a_handler_of_a_reliable_message_outlasts_the_grace
+    closes_of_several_procedures_wait_for_each_of_them
 }
 
 /// Ten calls of 300 ms.
@@ -173,6 +174,37 @@ async fn a_close_after_answers_takes_no_new_calls<P: Talk>(protocol: P) {
     assert_eq!(first.unwrap(), 1);
     assert_eq!(then, Close::new(4001, "bye"));
     assert_eq!(log.lines(), [""; 0]);
+}
+
+async fn closes_of_several_procedures_wait_for_each_of_them<P: Talk>(protocol: P) {
+    for shutdown in [false, true] {
+        let server = server(&protocol)
+            .procedure("bye", |conn: Conn<P>, n: i64| async move {
+                tokio::time::sleep(ms(10)).await;
+                // More than once, in one poll and in another one.
+                conn.close(Close::new(4001, "bye"));
+                conn.server().close_user(conn.user_id(), Close::new(4002, "again"));
+                tokio::time::sleep(secs(n.unsigned_abs())).await;
+                conn.close(Close::new(4003, "again"));
+                tokio::time::sleep(ms(10)).await;
+                wse::Ok(n)
+            })
+            .build();
+        let ann = client(&protocol, &server, "ann").connect().await.unwrap();
+        let calls = async {
+            let call = async |n: i64| ann.call::<_, i64>("bye", &n).await;
+            tokio::join!(call(1), call(2))
+        };
+        let stop = async {
+            tokio::time::sleep(ms(50)).await;
+            if shutdown {
+                assert!(server.shutdown(secs(10)).await);
+            }
+        };
+        let ((first, second), ()) = tokio::join!(calls, stop);
+        assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
+        assert_eq!(ann.closed().await, Some(Close::new(4001, "bye")));
+    }
 }
 
 async fn a_handler_of_a_reliable_message_outlasts_the_grace<P: Talk>(protocol: P) {

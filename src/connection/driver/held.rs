@@ -60,6 +60,10 @@ impl Held {
         self.calls.remove(stamp)
     }
 
+    pub(super) fn drop_calls(&mut self) {
+        self.calls.clear();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.deferred.is_none() && self.waiting.is_empty()
     }

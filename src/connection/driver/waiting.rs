@@ -79,8 +79,12 @@ where
         })
     }
 
-    /// Handles all held messages, since the peer has ended the connection and waits for none of them.
+    /// Handles the messages that wait, since the peer has ended the connection behind them. Nobody waits for the answers to
+    /// calls: they are dropped.
     pub(super) fn handle_all_held(&mut self, cx: &mut Context<'_>) {
+        if let Some(held) = &mut self.held {
+            held.drop_calls();
+        }
         while self.held.is_some() && !self.connection.is_finishing() && self.handle_oldest(cx) {}
     }
 
