@@ -5,7 +5,8 @@
 //! cargo run --release --example chaos -- --reliable 1000000
 //! ```
 //!
-//! The server runs in a process of its own, so that its memory and descriptors can be counted. The program fails when a good
+//! The server runs in a process of its own, so that its memory and descriptors can be counted. So do the hostile clients,
+//! at the lowest priority (`nice`): what they compute would be computed on other machines. The program fails when a good
 //! client sees an error, when the 99th percentile of their calls is over five times that of a quiet run (and over 50 ms),
 //! or when memory in use and descriptors do not come back to the start.
 //!
@@ -24,8 +25,6 @@ mod server;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -36,8 +35,12 @@ type Good = Client<JsonArray>;
 
 fn main() -> Result {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if args == ["serve"] {
-        return server::serve();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve"] => return server::serve(),
+        ["attack", addr, clients, kind] => {
+            return hostile::attack(addr, clients.parse()?, kind.parse()?);
+        }
+        _ => (),
     }
     let number = |name: &str, default: u64| -> Result<u64> {
         match args.iter().position(|it| it == name) {
@@ -53,8 +56,8 @@ fn main() -> Result {
         return runtime.block_on(reliable::run(messages));
     }
     let (mut child, addr) = start()?;
-    let kind = number("--kind", u64::MAX)? as usize;
-    let outcome = runtime.block_on(chaos(&addr, seconds, hostile as usize, good as usize, kind));
+    let kind = number("--kind", hostile::KINDS.len() as u64)? as usize;
+    let outcome = runtime.block_on(chaos(&addr, seconds, hostile, good as usize, kind));
     child.kill()?;
     child.wait()?;
     outcome
@@ -69,7 +72,24 @@ fn start() -> Result<(Child, String)> {
     Ok((child, addr.trim().to_owned()))
 }
 
-async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize, only: usize) -> Result {
+/// Starts the hostile clients.
+fn start_hostile(addr: &str, clients: u64, kind: usize) -> Result<Child> {
+    let (clients, kind) = (clients.to_string(), kind.to_string());
+    let program = std::env::current_exe()?;
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(program).args(["attack", addr, &clients, &kind]);
+    Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
+}
+
+/// Ends the hostile clients. Returns how often each kind did what it does.
+fn end_hostile(mut child: Child) -> Result<Vec<usize>> {
+    drop(child.stdin.take());
+    let output = child.wait_with_output()?;
+    let rounds = String::from_utf8(output.stdout)?;
+    Ok(rounds.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?)
+}
+
+async fn chaos(addr: &str, seconds: u64, hostile: u64, good: usize, kind: usize) -> Result {
     let mut clients = Vec::new();
     for n in 0..good {
         let client = Client::builder(JsonArray, format!("ws://{addr}"))
@@ -82,19 +102,10 @@ async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize, only: usiz
     let quiet = calls(&clients, (seconds / 5).max(Duration::from_secs(3))).await?;
     let before = usage(&clients[0]).await?;
 
-    let over = Arc::new(AtomicBool::new(false));
-    let mut crowd = JoinSet::new();
-    for n in 0..hostile {
-        let n = if only < hostile::KINDS.len() { only + n * hostile::KINDS.len() } else { n };
-        crowd.spawn(hostile::run(addr.to_owned(), n, Arc::clone(&over)));
-    }
+    let crowd = start_hostile(addr, hostile, kind)?;
     let noisy = calls(&clients, seconds).await;
     let peak = usage(&clients[0]).await?;
-    over.store(true, Ordering::Relaxed);
-    let mut rounds = vec![0; hostile::KINDS.len()];
-    for (kind, done) in crowd.join_all().await {
-        rounds[kind] += done;
-    }
+    let rounds = end_hostile(crowd)?;
     let noisy = noisy?;
     let after = settled(&clients[0], before).await?;
 
@@ -108,7 +119,7 @@ async fn chaos(addr: &str, seconds: u64, hostile: usize, good: usize, only: usiz
     for (what, usage) in [("before", before), ("in chaos", peak), ("after", after)] {
         println!("{what}: {} KiB in use, {} descriptors", usage.0 / 1024, usage.1);
     }
-    if only >= rounds.len() && rounds.contains(&0) {
+    if kind >= rounds.len() && rounds.contains(&0) {
         return Err("a kind of hostile client did nothing".into());
     }
     if ratio(loud.1, calm.1) > 5.0 && loud.1 > Duration::from_millis(50) {

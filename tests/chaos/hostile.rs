@@ -8,6 +8,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::Result;
 
 type Attack = for<'a> fn(&'a str, usize) -> BoxFuture<'a, std::io::Result<()>>;
 
@@ -164,8 +167,28 @@ kinds! {
     };
 }
 
+/// Runs that many hostile clients until standard input ends. Prints how often each kind did what it does. A `kind` beyond
+/// the last stands for all.
+pub(crate) fn attack(addr: &str, clients: usize, kind: usize) -> Result {
+    let over = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut crowd = JoinSet::new();
+    for n in 0..clients {
+        let n = if kind < KINDS.len() { kind + n * KINDS.len() } else { n };
+        crowd.spawn_on(run(addr.to_owned(), n, Arc::clone(&over)), runtime.handle());
+    }
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    over.store(true, Ordering::Relaxed);
+    let mut rounds = [0; KINDS.len()];
+    for (kind, done) in runtime.block_on(crowd.join_all()) {
+        rounds[kind] += done;
+    }
+    println!("{}", rounds.map(|it| it.to_string()).join(" "));
+    Ok(())
+}
+
 /// Attacks until it is over. Returns the kind, and how often it did.
-pub(crate) async fn run(addr: String, n: usize, over: Arc<AtomicBool>) -> (usize, usize) {
+async fn run(addr: String, n: usize, over: Arc<AtomicBool>) -> (usize, usize) {
     let (kind, mut done) = (n % KINDS.len(), 0);
     let mut state = n as u64 + 1;
     while !over.load(Ordering::Relaxed) {

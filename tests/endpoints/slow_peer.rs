@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::support::endpoints::*;
@@ -470,6 +470,65 @@ async fn a_connection_that_is_always_sent_to_lets_others_have_their_turn() {
         }
     });
     others.await.unwrap();
+}
+
+/// A transport that takes everything at once, and counts it.
+struct Counted {
+    io: DuplexStream,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.bytes.fetch_add(written, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_queue_is_written_in_turns() {
+    let all = 32 << 20;
+    let server = server(&JsonArray).send_queue(SendQueue::default().bytes(2 * all)).build();
+    let (near, far) = tokio::io::duplex(2 * all);
+    let bytes = Arc::<AtomicUsize>::default();
+    tokio::spawn(server.clone().accept(Counted { io: far, bytes: Arc::clone(&bytes) }, None));
+    let mut raw = Raw::upgrade(Box::new(near)).await;
+    raw.greet("ann").await;
+    raw.hear().await;
+    let ann = server.user("ann").connections().remove(0);
+    for _ in 0..512 {
+        ann.send("note", &note(&"x".repeat(all / 512))).unwrap();
+    }
+    let mut last = bytes.load(Ordering::Relaxed);
+    while last < all {
+        next_turn().await;
+        let now = bytes.load(Ordering::Relaxed);
+        assert!(now - last < 1 << 20, "{} bytes without a break", now - last);
+        last = now;
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod writing;
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,6 +25,13 @@ use crate::callback::text_of;
 
 /// The most messages handled, or rounds without a message, before other tasks get their turn.
 const BUDGET: usize = 64;
+
+/// Schedules this task behind those that are ready, and behind those whose sockets have become ready meanwhile: a busy
+/// connection must not delay a quiet one.
+fn let_others_run(cx: &mut Context<'_>) {
+    let yielded = pin!(tokio::task::yield_now());
+    let _ = yielded.poll(cx);
+}
 
 /// Drives a connection to its end. Not an `async fn`, whose future would store the arguments twice.
 pub(crate) fn drive<C, S>(
@@ -105,6 +113,7 @@ where
             }
             let was_broken = self.broken;
             let lent = self.write(cx);
+            let wrote_enough = writing::is_spent(lent.as_ref());
             let NextSteps { closing, due, aborted, idle, slow } =
                 self.connection.end_round(lent, cx);
             if slow {
@@ -119,8 +128,8 @@ where
             if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
                 return Poll::Ready(());
             }
-            if budget == 0 || matches!(read, Read::LargeMessage) {
-                cx.waker().wake_by_ref();
+            if budget == 0 || matches!(read, Read::LargeMessage) || wrote_enough {
+                let_others_run(cx);
                 return Poll::Pending;
             }
             // Reading has resumed. The channel only wakes this task once it was polled.

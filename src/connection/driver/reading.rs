@@ -38,8 +38,9 @@ where
 
     /// Whether reading is paused. It is not while the connection ends, since the end must be read.
     pub(super) fn is_paused(&self) -> bool {
-        let open = self.closing == Closing::No && !self.broken && self.channel.is_open();
-        open && (self.connection.holds_reading() || self.is_undecided() || self.is_over_budget())
+        let pauses =
+            self.connection.holds_reading() || self.is_undecided() || self.is_over_budget();
+        pauses && self.closing == Closing::No && !self.broken && self.channel.is_open()
     }
 
     /// Whether a peer waits for the decision without having greeted. With a protocol without a greeting, it cannot know that

@@ -11,13 +11,16 @@ use crate::connection::channel::Channel;
 use crate::connection::queue::{Queue, size};
 use crate::connection::side::Side;
 
+/// The most bytes written before other tasks get their turn.
+const WRITE_BUDGET: usize = 256 * 1024;
+
 impl<C, S> Driver<C, S>
 where
     C: Channel,
     S: Side + Unpin,
 {
-    /// Writes what is queued, as far as the channel accepts it. Returns the messages that it did not accept, and how many
-    /// bytes it accepted; `None` when nothing was queued.
+    /// Writes what is queued, as far as the channel and the budget allow. Returns the messages that are left, and how many
+    /// bytes the channel accepted; `None` when nothing was queued.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Option<(Queue, usize)> {
         let mut lent = None;
         if self.closing != Closing::Handshake && !self.broken {
@@ -114,14 +117,19 @@ where
     }
 }
 
-/// Sends messages as long as the channel accepts them, and counts their bytes.
+/// Whether a round of writing was ended by its budget.
+pub(super) fn is_spent(lent: Option<&(Queue, usize)>) -> bool {
+    lent.is_some_and(|(queue, written)| *written >= WRITE_BUDGET && !queue.is_empty())
+}
+
+/// Sends messages as long as the channel and the budget allow, and counts their bytes.
 fn send_all<C: Channel>(
     channel: &mut C,
     queue: &mut Queue,
     bytes: &mut usize,
     cx: &mut Context<'_>,
 ) -> Result<(), ws::Error> {
-    while !queue.is_empty() && channel.poll_ready(cx)?.is_ready() {
+    while !queue.is_empty() && *bytes < WRITE_BUDGET && channel.poll_ready(cx)?.is_ready() {
         let Some(message) = queue.pop() else { break };
         *bytes += size(&message);
         channel.start_send(message)?;
