@@ -520,7 +520,7 @@ async fn a_long_queue_is_written_in_turns() {
     raw.hear().await;
     let ann = server.user("ann").connections().remove(0);
     for _ in 0..512 {
-        ann.send("note", &note(&"x".repeat(all / 512))).unwrap();
+        ann.send("note", &note("x".repeat(all / 512).as_str())).unwrap();
     }
     let mut last = bytes.load(Ordering::Relaxed);
     while last < all {
