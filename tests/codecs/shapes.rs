@@ -90,6 +90,41 @@ fn text_keys_are_read_as_json_reads_them() {
     );
 }
 
+/// `json.dumps` of Python writes the key `1.0` so.
+#[test]
+fn text_keys_that_are_whole_floats_are_integers_in_every_codec() {
+    for (key, int) in [("1.0", 1), ("1e3", 1000), ("-5.0", -5), ("-0", 0), ("2.5e1", 25)] {
+        let text = key.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let expected = BTreeMap::from([(int, 7)]);
+        let wide = BTreeMap::from([(i128::from(int), 7)]);
+        let object = format!("{{\"{key}\":7}}");
+        let map = format!("a1 {:02x} {text} 07", 0x60 + key.len());
+        let msgpack_map = format!("81 {:02x} {text} 07", 0xa0 + key.len());
+        assert_eq!(json::<BTreeMap<i64, u8>>(&object).unwrap(), expected, "{key}");
+        assert_eq!(json::<BTreeMap<i128, u8>>(&object).unwrap(), wide, "{key}");
+        assert_eq!(cbor::<BTreeMap<i64, u8>>(&map).unwrap(), expected, "{key}");
+        assert_eq!(cbor::<BTreeMap<i128, u8>>(&map).unwrap(), wide, "{key}");
+        assert_eq!(msgpack::<BTreeMap<i64, u8>>(&msgpack_map).unwrap(), expected, "{key}");
+        assert_eq!(msgpack::<BTreeMap<i128, u8>>(&msgpack_map).unwrap(), wide, "{key}");
+    }
+    let nested = r#"{"a":{"1.0":{"2.0":3.0}}}"#;
+    let read: HashMap<String, BTreeMap<Id, HashMap<u128, u8>>> = json(nested).unwrap();
+    assert_eq!(read["a"][&Id(1)][&2], 3);
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+    struct Wide(u128);
+    let wide = BTreeMap::from([(Wide(1), 7), (Wide(u128::MAX), 8)]);
+    let object = format!("{{\"1.0\":7,\"{}\":8.0}}", u128::MAX);
+    assert_eq!(json::<BTreeMap<Wide, u8>>(&object).unwrap(), wide);
+    let some = BTreeMap::from([(Some(1), 7)]);
+    assert_eq!(json::<BTreeMap<Option<u128>, u8>>(r#"{"1.0":7}"#).unwrap(), some);
+    for key in ["01.0", "+1.0", " 1.0", "1.0 ", "1.5", "256.0", "1.", "1e", "1e400", "-1.0"] {
+        is_refused(json::<HashMap<u8, u8>>(&format!("{{\"{key}\":7}}")), key);
+    }
+    // A text is not read as a number where it is no key.
+    is_refused(json::<u128>("\"5\""), "a text");
+    is_refused(json::<Vec<u128>>("[5.0,\"5\"]"), "a text");
+}
+
 /// The entries of a map, in order.
 mod pairs {
     use super::*;
@@ -140,6 +175,22 @@ fn other_keys_are_texts_where_texts_are_wanted() {
         assert_eq!(cbor::<Value>(&format!("a1 {key} 07")).unwrap(), json!({ text: 7 }));
         assert_eq!(msgpack::<Value>(&format!("81 {object} 07")).unwrap(), json!({ text: 7 }));
     }
+    // Values that are read as texts are also keys that are.
+    for (key, text) in [
+        ("c11a514b67b0", "2013-03-21T20:04:00Z"),
+        ("c109", "1970-01-01T00:00:09Z"),
+        ("d825 50 00112233445566778899aabbccddeeff", "00112233-4455-6677-8899-aabbccddeeff"),
+        ("d834 44 7f000001", "127.0.0.1"),
+        ("d90104 50 00000000000000000000000000000001", "::1"),
+    ] {
+        assert_eq!(cbor::<BTreeMap<String, u8>>(&format!("a1 {key} 07")).unwrap(), expected(text));
+    }
+    let address = BTreeMap::from([(std::net::IpAddr::from([127, 0, 0, 1]), 7)]);
+    assert_eq!(cbor::<BTreeMap<_, u8>>("a1 d834 44 7f000001 07").unwrap(), address);
+    assert_eq!(
+        msgpack::<BTreeMap<String, u8>>("81 d7ff77359400514b67b0 07").unwrap(),
+        expected("2013-03-21T20:04:00.500Z")
+    );
     for key in ["4161", "80", "a0", "d855 40"] {
         is_refused(cbor::<BTreeMap<String, u8>>(&format!("a1 {key} 07")), key);
     }

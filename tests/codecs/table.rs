@@ -186,6 +186,7 @@ fn check(name: &str, cells: &Cells, writes: bool) {
         "map \"1\" → 2" => same(BTreeMap::from([("1".to_owned(), 2_u8)]), cells, writes),
         "map 1 → 2" => same(BTreeMap::from([(1_u64, 2_u8)]), cells, writes),
         "map 1 → 2 text_keys" => same(TextKeys(BTreeMap::from([(1, 2)])), cells, writes),
+        "map u128::MAX → 2" => same(BTreeMap::from([(u128::MAX, 2_u8)]), cells, writes),
         "map true → 2" => same(BTreeMap::from([(true, 2_u8)]), cells, writes),
         "map Shape::Dot → 2" => same(BTreeMap::from([(Shape::Dot, 2_u8)]), cells, writes),
         "IpAddr" => same(IpAddr::from([127, 0, 0, 1]), cells, writes),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use wse_codecs::{CborFormat, JsonFormat, MessagePackFormat};
 use wse_proto::{CodecError, CodecErrorKind, Decode, Encode};
 
-use super::peers::{cbor, is_refused, json, msgpack};
+use super::peers::{Tagged, cbor, is_refused, json, msgpack};
 
 fn written<F: Encode<T>, T: ?Sized>(format: &F, value: &T) -> Bytes {
     let mut out = BytesMut::new();
@@ -123,6 +123,19 @@ fn integers_of_128_bits_are_integers_where_they_fit() {
         "c350 7fffffffffffffffffffffffffffffff",
         "c410 80000000000000000000000000000000",
     );
+    // As keys.
+    is_written(
+        &BTreeMap::from([(5_u128, 1), (u128::MAX, 2)]),
+        "{\"5\":1,\"340282366920938463463374607431768211455\":2}",
+        "a2 05 01 c250 ffffffffffffffffffffffffffffffff 02",
+        "82 05 01 c410 ffffffffffffffffffffffffffffffff 02",
+    );
+    is_written(
+        &BTreeMap::from([(i128::MIN, 1)]),
+        "{\"-170141183460469231731687303715884105728\":1}",
+        "a1 c350 7fffffffffffffffffffffffffffffff 01",
+        "81 c410 80000000000000000000000000000000 01",
+    );
     // Whole floats beyond 64 bits.
     assert_eq!(cbor::<u128>("fb43f0000000000000").unwrap(), 1 << 64);
     assert_eq!(cbor::<u128>("fb47e0000000000000").unwrap(), 1 << 127);
@@ -141,12 +154,14 @@ fn integers_of_128_bits_are_integers_where_they_fit() {
     is_refused(json::<u128>("3.5e38"), "2^128");
     is_refused(cbor::<u128>("50 00000000000000000000000000000001"), "bytes in CBOR");
     is_refused(msgpack::<u128>("c40f 000000000000000000000000000001"), "15 bytes");
+    // serde does not read them from its buffers.
+    is_refused(json::<Tagged<u128>>(r#"{"type":"A","a":5}"#), "a buffer");
+    is_refused(cbor::<Tagged<u128>>("a2 6474797065 6141 6161 05"), "a buffer");
     // A bignum of more than 128 bits is a float only.
     assert_eq!(cbor::<f64>("c251 0100000000000000000000000000000000").unwrap(), 2_f64.powi(128));
     is_refused(cbor::<u128>("c251 0100000000000000000000000000000000"), "2^128");
 }
 
-/// JSON is read by serde_json, which rounds to infinity. That is documented.
 #[test]
 fn floats_that_are_finite_do_not_become_infinite() {
     for (item, object) in
@@ -163,6 +178,11 @@ fn floats_that_are_finite_do_not_become_infinite() {
     assert!(cbor::<f32>("fb7ff0000000000000").unwrap().is_infinite());
     assert!(msgpack::<f32>("cb7ff8000000000000").unwrap().is_nan());
     is_refused(cbor::<f32>("c2 51 0100000000000000000000000000000000"), "2^128");
+    for number in ["1e300", "-1e39", &"9".repeat(40)] {
+        is_refused(json::<f32>(number), number);
+        is_refused(json::<BTreeMap<String, Vec<f32>>>(&format!("{{\"a\":[{number}]}}")), number);
+    }
+    assert_eq!(json::<f32>("3.4028234663852886e38").unwrap(), f32::MAX);
     // Not a number, and infinity, are null in JSON, as `JSON.stringify` writes them. Others write them.
     assert_eq!(written(&JsonFormat, &[f64::NAN, f64::INFINITY]), "[null,null]");
     assert_eq!(text(&written(&CborFormat, &[f64::INFINITY])), "81f97c00");
@@ -225,6 +245,38 @@ fn structs_are_read_from_arrays_and_unit_structs_from_null() {
     }
     for object in ["c0", "d40000", "90"] {
         msgpack::<Unit>(object).unwrap();
+    }
+}
+
+#[test]
+fn types_without_a_value_are_read_from_an_empty_map_and_array() {
+    for text in ["a0", "80", "bfff", "9fff", "d864 a0", "f6", ""] {
+        let () = cbor(text).unwrap();
+        assert_eq!(cbor::<Unit>(text).unwrap(), Unit, "{text}");
+    }
+    for text in ["80", "90", "de0000", "dc0000", "df00000000", "dd00000000", "c0", ""] {
+        let () = msgpack(text).unwrap();
+        assert_eq!(msgpack::<Unit>(text).unwrap(), Unit, "{text}");
+    }
+    for text in ["a1 6161 01", "81 f6", "81 80", "00", "60", "40", "f4"] {
+        is_refused(cbor::<()>(text), text);
+        is_refused(cbor::<Unit>(text), text);
+    }
+    for text in ["81 a161 01", "91 c0", "91 90", "00", "a0", "c400", "c2"] {
+        is_refused(msgpack::<()>(text), text);
+        is_refused(msgpack::<Unit>(text), text);
+    }
+    // Types with a value are as strict as ever.
+    for text in ["a0", "80"] {
+        is_refused(cbor::<Required>(text), text);
+        is_refused(cbor::<Option<u8>>(text), text);
+        is_refused(cbor::<((), ())>(text), text);
+        is_refused(cbor::<String>(text), text);
+    }
+    for text in ["80", "90"] {
+        is_refused(msgpack::<Required>(text), text);
+        is_refused(msgpack::<Option<u8>>(text), text);
+        is_refused(msgpack::<((), ())>(text), text);
     }
 }
 

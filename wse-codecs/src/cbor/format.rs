@@ -22,7 +22,8 @@ use crate::scratch::through;
 /// a1..a3 64 "code" … 67 "message" … 67 "details" D       a fault; message and details may be missing
 /// ```
 ///
-/// An empty payload is read as null, and so is `undefined`. Structs are maps with texts as keys.
+/// An empty payload is read as null, and so is `undefined`. A type that has no value, such as `()`, is also read from an
+/// empty map or array. Structs are maps with texts as keys.
 ///
 /// A number is read as any type that it fits in, because JavaScript has one type of number: it sends a whole number as an
 /// integer where an `f64` is expected, and a number beyond 32 bits, such as a time in milliseconds, as a float where a

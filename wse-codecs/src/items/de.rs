@@ -362,9 +362,12 @@ impl<'de, S: Source<'de>> Deserializer<'de> for De<'_, S> {
         if self.0.null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
+    /// Also from an empty container: clients write a call without parameters so, and some writers of MessagePack a struct
+    /// without fields.
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.0.next()? {
-            Item::Null => visitor.visit_unit(),
+            Item::Null | Item::Array(Some(0)) | Item::Map(Some(0)) => visitor.visit_unit(),
+            Item::Array(None) | Item::Map(None) if self.0.ends()? => visitor.visit_unit(),
             item => Err(item.unexpected(&visitor)),
         }
     }
@@ -374,11 +377,7 @@ impl<'de, S: Source<'de>> Deserializer<'de> for De<'_, S> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
-        match self.0.next()? {
-            // Some writers of MessagePack write it as an empty array.
-            Item::Null | Item::Array(Some(0)) => visitor.visit_unit(),
-            item => Err(item.unexpected(&visitor)),
-        }
+        self.deserialize_unit(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(

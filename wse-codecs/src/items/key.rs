@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error as _, Unexpected, Visitor};
 use super::error::ItemError;
 use super::number::{Number, narrow};
 use super::source::{De, EXT, Item, Keys, READABLE, Source};
-use super::written;
+use super::{special, written};
 
 type Result<T> = std::result::Result<T, ItemError>;
 
@@ -21,16 +21,24 @@ pub(super) struct Key<'a, S> {
 }
 
 impl<'de, S: Source<'de>> Key<'_, S> {
-    /// Reads a text, or the text of a number, a boolean or null. Others are `None`; `start` is moved to.
+    /// Reads a text, or the text of a number, a boolean, null, or a value that is read as a text elsewhere. Returns any other
+    /// item.
     #[cold]
     fn text(&mut self) -> Result<std::result::Result<Cow<'de, str>, Item<'de>>> {
-        Ok(Ok(match self.source.next()? {
-            Item::Text(text) => text,
-            Item::Number(number) => number.text().into(),
-            Item::Bool(value) => if value { "true" } else { "false" }.into(),
-            Item::Null => "null".into(),
-            item => return Ok(Err(item)),
-        }))
+        let item = self.source.next()?;
+        let text = match &item {
+            Item::Number(number) => Some(number.text()),
+            Item::Time(time) => time.text(),
+            Item::Bytes(bytes, tag) => special::text(*tag, bytes),
+            Item::Bool(value) => Some(value.to_string()),
+            Item::Null => Some("null".to_owned()),
+            _ => None,
+        };
+        Ok(match (text, item) {
+            (Some(text), _) => Ok(text.into()),
+            (None, Item::Text(text)) => Ok(text),
+            (None, item) => Err(item),
+        })
     }
 
     /// Reads the name of a field. Any item is one: that of no field, if it has no text.
@@ -49,11 +57,8 @@ impl<'de, S: Source<'de>> Key<'_, S> {
         }
     }
 
-    /// Reads a number, also from a text in the grammar of JSON.
+    /// Reads a number from a text.
     fn number(&mut self, expected: &dyn serde::de::Expected) -> Result<Number> {
-        if !self.source.is_text() {
-            return De(&mut *self.source).number(expected);
-        }
         match self.source.next()? {
             Item::Text(text) => parse(&text)
                 .ok_or_else(|| ItemError::invalid_value(Unexpected::Str(&text), expected)),
@@ -88,13 +93,18 @@ fn parse(text: &str) -> Option<Number> {
             _ => value.checked_sub(1).map_or(Number::Positive(0), Number::Negative),
         });
     }
-    text.parse().ok().map(Number::Float).filter(|_| !unsigned.ends_with('.'))
+    let float = text.parse().ok().filter(|float: &f64| float.is_finite())?;
+    (!unsigned.contains(".e") && !unsigned.contains(".E") && !unsigned.ends_with('.'))
+        .then_some(Number::Float(float))
 }
 
 macro_rules! integers {
     ($($name:ident)*) => {$(
         fn $name<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-            self.number(&visitor)?.visit_integer(visitor)
+            match self.source.is_text() {
+                true => self.number(&visitor)?.visit_integer(visitor),
+                false => De(self.source).$name(visitor),
+            }
         }
     )*};
 }
@@ -149,13 +159,23 @@ impl<'de, S: Source<'de>> Deserializer<'de> for Key<'_, S> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        let float = self.number(&visitor)?.as_f64();
-        visitor.visit_f64(narrow(float)?)
+        match self.source.is_text() {
+            true => {
+                let float = self.number(&visitor)?.as_f64();
+                visitor.visit_f64(narrow(float)?)
+            }
+            false => De(self.source).deserialize_f32(visitor),
+        }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        let float = self.number(&visitor)?.as_f64();
-        visitor.visit_f64(float)
+        match self.source.is_text() {
+            true => {
+                let float = self.number(&visitor)?.as_f64();
+                visitor.visit_f64(float)
+            }
+            false => De(self.source).deserialize_f64(visitor),
+        }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
 
-use super::lenient::Lenient;
+use super::lenient::lenient;
 use super::text::put_string;
 use super::unit;
 use crate::absent;
@@ -74,7 +74,7 @@ fn again<T: DeserializeOwned>(
     let value = if absent {
         absent::read()
     } else {
-        T::deserialize(Lenient(&mut reader)).and_then(|value| reader.end().map(|()| value))
+        T::deserialize(lenient(&mut reader)).and_then(|value| reader.end().map(|()| value))
     };
     // Clients write a call without parameters as `{}` or `[]`.
     value.ok().or_else(|| unit::from_empty(text)).ok_or_else(|| {

@@ -11,8 +11,16 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-/// A deserializer, visitor, seed or access whose members are read leniently.
-pub(super) struct Lenient<T>(pub(super) T);
+use super::scan;
+
+/// A deserializer, visitor, seed or access whose members are read leniently. `KEY` is set for the key of a map, which is a
+/// text.
+pub(super) struct Lenient<T, const KEY: bool = false>(T);
+
+/// A value whose members are read leniently, if it is no key.
+pub(super) fn lenient<T>(value: T) -> Lenient<T> {
+    Lenient(value)
+}
 
 /// How a visitor takes floats that are whole numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +32,7 @@ enum Wanted {
 }
 
 /// A visitor, and how it takes numbers.
-struct Numbers<V>(V, Wanted);
+struct Numbers<V, const KEY: bool>(V, Wanted);
 
 /// Gives the visitor the integer that a float is, or the float.
 fn visit_float<'de, V: Visitor<'de>, E: Error>(
@@ -50,24 +58,24 @@ fn visit_float<'de, V: Visitor<'de>, E: Error>(
 macro_rules! forward {
     ($($wanted:ident: $($name:ident($($arg:ident: $type:ty),*))*;)*) => {$($(
         fn $name<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$name($($arg,)* Numbers(visitor, Wanted::$wanted))
+            self.0.$name($($arg,)* Numbers::<_, KEY>(visitor, Wanted::$wanted))
         }
     )*)*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Lenient<D> {
+impl<'de, D: Deserializer<'de>, const KEY: bool> Deserializer<'de> for Lenient<D, KEY> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         // `serde_json::Value` keeps the form of a number, here as where nothing is refused.
         let keeps_form = std::any::type_name::<V>().starts_with("serde_json::");
         let wanted = if keeps_form { Wanted::Floats } else { Wanted::Plain };
-        self.0.deserialize_any(Numbers(visitor, wanted))
+        self.0.deserialize_any(Numbers::<_, KEY>(visitor, wanted))
     }
 
     /// serde_json reads an integer of 128 bits from digits only, and integers beyond 64 bits for other types inexactly.
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let text = <&RawValue>::deserialize(self.0)?.get();
+        let text = number::<_, KEY>(self.0)?;
         match text.parse() {
             Ok(value) => visitor.visit_i128(value),
             Err(_) => visit_wide(text, visitor),
@@ -75,7 +83,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Lenient<D> {
     }
 
     fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let text = <&RawValue>::deserialize(self.0)?.get();
+        let text = number::<_, KEY>(self.0)?;
         match text.parse() {
             Ok(value) => visitor.visit_u128(value),
             Err(_) => visit_wide(text, visitor),
@@ -103,6 +111,17 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Lenient<D> {
     }
 }
 
+/// The text of a number, or of a value that is none. Of a key, it is inside of the quotes.
+fn number<'de, D: Deserializer<'de>, const KEY: bool>(value: D) -> Result<&'de str, D::Error> {
+    let text = <&RawValue>::deserialize(value)?.get();
+    if !KEY {
+        return Ok(text);
+    }
+    let text = text.trim_matches('"');
+    let is_json = scan::value(text.as_bytes(), 0).is_ok_and(|end| end == text.len());
+    if is_json { Ok(text) } else { Err(D::Error::custom("a key that is no number")) }
+}
+
 /// Reads a float that is a whole number as an integer of 128 bits.
 fn visit_wide<'de, V: Visitor<'de>, E: Error>(text: &str, visitor: V) -> Result<V::Value, E> {
     match text.parse() {
@@ -119,7 +138,7 @@ macro_rules! visit {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Numbers<V> {
+impl<'de, V: Visitor<'de>, const KEY: bool> Visitor<'de> for Numbers<V, KEY> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,31 +169,31 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Numbers<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Lenient(inner))
+        self.0.visit_some(Lenient::<_, KEY>(inner))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Lenient(inner))
+        self.0.visit_newtype_struct(Lenient::<_, KEY>(inner))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Lenient(items))
+        self.0.visit_seq(lenient(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Lenient(entries))
+        self.0.visit_map(lenient(entries))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(Lenient(variant))
+        self.0.visit_enum(lenient(variant))
     }
 }
 
-impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Lenient<T> {
+impl<'de, T: DeserializeSeed<'de>, const KEY: bool> DeserializeSeed<'de> for Lenient<T, KEY> {
     type Value = T::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<T::Value, D::Error> {
-        self.0.deserialize(Lenient(inner))
+        self.0.deserialize(Lenient::<_, KEY>(inner))
     }
 }
 
@@ -185,7 +204,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Lenient<A> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, A::Error> {
-        self.0.next_element_seed(Lenient(seed))
+        self.0.next_element_seed(lenient(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -196,16 +215,15 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Lenient<A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Lenient<A> {
     type Error = A::Error;
 
-    /// Keys are texts: serde_json reads integers from them.
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
-        self.0.next_key_seed(seed)
+        self.0.next_key_seed(Lenient::<_, true>(seed))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.next_value_seed(Lenient(seed))
+        self.0.next_value_seed(lenient(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -222,7 +240,7 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Lenient<A> {
         seed: T,
     ) -> Result<(T::Value, Self::Variant), A::Error> {
         let (name, variant) = self.0.variant_seed(seed)?;
-        Ok((name, Lenient(variant)))
+        Ok((name, lenient(variant)))
     }
 }
 
@@ -234,11 +252,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Lenient<A> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.newtype_variant_seed(Lenient(seed))
+        self.0.newtype_variant_seed(lenient(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(len, Numbers(visitor, Wanted::Floats))
+        self.0.tuple_variant(len, Numbers::<_, false>(visitor, Wanted::Floats))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -246,6 +264,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Lenient<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Numbers(visitor, Wanted::Floats))
+        self.0.struct_variant(fields, Numbers::<_, false>(visitor, Wanted::Floats))
     }
 }

@@ -23,8 +23,9 @@ use crate::scratch::through;
 /// 81..83 a4 "code" … a7 "message" … a7 "details" D       a fault; message and details may be missing
 /// ```
 ///
-/// An empty payload is read as nil, and so is `undefined` as msgpackr writes it. Structs are written as maps with strs as
-/// keys; they are also read from arrays of their fields.
+/// An empty payload is read as nil, and so is `undefined` as msgpackr writes it. A type that has no value, such as `()`, is
+/// also read from an empty map or array. Structs are written as maps with strs as keys; they are also read from arrays of
+/// their fields.
 ///
 /// A number is read as any type that it fits in, because JavaScript has one type of number: it sends a whole number as an
 /// integer where an `f64` is expected, and a number beyond 32 bits, such as a time in milliseconds, as a float where a
