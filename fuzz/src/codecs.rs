@@ -1,8 +1,5 @@
 //! Messages of an untrusted peer, in every codec.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
-
 use bytes::{Bytes, BytesMut};
 use wse_codecs::{
     Cbor, CborFormat, JsonArray, JsonFormat, JsonRpc, JsonRpcFormat, MessagePack,
@@ -10,12 +7,17 @@ use wse_codecs::{
 };
 use wse_proto::{
     CodecError, Decode, Envelope, ErrorCode, Fault, Format, Head, Protocol, SessionMessage, Stamp,
-    open_batch, seal,
+    excerpt, open_batch, seal,
 };
+
+use super::payloads;
 
 /// `codec, the message`
 pub fn run(data: &[u8]) {
     let [codec, message @ ..] = data else { return };
+    if let Ok(text) = std::str::from_utf8(message) {
+        shown(text);
+    }
     let message = Bytes::copy_from_slice(message);
     match codec % 6 {
         0 => json(&message),
@@ -27,6 +29,14 @@ pub fn run(data: &[u8]) {
     }
 }
 
+/// A text of the peer is shown in one line of bounded length.
+fn shown(text: &str) {
+    let once = excerpt(text).to_string();
+    assert!(once.len() <= 1024);
+    assert!(!once.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}')));
+    assert_eq!(excerpt(&once).to_string(), once, "shown again, it stays");
+}
+
 fn json(message: &Bytes) {
     let envelope = read(&JsonArray, message);
     if envelope.is_some() {
@@ -34,57 +44,21 @@ fn json(message: &Bytes) {
         known.expect("what is taken is JSON");
     }
     let _ = Decode::<serde_json::Value>::decode(&JsonFormat, message);
-    shapes(&JsonFormat, message);
+    payloads::run(JsonFormat, message);
 }
 
 fn cbor(message: &Bytes) {
     read(&Cbor, message);
     let _ = Decode::<serde_json::Value>::decode(&CborFormat, message);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&CborFormat, message);
-    shapes(&CborFormat, message);
-}
-
-/// Reads a payload as types that serde reads in different ways: by fields, from buffers, by keys, as bytes.
-fn shapes<F>(format: &F, payload: &Bytes)
-where
-    F: Decode<Tagged> + Decode<Fields> + Decode<BTreeMap<u64, Tagged>> + Decode<Vec<f32>>,
-    F: Decode<BTreeMap<String, serde_json::Value>> + Decode<Vec<u16>> + Decode<SystemTime>,
-{
-    let _ = Decode::<Tagged>::decode(format, payload);
-    let _ = Decode::<Fields>::decode(format, payload);
-    let _ = Decode::<BTreeMap<u64, Tagged>>::decode(format, payload);
-    let _ = Decode::<BTreeMap<String, serde_json::Value>>::decode(format, payload);
-    let _ = Decode::<Vec<f32>>::decode(format, payload);
-    let _ = Decode::<Vec<u16>>::decode(format, payload);
-    let _ = Decode::<SystemTime>::decode(format, payload);
-}
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-#[allow(dead_code)]
-enum Tagged {
-    Fields(Fields),
-    Numbers(Vec<f32>),
-    Map(BTreeMap<u64, u8>),
-    Text(String),
-}
-
-#[derive(serde::Deserialize)]
-#[allow(dead_code)]
-struct Fields {
-    #[serde(default)]
-    a: u128,
-    #[serde(default)]
-    b: Option<String>,
-    #[serde(flatten)]
-    rest: BTreeMap<String, serde_json::Value>,
+    payloads::run(CborFormat, message);
 }
 
 fn msgpack(message: &Bytes) {
     read(&MessagePack, message);
     let _ = Decode::<serde_json::Value>::decode(&MessagePackFormat, message);
     let _ = Decode::<Vec<(u8, Option<i64>, f32, char)>>::decode(&MessagePackFormat, message);
-    shapes(&MessagePackFormat, message);
+    payloads::run(MessagePackFormat, message);
 }
 
 fn json_rpc(message: &Bytes) {
@@ -194,6 +168,13 @@ where
         let again = envelope.as_ref().map(repack);
         assert_eq!(again.as_ref().map(repack), again);
         assert_eq!(again.map(|it| it.head), envelope.as_ref().map(|it| it.head.clone()));
+    }
+    if let Some(envelope) = &envelope
+        && protocol.info().has_greeting()
+    {
+        // Stamps are equal in any form. The peer gets the one that it wrote.
+        let written = |it: &Envelope| format!("{:?}", it.head.stamp());
+        assert_eq!(written(&repack(envelope)), written(envelope));
     }
     envelope.map(|it| (it.head, it.payload))
 }

@@ -15,3 +15,4 @@ pub mod responses;
 
 mod decode;
 mod input;
+mod payloads;

@@ -309,6 +309,10 @@ fn numbers_are_read_as_whatever_they_fit_in() {
     // What JavaScript makes of 5, -3 and a time in milliseconds, which is beyond 32 bits.
     assert_eq!(read::<f64>("05").unwrap(), 5.0);
     assert_eq!(read::<f32>("22").unwrap(), -3.0);
+    // -2^53 - 2, which is rounded once.
+    assert_eq!(read::<f64>("3b0020000000000001").unwrap(), -9_007_199_254_740_994.0);
+    assert_eq!(read::<f64>("3bffffffffffffffff").unwrap(), -(2_f64.powi(64)));
+    assert_eq!(read::<f64>("c350ffffffffffffffffffffffffffffffff").unwrap(), -(2_f64.powi(128)));
     assert_eq!(read::<u64>("fb4279aa36cae7b000").unwrap(), 1_763_678_400_123);
     assert_eq!(read::<i8>("f9c000").unwrap(), -2);
     assert_eq!(read::<u64>("c2 48 ffffffffffffffff").unwrap(), u64::MAX);

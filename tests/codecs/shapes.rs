@@ -279,6 +279,19 @@ fn unknown_keys_of_any_type_are_ignored() {
     // Inside of a buffer: with a text beside it, a number is not an index. Alone, it may be the key of a map.
     let Message::M { inner, .. } = cbor("a2 6174 614d 65696e6e6572 a2 00 07 6162 02").unwrap();
     assert_eq!(inner, Fields { a: 0, b: 2 });
+    for key in ["00", "01", "f90000", "c24101", "c100", "d86400"] {
+        let read = cbor::<Message>(&format!("a2 6174 614d 65696e6e6572 a1 {key} 07"));
+        is_refused(read, "a struct of numbers in a buffer");
+        let read = cbor::<Message>(&format!("a2 6174 614d 626279 a1 {key} 07"));
+        let Message::M { by, .. } = read.unwrap();
+        assert_eq!(by.into_values().collect::<Vec<_>>(), [7], "{key}");
+    }
+    for key in ["00", "01", "d000", "ca00000000", "d6ff00000001"] {
+        let read = msgpack::<Message>(&format!("82 a174 a14d a5696e6e6572 81 {key} 07"));
+        is_refused(read, "a struct of numbers in a buffer");
+    }
+    let Message::M { by, .. } = cbor("a2 6174 614d 626279 a1 1bffffffffffffffff 07").unwrap();
+    assert_eq!(by, [(u64::MAX, 7)].into());
     let Message::M { by, .. } = cbor("a2 6174 614d 626279 a2 05 07 06 08").unwrap();
     assert_eq!(by, [(5, 7), (6, 8)].into());
     let Message::M { by, .. } = msgpack("82 a174 a14d a26279 82 05 07 06 08").unwrap();

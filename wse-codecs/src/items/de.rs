@@ -126,9 +126,9 @@ impl<'de, S: Source<'de>> De<'_, S> {
 
     /// How a buffer reads the keys of the map whose head was read.
     ///
-    /// A map with a text as a key may become a struct, and must not have numbers as keys: serde takes these for the index of
-    /// a field. A map with numbers only may become a map with numbers as keys. When there is nothing left to read ahead, the
-    /// safe form is chosen.
+    /// A map with a text as a key may become a struct, and gets no numbers as keys: a struct is not read from these. A map with
+    /// numbers only may become a map with numbers as keys. When there is nothing left to read ahead, the form of a struct is
+    /// chosen.
     fn keys(&mut self, count: Option<u64>) -> Result<Keys> {
         let start = self.0.position();
         let mut left = count;

@@ -57,6 +57,20 @@ impl<'de, S: Source<'de>> Key<'_, S> {
         }
     }
 
+    /// Gives a buffer a key of a map without texts. A number is signed: later, serde takes an unsigned one for the index of a
+    /// field, if the map is read as a struct.
+    fn visit_plain<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let number = match self.source.next()? {
+            Item::Number(number) => number,
+            Item::Time(time) => time.number(),
+            item => return De(self.source).visit_item(item, visitor),
+        };
+        match number.as_i64() {
+            Some(value) => visitor.visit_i64(value),
+            None => number.visit_any(visitor),
+        }
+    }
+
     /// Reads a number from a text.
     fn number(&mut self, expected: &dyn serde::de::Expected) -> Result<Number> {
         match self.source.next()? {
@@ -124,6 +138,7 @@ impl<'de, S: Source<'de>> Deserializer<'de> for Key<'_, S> {
         match self.keys {
             Keys::Texts => self.visit_name(visitor),
             Keys::Written => written::visit(self.source, visitor),
+            Keys::Plain if written::is_buffer::<V>() => self.visit_plain(visitor),
             Keys::Plain => De(self.source).deserialize_any(visitor),
         }
     }

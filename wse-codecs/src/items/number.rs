@@ -65,7 +65,7 @@ impl Number {
         match self {
             Self::Float(float) => float,
             Self::Positive(value) => value as f64,
-            Self::Negative(value) => -1.0 - value as f64,
+            Self::Negative(value) => -value.checked_add(1).map_or(2_f64.powi(128), |it| it as f64),
         }
     }
 
