@@ -7,7 +7,7 @@ use wse_codecs::{
 };
 use wse_proto::{
     CodecError, Decode, Envelope, ErrorCode, Fault, Format, Head, Protocol, SessionMessage, Stamp,
-    excerpt, open_batch, seal,
+    Unread, excerpt, open_batch, seal,
 };
 
 use super::payloads;
@@ -81,11 +81,18 @@ fn batch(rpc: &JsonRpc, members: Vec<Result<SessionMessage, CodecError>>) {
             Some(SessionMessage::raw(Head::reply(stamp), Bytes::from("1")))
         }
         Ok(_) => None,
-        Err(_) => {
-            let mut report =
-                SessionMessage::fault(Stamp::Int(0), Fault::new(ErrorCode::ErrorReport));
-            report.head = Head::ErrorReport;
-            Some(report)
+        Err(error) => {
+            let fault = |stamp| SessionMessage::fault(stamp, Fault::new(ErrorCode::ErrorReport));
+            match error.unread() {
+                Some(Unread::Call(stamp)) => Some(fault(stamp.clone())),
+                None => {
+                    let mut report = fault(Stamp::Int(0));
+                    report.head = Head::ErrorReport;
+                    Some(report)
+                }
+                // An answer is not answered.
+                Some(_) => None,
+            }
         }
     });
     let answers: Vec<_> = answers.collect();

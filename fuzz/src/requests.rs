@@ -45,7 +45,8 @@ pub fn run(data: &[u8]) {
 /// As a server answers it.
 fn answer(request: &Request<()>, flags: u8) -> Result<Response<()>, Rejection> {
     let mut upgrade = Upgrade::from_request(request)?;
-    let _ = OriginPolicy::List(vec!["http://example.com/".to_owned()]).check(request);
+    lists(request, &upgrade);
+    origins(request);
     OriginPolicy::SameHost.check(request)?;
     let deflate = deflate(flags);
     if flags & 0x80 == 0
@@ -59,6 +60,50 @@ fn answer(request: &Request<()>, flags: u8) -> Result<Response<()>, Rejection> {
     let selected = upgrade.subprotocols().last().map(String::as_str);
     let response = upgrade.response(selected, &HeaderMap::new());
     Ok(response.expect("what was offered can be selected"))
+}
+
+/// The lists of the request, read without a shortcut.
+fn lists(request: &Request<()>, upgrade: &Upgrade) {
+    let elements = |name: &str| {
+        let mut elements = Vec::new();
+        for value in request.headers().get_all(name) {
+            let (mut element, mut quoted, mut escaped) = (String::new(), false, false);
+            for char in value.to_str().unwrap_or_default().chars() {
+                match char {
+                    ',' if !quoted => elements.push(std::mem::take(&mut element)),
+                    _ => element.push(char),
+                }
+                quoted ^= char == '"' && !escaped;
+                escaped = quoted && char == '\\' && !escaped;
+            }
+            elements.push(element);
+        }
+        let trimmed = elements.iter().map(|it| it.trim_matches([' ', '\t']).to_owned());
+        trimmed.filter(|it| !it.is_empty()).collect::<Vec<_>>()
+    };
+    let has = |name, item: &str| elements(name).iter().any(|it| it.eq_ignore_ascii_case(item));
+    assert!(has("upgrade", "websocket") && has("connection", "upgrade"));
+    let offered = elements("sec-websocket-protocol");
+    assert_eq!(upgrade.subprotocols(), offered);
+    assert!(offered.len() <= 64);
+    assert!(offered.iter().all(|it| !it.contains([',', ' ', '"', ';', '\t'])));
+}
+
+/// Origins are compared as browsers write them.
+fn origins(request: &Request<()>) {
+    let check = |entry: &str| OriginPolicy::List(vec![entry.to_owned()]).check(request);
+    let mut values = request.headers().get_all("origin").iter();
+    let (Some(origin), None) = (values.next(), values.next()) else { return };
+    let Ok(origin) = origin.to_str().map(str::trim) else { return };
+    let allowed = check(origin).is_ok();
+    assert_eq!(check(&origin.to_ascii_uppercase()).is_ok(), allowed, "{origin}");
+    if let Err(rejection) = check("https://else.example") {
+        let text = String::from_utf8_lossy(rejection.to_response().body()).into_owned();
+        assert!(text.len() < 4096 && !text.contains(|c: char| c.is_control() && c != '\n'));
+    }
+    if OriginPolicy::SameHost.check(request).is_ok() {
+        assert!(allowed, "{origin} is the origin of the host");
+    }
 }
 
 /// What was parsed is the same when it is written and parsed again.
