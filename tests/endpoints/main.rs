@@ -27,6 +27,7 @@ mod reconnecting;
 mod refusals;
 mod retries;
 mod seed_bugs;
+mod settings;
 mod shutdowns;
 mod slow_peer;
 mod stamps;
