@@ -32,7 +32,7 @@ impl OriginPolicy {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] with status 403. Its body, and a line of the log at the level `info`, say which `Origin` and host met.
+    /// A [`Rejection`] with status 403. Its body, and a line of the log at the level `debug`, say which `Origin` and host met.
     pub fn check<B>(&self, request: &Request<B>) -> Result<(), Rejection> {
         self.check_forwarded(request, &Forwarded::default())
     }
