@@ -139,7 +139,7 @@ impl<'de, S: Source<'de>> De<'_, S> {
                 None if self.0.ends()? => break Keys::Plain,
                 None => {}
             }
-            if self.0.is_text() {
+            if self.0.is_text() || *self.0.ahead() == 0 {
                 break Keys::Texts;
             }
             let before = self.0.position();
@@ -147,10 +147,7 @@ impl<'de, S: Source<'de>> De<'_, S> {
             self.0.skip()?;
             let read = self.0.position() - before;
             let ahead = self.0.ahead();
-            match ahead.checked_sub(read) {
-                Some(rest) => *ahead = rest,
-                None => break Keys::Texts,
-            }
+            *ahead = ahead.saturating_sub(read);
         };
         self.0.seek(start);
         Ok(keys)
