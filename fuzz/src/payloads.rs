@@ -141,8 +141,11 @@ where
         let member = codec.tagged(payload, tag_first);
         let same = |read: Result<T, CodecError>, how: &str| match read {
             Ok(read) => assert!(is_same(&read, &value), "{how}: {read:?}, not {value:?}"),
-            // What is not read may be nested deeper, or be a text that is not UTF-8.
-            Err(error) => assert_ne!(error.kind(), CodecErrorKind::Value, "{how}: {error:?}"),
+            // What is not read may be nested deeper, or be a text that is not UTF-8, or a number of JSON beyond `f64`.
+            Err(error) => assert!(
+                error.kind() != CodecErrorKind::Value || is_out_of_range(&error),
+                "{how}: {error:?}"
+            ),
         };
         same(codec.read(&member).map(|Plain { a }| a), "plain");
         let tagged = codec.read(&member).map(|Tagged::A { a }| a);
@@ -154,6 +157,10 @@ where
         same(codec.read(&member).map(|Untagged::A { a }| a), "untagged");
         same(codec.read(&member).map(|Flat { inner: Plain { a } }| a), "flattened");
     }
+}
+
+fn is_out_of_range(error: &CodecError) -> bool {
+    format!("{error:?}").contains("number out of range")
 }
 
 /// What is read can be written by every codec, and is read back.
