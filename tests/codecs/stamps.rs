@@ -1,7 +1,7 @@
 //! Stamps, and other parts of envelopes, as packages of other languages write them.
 
 use bytes::{Bytes, BytesMut};
-use wse_codecs::{Cbor, JsonArray, MessagePack, Protobuf};
+use wse_codecs::{Cbor, JsonArray, JsonRpc, MessagePack, Protobuf, WsProcessor};
 use wse_proto::{CodecError, CodecErrorKind, Envelope, Head, Protocol, Stamp};
 
 /// Bytes written in hex, with spaces anywhere.
@@ -77,6 +77,22 @@ fn whole_floats_and_bignums_are_integers_and_come_back_as_they_came() {
         assert_eq!(call.head, Head::call("t", Stamp::Int(int)), "{stamp}");
         let expected = format!("[\"~wse:response\",null,{written}]");
         assert_eq!(answer(&JsonArray, &call), expected, "{stamp}");
+    }
+    for (stamp, int, written) in
+        [("1764250000000.0", NOW, "1764250000000.0"), ("-1e3", -1000, "-1000.0"), ("0.0", 0, "0.0")]
+    {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"t","id":{stamp}}}"#);
+        let rpc = JsonRpc::new();
+        let call = rpc.unpack((&Bytes::from(text)).into()).unwrap();
+        assert_eq!(call.head, Head::call("t", Stamp::Int(int)), "{stamp}");
+        let expected = format!(r#"{{"jsonrpc":"2.0","result":null,"id":{written}}}"#);
+        assert_eq!(answer(&rpc, &call), expected, "{stamp}");
+        let text = format!(r#"{{"type":"request","stamp":{stamp},"data":1}}"#);
+        let call = WsProcessor::new().unpack((&Bytes::from(text)).into()).unwrap();
+        assert_eq!(call.head, Head::call("request", Stamp::Int(int)), "{stamp}");
+        let written = format!(r#""stamp":{written},"data":{{}}"#);
+        let answer = answer(&WsProcessor::new(), &call);
+        assert!(std::str::from_utf8(&answer).unwrap().contains(&written), "{answer:?}");
     }
     // Through a codec that has texts only.
     let call = cbor("83 6174 01 f94500").unwrap();

@@ -101,8 +101,9 @@ fn what_is_no_request_and_no_response_is_of_the_wrong_shape() {
     for members in [
         r#""method":"m","id":null"#,
         r#""method":"m","id":1.5"#,
-        r#""method":"m","id":1.0"#,
-        r#""method":"m","id":1e3"#,
+        r#""method":"m","id":1e-1"#,
+        r#""method":"m","id":1e400"#,
+        r#""method":"m","id":9223372036854775808.0"#,
         r#""method":"m","id":-0"#,
         r#""method":"m","id":9223372036854775808"#,
         r#""method":"m","id":-9223372036854775809"#,

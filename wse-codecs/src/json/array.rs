@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use wse_proto::{
-    Capabilities, CodecError, Envelope, Head, IntForm, InternalTypes, Packed, Protocol,
-    ProtocolInfo, Stamp, Text,
+    Capabilities, CodecError, Envelope, Head, InternalTypes, Packed, Protocol, ProtocolInfo, Stamp,
+    Text,
 };
 
 use super::{
     JsonFormat,
     scan::{self, plain, space, value},
-    text::{put_integer, put_string, string},
+    text::{float_stamp, put_integer, put_stamp, put_string, string},
 };
 use crate::put::{put_around, put_payload};
 
@@ -131,17 +131,11 @@ impl JsonArray {
 /// Reads a stamp that is a number.
 fn read_integer(stamp: &str) -> Result<Stamp, CodecError> {
     stamp.parse().map(Stamp::Int).or_else(|error: ParseIntError| {
-        let whole = float(stamp).and_then(|float| Stamp::from_float(float, IntForm::Double));
-        whole.ok_or_else(|| {
+        float_stamp(stamp).ok_or_else(|| {
             CodecError::shape("the stamp", "not a string, an integer of 64 bits or null")
                 .with_source(error)
         })
     })
-}
-
-/// The value of a number that is written as a float. An integer beyond 64 bits is not one.
-fn float(number: &str) -> Option<f64> {
-    number.contains(['.', 'e', 'E']).then(|| number.parse().ok()).flatten()
 }
 
 /// The parts of a message in the common form: `["type",payload,null]` or `["type",payload,"stamp"]`, without escapes in type
@@ -212,18 +206,9 @@ fn close(head: &Head, out: &mut BytesMut) {
             }
             put_around(*b",\"", text.as_bytes(), *b"\"", out);
         }
-        Some(Stamp::Text(text)) => {
+        Some(stamp) => {
             out.extend_from_slice(b",");
-            put_string(text, out);
-        }
-        Some(Stamp::Int(int)) => {
-            out.extend_from_slice(b",");
-            put_integer(*int, out);
-        }
-        Some(Stamp::Whole(int, _)) => {
-            out.extend_from_slice(b",");
-            put_integer(*int, out);
-            out.extend_from_slice(b".0");
+            put_stamp(stamp, out);
         }
     }
     if flags != 0 || timeout.is_some() {

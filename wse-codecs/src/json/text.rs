@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Text};
+use wse_proto::{CodecError, IntForm, Stamp, Text};
 
 use super::scan;
 use crate::scratch::through;
@@ -35,6 +35,24 @@ pub(crate) fn put_string(text: &str, out: &mut BytesMut) {
         // This cannot fail: a `str` has a JSON form, and the buffer grows.
         let written = through(out, |out| serde_json::to_writer(out, text));
         debug_assert!(written.is_ok(), "{written:?}");
+    }
+}
+
+/// The stamp that a float without a fraction is, such as `5.0`. An integer beyond 64 bits is none.
+pub(crate) fn float_stamp(number: &str) -> Option<Stamp> {
+    let float = number.contains(['.', 'e', 'E']).then(|| number.parse().ok()).flatten()?;
+    Stamp::from_float(float, IntForm::Double)
+}
+
+/// Writes a stamp. One that was a float is written as a float.
+pub(crate) fn put_stamp(stamp: &Stamp, out: &mut BytesMut) {
+    match stamp {
+        Stamp::Text(text) => put_string(text, out),
+        Stamp::Int(int) => put_integer(*int, out),
+        Stamp::Whole(int, _) => {
+            put_integer(*int, out);
+            out.extend_from_slice(b".0");
+        }
     }
 }
 

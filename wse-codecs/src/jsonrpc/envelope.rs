@@ -8,7 +8,7 @@ use wse_proto::{CodecError, Envelope, Format, Head, Stamp, Text, Unread};
 use super::format::{JsonRpcFormat, integer};
 use crate::json::{
     scan,
-    text::{put_integer, put_string, string},
+    text::{float_stamp, put_stamp, put_string, string},
 };
 use crate::put::put_payload;
 
@@ -146,8 +146,7 @@ pub(super) fn write(
     out.extend_from_slice(br#","id":"#);
     match stamp {
         None => out.extend_from_slice(b"null"),
-        Some(Stamp::Text(text)) => put_string(text, out),
-        Some(Stamp::Int(int) | Stamp::Whole(int, _)) => put_integer(*int, out),
+        Some(stamp) => put_stamp(stamp, out),
     }
     out.extend_from_slice(b"}");
     Ok(())
@@ -195,9 +194,10 @@ fn id_of(message: &Bytes, id: &str) -> Result<Id, CodecError> {
         [] => Id::Absent,
         b"null" => Id::Null,
         [b'"', ..] => Id::Stamp(Stamp::Text(string(message, id, "the id")?)),
-        _ => Id::Stamp(Stamp::Int(
-            integer(id).ok_or(CodecError::shape("the id", "not a string or an integer"))?,
-        )),
+        _ => {
+            let stamp = integer(id).map(Stamp::Int).or_else(|| float_stamp(id));
+            Id::Stamp(stamp.ok_or(CodecError::shape("the id", "not a string or an integer"))?)
+        }
     })
 }
 

@@ -30,9 +30,9 @@ pub use format::JsonRpcFormat;
 /// JSON-RPC has no receipts, pings, cancellations and greetings; they are not sent. The timeout of a call is not written
 /// either.
 ///
-/// **Ids** are strings, also empty ones, or integers in the range of `i64`, also 0. They are returned unchanged. Other ids
-/// are refused: null and fractions, which §4 advises against, and `1.0` or `1e3`, which the answer could not repeat
-/// literally. An error without an id, or with the id null, is an error report.
+/// **Ids** are strings, also empty ones, or integers in the range of `i64`, also 0. They are returned unchanged. A float
+/// without a fraction is that integer, and is returned as a float: `1.0` as `1.0`, `1e3` as `1000.0`. Other ids are refused:
+/// null and fractions, which §4 advises against. An error without an id, or with the id null, is an error report.
 ///
 /// **Methods** (§4.1): the caller decides whether it wants an answer. So handlers of messages and procedures are one set:
 /// see [`ProtocolInfo::one_namespace`].

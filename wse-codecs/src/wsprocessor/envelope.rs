@@ -12,7 +12,7 @@ use wse_proto::{
 use super::format::{WsProcessorFormat, failure, is_null, put_failure, put_text, report};
 use super::note_stamp::NoteStamp;
 use crate::json::scan::{is_key, members};
-use crate::json::text::{put_integer, put_string, string};
+use crate::json::text::{self, float_stamp, put_string, string};
 
 /// The messages of the npm package wsprocessor: text frames, no subprotocol, no greeting.
 ///
@@ -32,7 +32,8 @@ use crate::json::text::{put_integer, put_string, string};
 /// a UUID, so every note that wants a receipt is a reliable message: a repetition has the same stamp.
 ///
 /// A note that wants no receipt has a stamp too, as those of the package have. It is made from the name and the data, so
-/// equal notes have equal stamps. No receiver needs it, and a note without a stamp is read as well.
+/// equal notes have equal stamps. No receiver needs it, and a note without a stamp is read as well. A stamp that is a
+/// float without a fraction, such as `5.0`, is that integer, and its answer carries it as a float again.
 ///
 /// Requests and responses always have data. An absent payload or null is written as `{}`, which [`WsProcessorFormat`]
 /// reads as null if the expected type allows nothing else. The data of a failure may be any value, also null. Members may have any order. Unknown members are ignored. Of
@@ -314,9 +315,11 @@ fn read_stamp(message: &Bytes, stamp: &str) -> Result<Option<Stamp>, CodecError>
     Ok(match stamp.as_bytes() {
         b"" | b"null" | b"\"\"" => None,
         [b'"', ..] => Some(Stamp::Text(string(message, stamp, "the stamp")?)),
-        _ => Some(Stamp::Int(stamp.parse().map_err(|e: ParseIntError| {
-            CodecError::shape("the stamp", "not a string or an integer").with_source(e)
-        })?)),
+        _ => Some(stamp.parse().map(Stamp::Int).or_else(|e: ParseIntError| {
+            float_stamp(stamp).ok_or_else(|| {
+                CodecError::shape("the stamp", "not a string or an integer").with_source(e)
+            })
+        })?),
     })
 }
 
@@ -344,8 +347,5 @@ fn put_request(kind: &str, stamp: Option<&Stamp>, receipt: bool, out: &mut Bytes
 
 fn put_stamp(stamp: &Stamp, out: &mut BytesMut) {
     out.extend_from_slice(b",\"stamp\":");
-    match stamp {
-        Stamp::Text(text) => put_string(text, out),
-        Stamp::Int(int) | Stamp::Whole(int, _) => put_integer(*int, out),
-    }
+    text::put_stamp(stamp, out);
 }
