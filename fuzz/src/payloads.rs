@@ -83,7 +83,8 @@ struct Plain<T> {
 struct Fields {
     #[serde(default)]
     a: u64,
-    b: Option<String>,
+    // Not a text: a time is one, but a number in a buffer.
+    b: Option<bool>,
     #[serde(default)]
     c: Vec<i16>,
 }
