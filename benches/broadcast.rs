@@ -76,7 +76,7 @@ fn broadcast(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new(format!("encoded once{how}"), size), |b| {
             b.iter_custom(|times| {
                 runtime.block_on(room.time(times, |room| {
-                    room.server.broadcast("news", &news).expect("encoded");
+                    room.server.all().send("news", &news).expect("encoded");
                 }))
             });
         });

@@ -59,7 +59,7 @@ async fn serve(addr: &str) -> Result<(), Failure> {
         .on("say", |conn, text: String| async move {
             // To all users; the speaker's other devices get it too.
             let said = Said { by: conn.user_id().to_owned(), text };
-            conn.server().broadcast("said", &said).map(drop)
+            conn.server().all().send("said", &said).map(drop)
         })
         .procedure("who", |conn, (): ()| async move {
             let users = conn.server().users();
@@ -77,7 +77,10 @@ async fn serve(addr: &str) -> Result<(), Failure> {
             ServerEvent::Left(user, _) => (user.as_str(), "*left*"),
             _ => continue,
         };
-        server.broadcast_except(by, "said", &Said { by: by.to_owned(), text: text.to_owned() })?;
+        server
+            .all()
+            .except_user(by)
+            .send("said", &Said { by: by.to_owned(), text: text.to_owned() })?;
     }
     Ok(())
 }

@@ -124,7 +124,7 @@ fn chat() -> Server<Formats> {
         })
         .on("say", |conn, Say { text }: Say| async move {
             let said = Said { by: conn.user_id().to_owned(), text };
-            conn.server().broadcast("said", &said).map(drop)
+            conn.server().all().send("said", &said).map(drop)
         })
         .procedure("who", |conn, (): ()| async move {
             let users = conn.server().users();

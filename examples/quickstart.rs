@@ -128,7 +128,7 @@ where
     let desktop = device(&protocol, &url, "desktop").await?;
     let reached = server.user("ann").send("sync", &note("for all your devices"))?;
     println!("server  sent to {reached} devices");
-    server.broadcast("announcement", &note("for everybody"))?;
+    server.all().send("announcement", &note("for everybody"))?;
     settle(&desktop).await?;
     settle(&phone).await?;
 

@@ -92,11 +92,12 @@ pub use connection::{
     SendError, SendQueue, SlowPeer,
 };
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
-pub use router::{BoxError, Call, HandlerError, Ok, Outcome, Unhandled};
+pub use router::{BoxError, Call, HandlerError, HandlerOutput, Ok, Unhandled};
 pub use server::{
-    Accept, CanBuild, Conn, Delivered, DuplicateWindows, ErrorEvent, Hello, Identifies,
-    IdentifiesNobody, IdentityFrom, Listener, Refuse, Refused, RefusedAt, RefusedWith, Server,
-    ServerBuilder, ServerEvent, Unauthenticated, User,
+    Accept, Acked, CanBuild, Conn, Deliveries, Delivery, DuplicateWindows, ErrorEvent, Hello,
+    Identifies, IdentifiesNobody, IdentityFrom, JoinError, Listener, Member, Outcome, Refuse,
+    Refused, RefusedAt, RefusedWith, Report, Room, Server, ServerBuilder, ServerEvent, Target,
+    Unauthenticated, User,
 };
 pub use transport::Transport;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]

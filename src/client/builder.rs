@@ -21,7 +21,7 @@ use super::shared::{ClientCore, Settings, Shared};
 use super::status::ClientEvent;
 use crate::callback::Callback;
 use crate::connection::SendQueue;
-use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
+use crate::router::{Call, HandlerError, HandlerOutput, Router, Unhandled};
 
 /// Configures a [`Client`].
 ///
@@ -200,7 +200,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
     where
         F: Fn(Client<P>, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
         P::Format: Decode<T>,
     {
         let handler = move |core, payload: T| handler(Client::of(core), payload);
@@ -240,7 +240,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     pub fn unhandled<F, Fut>(self, handler: F) -> Self
     where
         F: Fn(Client<P>, Unhandled) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
     {
         self.router.unhandled(move |core, message| handler(Client::of(core), message));
         self

@@ -5,7 +5,7 @@ use std::future::Future;
 use wse_proto::{Decode, Encode, Negotiate, Text};
 
 use super::handle::Client;
-use crate::router::{Call, HandlerError, Outcome, Unhandled};
+use crate::router::{Call, HandlerError, HandlerOutput, Unhandled};
 
 impl<P: Negotiate> Client<P> {
     /// Sets the handler of the messages with this name. It replaces an earlier one.
@@ -16,7 +16,7 @@ impl<P: Negotiate> Client<P> {
     pub fn on<T, F, Fut>(&self, name: impl Into<Text>, handler: F)
     where
         F: Fn(Self, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
         P::Format: Decode<T>,
     {
         let handler = move |core, payload: T| handler(Self::of(core), payload);
@@ -68,7 +68,7 @@ impl<P: Negotiate> Client<P> {
     pub fn unhandled<F, Fut>(&self, handler: F)
     where
         F: Fn(Self, Unhandled) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
     {
         self.shared().router.unhandled(move |core, message| handler(Self::of(core), message));
     }

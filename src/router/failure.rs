@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wse_proto::{ErrorCode, Fault, Text, excerpt};
 
-use super::outcome::BoxError;
+use super::output::BoxError;
 use super::running::panicked;
 use crate::chain::{chain, find_source};
 use crate::connection::CallError;

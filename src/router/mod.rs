@@ -4,7 +4,7 @@ mod answer_size;
 mod call;
 mod failure;
 mod namespace;
-mod outcome;
+mod output;
 mod replying;
 mod running;
 mod scope;
@@ -13,7 +13,7 @@ mod table;
 
 pub use call::Call;
 pub(crate) use failure::Failure;
-pub use outcome::{BoxError, HandlerError, Ok, Outcome};
+pub use output::{BoxError, HandlerError, HandlerOutput, Ok};
 pub(crate) use scope::{Report, Scope};
 pub(crate) use table::Router;
 pub use table::Unhandled;

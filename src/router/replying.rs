@@ -10,7 +10,7 @@ use wse_proto::{Encode, Head, Protocol, Stamp};
 use wse_transport::ws;
 
 use super::call::RunningCall;
-use super::outcome::HandlerError;
+use super::output::HandlerError;
 use super::running::HandlerResult;
 use crate::connection::Connection;
 

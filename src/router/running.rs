@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::outcome::BoxError;
+use super::output::BoxError;
 use crate::connection::{Connection, RunningHandler, Tasks};
 
 /// What a handler returned.

@@ -12,7 +12,7 @@ use wse_transport::ws;
 use super::call::RunningCall;
 use super::failure::{Failure, HandlerFailure};
 use super::namespace;
-use super::outcome::BoxError;
+use super::output::BoxError;
 use super::replying::ReplyTo;
 use super::running::{self, Kind, Load};
 use super::started::{NotStarted, StartResult, StartedCall};

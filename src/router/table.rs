@@ -15,7 +15,7 @@ use wse_proto::{Decode, Encode, Protocol, Text};
 
 use super::answer_size::AnswerSize;
 use super::call::{Call, RunningCall};
-use super::outcome::{HandlerError, Outcome};
+use super::output::{HandlerError, HandlerOutput};
 use super::replying::Replying;
 use super::started::{HandlerFuture, NotStarted, StartResult, StartedCall};
 use crate::connection::{Connection, Incoming};
@@ -109,7 +109,7 @@ impl<C: Send + 'static> Router<C> {
     where
         P: Protocol<Format: Decode<T>>,
         F: Fn(C, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
     {
         let erased = move |handle: C, connection: &Connection, payload: &Bytes| {
             let future = handler(handle, payload_of::<P, T>(connection, payload)?);
@@ -167,7 +167,7 @@ impl<C: Send + 'static> Router<C> {
     pub(crate) fn unhandled<F, Fut>(&self, handler: F)
     where
         F: Fn(C, Unhandled) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
     {
         let erased = move |handle: C, message: Unhandled| {
             let future = handler(handle, message);

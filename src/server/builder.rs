@@ -8,7 +8,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use tokio::net::ToSocketAddrs;
-use wse_proto::session::Close;
 use wse_proto::{Decode, Encode, Negotiate, Text};
 #[cfg(feature = "tls")]
 use wse_transport::tls::ServerTls;
@@ -16,14 +15,12 @@ use wse_transport::tls::ServerTls;
 use super::config::Config;
 use super::conn::Conn;
 use super::core::{ConnCore, CoreEvent, FindIdentity, ServerCore};
-use super::events::{ErrorEvent, ServerEvent, typed};
 use super::handle::Server;
 use super::identify::{Accept, Hello, Identify, Unauthenticated, erase};
 use super::identity::{IdentityFrom, find_first};
-use super::refused::Refused;
 use crate::callback::Callback;
 use crate::connection::Choice;
-use crate::router::{Call, HandlerError, Outcome, Router, Unhandled};
+use crate::router::{Call, HandlerError, HandlerOutput, Router, Unhandled};
 
 /// Configures a [`Server`].
 ///
@@ -54,7 +51,7 @@ pub struct ServerBuilder<P: Negotiate, I = Identifies> {
     identify: Option<Arc<Identify>>,
     identity: Option<Arc<FindIdentity>>,
     router: Router<ConnCore>,
-    callbacks: Vec<Callback<CoreEvent>>,
+    pub(super) callbacks: Vec<Callback<CoreEvent>>,
     app: http::Extensions,
     identifies: PhantomData<I>,
 }
@@ -211,7 +208,7 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
     where
         F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
         P::Format: Decode<T>,
     {
         let handler = move |core, payload: T| handler(Conn::of(core), payload);
@@ -251,87 +248,10 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     pub fn unhandled<F, Fut>(self, handler: F) -> Self
     where
         F: Fn(Conn<P>, Unhandled) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
     {
         self.router.unhandled(move |core, message| handler(Conn::of(core), message));
         self
-    }
-
-    /// Calls `callback` at each event: see [`Server::on_event`].
-    pub fn on_event(self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) -> Self {
-        self.hooked("on_event", callback)
-    }
-
-    fn hooked(
-        mut self,
-        hook: &'static str,
-        callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static,
-    ) -> Self {
-        self.callbacks.push(typed(hook, callback));
-        self
-    }
-
-    /// Calls `callback` at a user's first connection, after its welcome was queued.
-    pub fn on_joined(mut self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Callback::new("on_joined", move |event| {
-            if let CoreEvent::Joined(conn) = event {
-                callback(&Conn::of(conn.clone()));
-            }
-        }));
-        self
-    }
-
-    /// Calls `callback` at each accepted connection.
-    pub fn on_connected(mut self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Callback::new("on_connected", move |event| {
-            if let CoreEvent::Connected(conn) = event {
-                callback(&Conn::of(conn.clone()));
-            }
-        }));
-        self
-    }
-
-    /// Calls `callback` at the end of each accepted connection.
-    pub fn on_disconnected(
-        mut self,
-        callback: impl Fn(&Conn<P>, &Close) + Send + Sync + 'static,
-    ) -> Self {
-        self.callbacks.push(Callback::new("on_disconnected", move |event| {
-            if let CoreEvent::Disconnected(conn, close) = event {
-                callback(&Conn::of(conn.clone()), close);
-            }
-        }));
-        self
-    }
-
-    /// Calls `callback` with the user's id at the end of a user's last connection.
-    pub fn on_left(mut self, callback: impl Fn(&str, &Close) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Callback::new("on_left", move |event| {
-            if let CoreEvent::Left(user, close) = event {
-                callback(user, close);
-            }
-        }));
-        self
-    }
-
-    /// Calls `callback` at each connection that was turned away before it was accepted. It may run while the connection
-    /// is still being answered.
-    pub fn on_refused(mut self, callback: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
-        self.callbacks.push(Callback::new("on_refused", move |event| {
-            if let CoreEvent::Refused(refused) = event {
-                callback(refused);
-            }
-        }));
-        self
-    }
-
-    /// Calls `callback` at each error event.
-    pub fn on_error(self, callback: impl Fn(&ErrorEvent<P>) + Send + Sync + 'static) -> Self {
-        self.hooked("on_error", move |event| {
-            if let ServerEvent::Error(error) = event {
-                callback(error);
-            }
-        })
     }
 
     /// Builds a server that does not listen yet. [`Server::listen`], [`Server::accept`] and

@@ -22,6 +22,11 @@ pub(super) struct Config {
     pub(super) cancel_handlers: bool,
     pub(super) windows: DuplicateWindows,
     pub(super) handlers: usize,
+    pub(super) max_rooms: usize,
+    /// In bytes.
+    pub(super) max_room_name: usize,
+    /// Whether there are events of connections that join and leave rooms.
+    pub(super) room_events: bool,
     pub(super) handled_bytes: Option<usize>,
     pub(super) expose_errors: bool,
     pub(super) unauthenticated_message: usize,
@@ -60,6 +65,9 @@ impl Default for Config {
             cancel_handlers: false,
             windows: DuplicateWindows::default(),
             handlers: 1024,
+            max_rooms: 64,
+            max_room_name: 128,
+            room_events: false,
             handled_bytes: None,
             expose_errors: false,
             unauthenticated_message: 16 * 1024,

@@ -152,7 +152,7 @@ impl<P: Negotiate> Conn<P> {
         self.core.0.connection.decode::<P::Protocol, T>(payload)
     }
 
-    /// Sends a message on this connection only. `Ok` means that the message is queued. Messages
+    /// Sends a message on this connection only. A [`Target`](crate::Target) sends to several. `Ok` means that the message is queued. Messages
     /// arrive in order.
     ///
     /// # Errors
@@ -346,7 +346,7 @@ impl<P: Negotiate> Clone for Conn<P> {
 
 impl<P: Negotiate> PartialEq for Conn<P> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.core.0, &other.core.0)
+        self.core.is(&other.core)
     }
 }
 

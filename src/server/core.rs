@@ -5,10 +5,8 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,6 +23,7 @@ use super::identify::Identify;
 use super::refused::{Refused, RefusedAt};
 use super::registry::Registry;
 use super::request::CompactRequest;
+use super::rooms::{Memberships, Rooms};
 use super::verdict::Verdict;
 use crate::callback::{Callback, Panicked, call_all, call_others};
 use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire, count};
@@ -62,6 +61,7 @@ pub(super) struct ServerCore {
     pub(super) verdict: Verdict,
     callbacks: ArcSwap<Vec<Callback<CoreEvent>>>,
     pub(super) registry: Registry<ConnCore, CoreEvent>,
+    pub(super) rooms: Rooms<ConnCore>,
     /// The addresses, with the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
@@ -84,6 +84,7 @@ impl ServerCore {
             protocol,
             app,
             registry: Registry::new(config.connections_per_user),
+            rooms: Rooms::default(),
             config,
             identify,
             identity,
@@ -179,64 +180,6 @@ impl ServerCore {
         lock(&self.addrs).clone()
     }
 
-    /// Takes the turn of a user, before [`join`](Self::join) or [`announce`](Self::announce). Until
-    /// then another connection of the user is announced.
-    pub(super) fn poll_turn(&self, user: &Text, cx: &Context<'_>) -> Poll<()> {
-        self.registry.order_with(user).poll_turn(user, cx)
-    }
-
-    /// Adds an accepted connection, and ends the turn of its user. The oldest connections above the
-    /// user's limit are closed.
-    pub(super) fn join(&self, conn: &ConnCore) {
-        let (user, close) = (conn.user(), Close::normal(CloseReason::ClientsConcurrency));
-        let mut closed = Vec::new();
-        self.registry.order_with(user).change(user, |events| {
-            let joined = self.registry.users_with(user).join(user.clone(), conn.id(), conn.clone());
-            for evicted in &joined.evicted {
-                if evicted.depart() {
-                    events.push_back(CoreEvent::Disconnected(evicted.clone(), close.clone()));
-                }
-            }
-            if joined.first {
-                events.push_back(CoreEvent::Joined(conn.clone()));
-            }
-            events.push_back(CoreEvent::Connected(conn.clone()));
-            closed = joined.evicted;
-        });
-        for evicted in closed {
-            evicted.close_now(close.clone());
-        }
-        self.announce(user);
-        self.registry.arrivals_with(user).notify(user);
-    }
-
-    /// Removes a connection that has ended. An evicted one was removed already.
-    pub(super) fn depart(&self, conn: &ConnCore, close: &Close) {
-        let user = conn.user();
-        let announces = self.registry.order_with(user).change(user, |events| {
-            if conn.depart() {
-                let last = self.registry.users_with(user).leave(user, conn.id());
-                events.push_back(CoreEvent::Disconnected(conn.clone(), close.clone()));
-                if last == Some(true) {
-                    events.push_back(CoreEvent::Left(user.clone(), close.clone()));
-                }
-            }
-        });
-        if announces {
-            self.announce(user);
-        }
-    }
-
-    /// Emits the queued events of a user, and ends the user's turn.
-    pub(super) fn announce(&self, user: &Text) {
-        self.registry.order_with(user).emit(user, |event| {
-            // A waker of a stream of events may panic too.
-            if catch_unwind(AssertUnwindSafe(|| self.emit(event))).is_err() {
-                tracing::error!("a reader of events panicked");
-            }
-        });
-    }
-
     pub(super) fn emit(&self, event: CoreEvent) {
         let callbacks = self.callbacks.load_full();
         let panicked = call_all(&callbacks, &event);
@@ -287,6 +230,7 @@ pub(super) struct ConnInner {
     pub(super) state: Extensions,
     pub(super) server: Arc<ServerCore>,
     pub(super) connection: Arc<Connection>,
+    pub(super) memberships: Memberships<ConnCore>,
     departed: AtomicBool,
 }
 
@@ -310,7 +254,7 @@ impl ConnCore {
             identity: Bytes::copy_from_slice(&hi.identity),
             meta: Bytes::copy_from_slice(&hi.meta),
         };
-        let departed = AtomicBool::new(false);
+        let (memberships, departed) = (Memberships::default(), AtomicBool::new(false));
         Self(Arc::new(ConnInner {
             id,
             user,
@@ -320,6 +264,7 @@ impl ConnCore {
             state,
             server,
             connection,
+            memberships,
             departed,
         }))
     }
@@ -334,6 +279,11 @@ impl ConnCore {
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.0.connection
+    }
+
+    /// Whether both are the same connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Closes at once.
@@ -380,6 +330,8 @@ pub(super) enum CoreEvent {
     Joined(ConnCore),
     Connected(ConnCore),
     Disconnected(ConnCore, Close),
+    Entered(ConnCore, Text),
+    Exited(ConnCore, Text),
     Left(Text, Close),
     Late(ConnCore),
     Live(ConnCore),
@@ -393,6 +345,7 @@ impl CoreEvent {
     fn conn(&self) -> Option<&ConnCore> {
         match self {
             Self::Joined(conn) | Self::Connected(conn) | Self::Disconnected(conn, _) => Some(conn),
+            Self::Entered(conn, _) | Self::Exited(conn, _) => Some(conn),
             Self::Late(conn) | Self::Live(conn) | Self::Slow(conn) => Some(conn),
             Self::Error(error) => error.conn.as_ref(),
             Self::Left(..) | Self::Refused(_) => None,

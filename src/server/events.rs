@@ -28,8 +28,9 @@ use crate::callback::Callback;
 /// ```
 ///
 /// Events of one user come in order: `Joined` and `Connected` for the first connection,
-/// `Disconnected` and, for the last connection, `Left` at the end. Events of connections that were never accepted come
-/// in an order of their own: see [`Server::events`](crate::Server::events).
+/// `Entered` and `Exited` for its rooms,
+/// `Disconnected` and, for the last connection, `Left` at the end. Events of connections that were never
+/// accepted come in an order of their own: see [`Server::events`](crate::Server::events).
 #[non_exhaustive]
 pub enum ServerEvent<P: Negotiate> {
     /// A user's first connection was accepted. Its welcome is queued.
@@ -38,6 +39,12 @@ pub enum ServerEvent<P: Negotiate> {
     Connected(Conn<P>),
     /// A connection has ended, or its closing handshake has begun.
     Disconnected(Conn<P>, Close),
+    /// A connection has joined a room, whose name the text is. Only with
+    /// [`room_events`](crate::ServerBuilder::room_events).
+    Entered(Conn<P>, Text),
+    /// A connection has left a room, whose name the text is. At the end of a connection it comes for each of its rooms,
+    /// before `Disconnected`. Only with [`room_events`](crate::ServerBuilder::room_events).
+    Exited(Conn<P>, Text),
     /// A user's last connection has ended. The text is the user's id.
     Left(Text, Close),
     /// A client did not answer a ping in time.
@@ -93,6 +100,8 @@ impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
             CoreEvent::Joined(conn) => Self::Joined(Conn::of(conn)),
             CoreEvent::Connected(conn) => Self::Connected(Conn::of(conn)),
             CoreEvent::Disconnected(conn, close) => Self::Disconnected(Conn::of(conn), close),
+            CoreEvent::Entered(conn, room) => Self::Entered(Conn::of(conn), room),
+            CoreEvent::Exited(conn, room) => Self::Exited(Conn::of(conn), room),
             CoreEvent::Left(user, close) => Self::Left(user, close),
             CoreEvent::Late(conn) => Self::Late(Conn::of(conn)),
             CoreEvent::Live(conn) => Self::Live(Conn::of(conn)),
@@ -120,6 +129,8 @@ impl<P: Negotiate> Clone for ServerEvent<P> {
             Self::Joined(conn) => Self::Joined(conn.clone()),
             Self::Connected(conn) => Self::Connected(conn.clone()),
             Self::Disconnected(conn, close) => Self::Disconnected(conn.clone(), close.clone()),
+            Self::Entered(conn, room) => Self::Entered(conn.clone(), room.clone()),
+            Self::Exited(conn, room) => Self::Exited(conn.clone(), room.clone()),
             Self::Left(user, close) => Self::Left(user.clone(), close.clone()),
             Self::Late(conn) => Self::Late(conn.clone()),
             Self::Live(conn) => Self::Live(conn.clone()),
@@ -153,6 +164,8 @@ impl<P: Negotiate> fmt::Debug for ServerEvent<P> {
             Self::Disconnected(conn, close) => {
                 f.debug_tuple("Disconnected").field(conn).field(close).finish()
             }
+            Self::Entered(conn, room) => f.debug_tuple("Entered").field(conn).field(room).finish(),
+            Self::Exited(conn, room) => f.debug_tuple("Exited").field(conn).field(room).finish(),
             Self::Left(user, close) => f.debug_tuple("Left").field(user).field(close).finish(),
             Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
             Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),

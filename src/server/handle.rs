@@ -25,7 +25,7 @@ use crate::connection::Counts;
 /// let server = Server::builder(JsonArray)
 ///     .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
 ///     .on("say", |conn, text: String| async move {
-///         conn.server().broadcast("said", &text)?;
+///         conn.server().all().send("said", &text)?;
 ///         wse::Ok(())
 ///     })
 ///     .procedure("add", |_conn, (a, b): (i64, i64)| async move { wse::Ok(a + b) })

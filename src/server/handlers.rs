@@ -6,7 +6,7 @@ use wse_proto::{Decode, Encode, Negotiate, Text};
 
 use super::conn::Conn;
 use super::handle::Server;
-use crate::router::{Call, HandlerError, Outcome, Unhandled};
+use crate::router::{Call, HandlerError, HandlerOutput, Unhandled};
 
 impl<P: Negotiate> Server<P> {
     /// Sets the handler of the messages with this name. It replaces an earlier one.
@@ -17,7 +17,7 @@ impl<P: Negotiate> Server<P> {
     pub fn on<T, F, Fut>(&self, name: impl Into<Text>, handler: F)
     where
         F: Fn(Conn<P>, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
         P::Format: Decode<T>,
     {
         let handler = move |core, payload: T| handler(Conn::of(core), payload);
@@ -77,7 +77,7 @@ impl<P: Negotiate> Server<P> {
     pub fn unhandled<F, Fut>(&self, handler: F)
     where
         F: Fn(Conn<P>, Unhandled) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output: Outcome> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
     {
         self.inner.router.unhandled(move |core, message| handler(Conn::of(core), message));
     }

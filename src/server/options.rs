@@ -119,6 +119,26 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self
     }
 
+    /// Sets how many rooms a connection may be in. A further [`join`](crate::Conn::join) fails. Default: 64.
+    pub fn max_rooms(mut self, rooms: usize) -> Self {
+        self.config.max_rooms = rooms;
+        self
+    }
+
+    /// Sets how many bytes the name of a room may have. A [`join`](crate::Conn::join) with a longer one fails. Default: 128.
+    pub fn max_room_name(mut self, bytes: usize) -> Self {
+        self.config.max_room_name = bytes;
+        self
+    }
+
+    /// Sets whether the server emits [`ServerEvent::Entered`](crate::ServerEvent::Entered) and
+    /// [`ServerEvent::Exited`](crate::ServerEvent::Exited) when connections join and leave rooms. Default: false. Each
+    /// join and leave then takes the lock that orders the events of users.
+    pub fn room_events(mut self, emit: bool) -> Self {
+        self.config.room_events = emit;
+        self
+    }
+
     /// Recognizes repetitions of reliable messages by these windows, which servers may share. Default: windows of its own.
     pub fn duplicate_windows(mut self, windows: DuplicateWindows) -> Self {
         self.config.windows = windows;

@@ -1,6 +1,6 @@
 //! What a handler knows of whether somebody still waits.
 
-use wse::{Call, CallOptions, Close, Outcome};
+use wse::{Call, CallOptions, Close, HandlerOutput};
 use wse_proto::Fault;
 
 use crate::Cell;

@@ -60,15 +60,50 @@ pub async fn broadcasts<P: Talk>(protocol: P, cell: Cell) {
         });
         clients.push(meet(client, &server).await);
     }
-    assert_eq!(server.broadcast("news", &1_i64).unwrap(), 3);
+    assert_eq!(server.all().send("news", &1_i64).unwrap(), 3);
     settle().await;
-    assert_eq!(server.broadcast_except("bob", "news", &2_i64).unwrap(), 2);
+    assert_eq!(server.all().except_user("bob").send("news", &2_i64).unwrap(), 2);
     settle().await;
     assert_eq!(server.user("cyd").send("news", &3_i64).unwrap(), 1);
     settle().await;
     let mut lines = log.lines();
     lines.sort();
     assert_eq!(lines, ["ann 1", "ann 2", "bob 1", "cyd 1", "cyd 2", "cyd 3"]);
+}
+
+pub async fn rooms<P: Talk>(protocol: P, cell: Cell) {
+    assert_eq!(cell, Cell::Yes);
+    let log = Log::default();
+    let server = hosting(&protocol)
+        .on("say", |conn, said: Note| async move {
+            conn.room("lobby").except(&conn).send("said", &said)
+        })
+        .build();
+    let mut clients = Vec::new();
+    for user in ["ann", "bob", "cyd"] {
+        let log = log.clone();
+        let client = visiting(&protocol, &server, user).on("said", move |_, said: Note| {
+            log.add(format!("{user} {}", said.text));
+            async {}
+        });
+        let (client, conn) = meet(client, &server).await;
+        if user != "cyd" {
+            conn.join("lobby").unwrap();
+        }
+        clients.push((client, conn));
+    }
+    let room = server.room("lobby");
+    assert_eq!(room.send("said", &note("1")).unwrap(), 2);
+    clients[0].0.send("say", &note("2")).unwrap();
+    settle().await;
+    let mut lines = log.take();
+    lines.sort();
+    assert_eq!(lines, ["ann 1", "bob 1", "bob 2"]);
+    clients[1].0.close();
+    clients[1].0.closed().await;
+    settle().await;
+    assert_eq!(room.connections(), [clients[0].1.clone()]);
+    assert!(clients[0].1.leave("lobby") && room.is_empty());
 }
 
 pub async fn unreadable_is_complained_about<P: Talk>(protocol: P, cell: Cell) {

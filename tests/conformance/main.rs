@@ -118,6 +118,7 @@ table! {
   [dialogue]
     messages                               Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
     broadcasts                             Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
+    rooms                                  Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
     unreadable_is_complained_about         No         No   No       No          No       No       Yes   Yes      No
     pings_of_its_own                       Yes        Yes  Yes      Yes         Yes      Yes      Yes   No       Yes
   [calls]

@@ -310,9 +310,9 @@ fn choose<P: Negotiate>(protocol: &P, selected: Option<String>) -> P::Protocol {
 }
 
 /// The receipts of a message to a user, and the devices that it was sent to.
-pub fn counts(delivered: Result<wse::Delivered, wse::CodecError>) -> (usize, usize) {
-    let delivered = delivered.unwrap();
-    (delivered.received, delivered.devices)
+pub fn counts(report: Result<wse::Report, wse::CodecError>) -> (usize, usize) {
+    let report = report.unwrap();
+    (report.received(), report.len())
 }
 
 /// The greeting of a client that gives receipts, if its protocol has them.

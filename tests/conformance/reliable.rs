@@ -1,6 +1,6 @@
 //! Messages to all devices of a user, and those that are sent until they have arrived.
 
-use wse::{GaveUp, ReceiptError, Reliable, Status};
+use wse::{GaveUp, Outcome, ReceiptError, Reliable, Status};
 use wse_proto::{Head, ReceiptOf, SessionMessage};
 
 use crate::Cell;
@@ -42,6 +42,15 @@ pub async fn delivered_to_devices<P: Talk>(protocol: P, cell: Cell) {
             }
         })
     );
+    let outcomes: Vec<_> =
+        delivered.as_ref().unwrap().deliveries().iter().map(|it| it.outcome).collect();
+    let expected = match cell {
+        Cell::Yes => [Outcome::Received, Outcome::Received, Outcome::TimedOut],
+        Cell::No => [Outcome::Unsupported; 3],
+        // The clients take it for a call, and answer that there is no such procedure.
+        Cell::Lost => [Outcome::Unsupported, Outcome::Unsupported, Outcome::TimedOut],
+    };
+    assert_eq!(outcomes, expected);
     assert_eq!(counts(delivered), (received, 3));
     assert_eq!(took.as_secs(), if cell == Cell::No { 0 } else { 3 });
     drop(mute);

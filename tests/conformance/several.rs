@@ -48,7 +48,7 @@ async fn devices_of_one_user_may_speak_different_protocols() {
         lines.sort();
         lines
     };
-    assert_eq!(server.broadcast("note", &note("all")).unwrap(), 6);
+    assert_eq!(server.all().send("note", &note("all")).unwrap(), 6);
     settle().await;
     let all = ["Cbor", "JsonArray", "JsonRpc", "MessagePack", "Prefixed", "Protobuf"];
     assert_eq!(lines(), all.map(|name| format!("{name} all")));
@@ -59,6 +59,19 @@ async fn devices_of_one_user_may_speak_different_protocols() {
     let (delivered, took) = timed(ann.send_acked("note", &note("acked"))).await;
     assert_eq!(counts(delivered), (4, 6));
     assert!(took < ms(10), "{took:?}");
+    assert_eq!(lines(), able.map(|name| format!("{name} acked")));
+
+    let mut conns = ann.connections();
+    let left_out = conns.pop().unwrap();
+    conns.iter().for_each(|conn| assert_eq!(conn.join("lobby"), Ok(true)));
+    let first = server.room("lobby").except(&conns[0]).send("note", &note("room"));
+    assert_eq!(first.unwrap(), 4);
+    settle().await;
+    let in_room = ["Cbor", "MessagePack", "Prefixed", "Protobuf"];
+    assert_eq!(lines(), in_room.map(|name| format!("{name} room")));
+    assert_eq!(left_out.join("lobby"), Ok(true));
+    let report = server.room("lobby").send_acked("note", &note("acked")).await;
+    assert_eq!(counts(report), (4, 6));
     assert_eq!(lines(), able.map(|name| format!("{name} acked")));
 
     ann.send_reliable(Reliable::default(), "note", &note("reliable")).await.unwrap();

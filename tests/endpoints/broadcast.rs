@@ -144,7 +144,7 @@ async fn a_broadcast_is_encoded_once_per_protocol_in_use() {
         clients.push(speaking(JsonArray, &server, "ann", &log).await);
     }
     let _ = (json.take(), cbor.take());
-    assert_eq!(server.broadcast("note", &note("1")).unwrap(), 20);
+    assert_eq!(server.all().send("note", &note("1")).unwrap(), 20);
     assert_eq!((json.take(), cbor.take()), (1, 0), "nobody speaks CBOR");
 
     let mut others = Vec::new();
@@ -152,25 +152,49 @@ async fn a_broadcast_is_encoded_once_per_protocol_in_use() {
         others.push(speaking(Cbor, &server, "bob", &log).await);
     }
     let _ = (json.take(), cbor.take());
-    assert_eq!(server.broadcast("note", &note("2")).unwrap(), 50);
+    assert_eq!(server.all().send("note", &note("2")).unwrap(), 50);
     assert_eq!((json.take(), cbor.take()), (1, 1));
-    assert_eq!(server.broadcast_except("ann", "note", &note("3")).unwrap(), 30);
+    assert_eq!(server.all().except_user("ann").send("note", &note("3")).unwrap(), 30);
     assert_eq!((json.take(), cbor.take()), (0, 1));
     assert_eq!(server.user("ann").send("note", &note("4")).unwrap(), 20);
     assert_eq!((json.take(), cbor.take()), (1, 0));
     assert_eq!(server.user("eve").send("note", &note("5")).unwrap(), 0);
     assert_eq!((json.take(), cbor.take()), (0, 0));
 
+    let room = server.room("lobby");
+    assert_eq!(room.send("note", &note("6")).unwrap(), 0);
+    assert_eq!((json.take(), cbor.take()), (0, 0), "nobody is in it");
+    for conn in &server.user("bob").connections()[..10] {
+        conn.join("lobby").unwrap();
+    }
+    assert_eq!(room.send("note", &note("7")).unwrap(), 10);
+    assert_eq!((json.take(), cbor.take()), (0, 1));
+    for conn in &server.user("ann").connections()[..5] {
+        conn.join("lobby").unwrap();
+    }
+    assert_eq!(room.send("note", &note("8")).unwrap(), 15);
+    assert_eq!((json.take(), cbor.take()), (1, 1));
+    assert_eq!(room.except_user("bob").send("note", &note("9")).unwrap(), 5);
+    assert_eq!((json.take(), cbor.take()), (1, 0));
+    assert_eq!(room.send_acked("note", &note("10")).await.unwrap().received(), 15);
+    assert_eq!((json.take(), cbor.take()), (1, 1));
+
     settle().await;
     let mut lines = log.take();
     lines.sort();
     lines.dedup();
     let expected = [
+        "wse-cbor 10",
         "wse-cbor 2",
         "wse-cbor 3",
+        "wse-cbor 7",
+        "wse-cbor 8",
         "wse-default-json 1",
+        "wse-default-json 10",
         "wse-default-json 2",
         "wse-default-json 4",
+        "wse-default-json 8",
+        "wse-default-json 9",
     ];
     assert_eq!(lines, expected);
 }
@@ -184,7 +208,12 @@ async fn one_protocol_is_encoded_once() {
         clients.push(client(&protocol, &server, &n.to_string()).connect().await.unwrap());
     }
     protocol.take();
-    assert_eq!(server.broadcast("note", &note("1")).unwrap(), 50);
+    assert_eq!(server.all().send("note", &note("1")).unwrap(), 50);
+    assert_eq!(protocol.take(), 1);
+    for conn in server.connections().iter().take(20) {
+        conn.join("lobby").unwrap();
+    }
+    assert_eq!(server.room("lobby").send("note", &note("2")).unwrap(), 20);
     assert_eq!(protocol.take(), 1);
 }
 
@@ -203,11 +232,11 @@ async fn a_broadcast_that_cannot_be_encoded_reaches_nobody() {
         async {}
     });
     let odd = Odd([(vec![1, 2], 3)].into());
-    assert_eq!(server.broadcast("odd", &odd).unwrap(), 1);
+    assert_eq!(server.all().send("odd", &odd).unwrap(), 1);
     settle().await;
     assert_eq!(log.take(), ["odd"]);
     let _json = speaking(JsonArray, &server, "bob", &log).await;
-    assert!(server.broadcast("odd", &odd).is_err());
+    assert!(server.all().send("odd", &odd).is_err());
     settle().await;
     assert_eq!(log.take(), [""; 0]);
 }
@@ -235,7 +264,7 @@ fn the_bytes_of_a_broadcast_are_shared() {
         }
         let text = note("x".repeat(MIB));
         let before = allocated::now();
-        assert_eq!(server.broadcast("note", &text).unwrap(), 200);
+        assert_eq!(server.all().send("note", &text).unwrap(), 200);
         settle().await;
         let grown = allocated::now() - before;
         assert!(grown > MIB as isize, "it waits: {grown}");
@@ -251,7 +280,7 @@ fn the_bytes_of_a_broadcast_are_shared() {
 
 /// The allocator of the whole program. It counts the bytes of each thread on its own, so tests that run in parallel
 /// do not change the count.
-mod allocated {
+pub mod allocated {
     use std::alloc::{GlobalAlloc, Layout, System};
     use std::cell::Cell;
 
@@ -292,7 +321,7 @@ async fn a_broadcast_passes_strangers_by() {
     let server = server(&JsonArray).build();
     let mut eve = Raw::stranger(&server).await;
     let mut ann = Raw::user(&server, "ann").await;
-    assert_eq!(server.broadcast("news", &1).unwrap(), 1);
+    assert_eq!(server.all().send("news", &1).unwrap(), 1);
     assert_eq!(ann.hear().await, r#"["news",1,null]"#);
     eve.greet("eve").await;
     assert_eq!(eve.hear().await, welcome("eve"));

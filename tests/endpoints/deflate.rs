@@ -106,7 +106,7 @@ async fn a_broadcast_reaches_those_who_compress_and_those_who_do_not() {
         clients.push((client, news));
     }
     for _ in 0..3 {
-        assert_eq!(server.broadcast("news", &text).unwrap(), clients.len());
+        assert_eq!(server.all().send("news", &text).unwrap(), clients.len());
         for (_, news) in &mut clients {
             assert_eq!(within(news.recv()).await.unwrap(), text);
         }

@@ -616,7 +616,7 @@ async fn names_of_the_protocol_itself_cannot_be_used<P: Talk>(protocol: P) {
         assert!(matches!(conn.send(name, &()), Err(SendError::Encode(_))), "{name:?}");
         let call = ann.call::<_, ()>(name, &()).await;
         assert!(matches!(call, Err(CallError::Encode(_))), "{name:?}: {call:?}");
-        assert!(server.broadcast(name, &()).is_err(), "{name:?}");
+        assert!(server.all().send(name, &()).is_err(), "{name:?}");
     }
     assert_eq!(adds(&ann).await.unwrap(), 3);
 }

@@ -188,7 +188,7 @@ async fn closing_a_user_closes_all_its_devices<P: Talk>(protocol: P) {
 async fn a_broadcast_reaches_everybody_but_who_is_left_out<P: Talk>(protocol: P) {
     let log = Log::default();
     let server = server(&protocol).connections_per_user(2).build();
-    assert_eq!(server.broadcast("note", &note("0")).unwrap(), 0);
+    assert_eq!(server.all().send("note", &note("0")).unwrap(), 0);
     let clients = [
         ("phone", device(&protocol, &server, "ann", "phone").await),
         ("desk", device(&protocol, &server, "ann", "desk").await),
@@ -197,12 +197,12 @@ async fn a_broadcast_reaches_everybody_but_who_is_left_out<P: Talk>(protocol: P)
     for (name, client) in &clients {
         notes(client, &log, name);
     }
-    assert_eq!(server.broadcast("note", &note("1")).unwrap(), 3);
+    assert_eq!(server.all().send("note", &note("1")).unwrap(), 3);
     settle().await;
     let mut lines = log.take();
     lines.sort();
     assert_eq!(lines, ["bob 1", "desk 1", "phone 1"]);
-    assert_eq!(server.broadcast_except("ann", "note", &note("2")).unwrap(), 1);
+    assert_eq!(server.all().except_user("ann").send("note", &note("2")).unwrap(), 1);
     settle().await;
     assert_eq!(log.take(), ["bob 2"]);
 }
@@ -213,7 +213,7 @@ async fn callbacks_may_use_the_server<P: Talk>(protocol: P) {
     let (all, extra) = (server.clone(), log.clone());
     server.on_event(move |event| match event {
         ServerEvent::Connected(conn) if conn.user_id() == "mallory" => {
-            all.broadcast("note", &note("beware")).unwrap();
+            all.all().send("note", &note("beware")).unwrap();
             assert_eq!(all.users().len(), 2);
             assert!(all.user("mallory").is_connected());
             all.close_user("mallory", Close::new(4003, "banned"));

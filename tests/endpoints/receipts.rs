@@ -40,7 +40,7 @@ async fn nothing_that_wants_a_receipt_reaches_a_client_that_gives_none() {
         assert!(matches!(acked, Err(ReceiptError::Unsupported)), "{acked:?}");
         assert_eq!(took, secs(0));
         let delivered = server.user("ann").send_acked("note", &one).await.unwrap();
-        assert_eq!((delivered.received, delivered.devices), (0, 1));
+        assert_eq!((delivered.received(), delivered.len()), (0, 1));
         let reliable = Reliable::default();
         let gave_up = server.user("ann").send_reliable(reliable, "note", &one).await;
         let Err(GaveUp { attempts: 0, last: Some(ReceiptError::Unsupported), .. }) = gave_up else {
@@ -75,7 +75,7 @@ async fn nothing_that_wants_a_receipt_reaches_a_client_that_gives_none() {
             new.say(&format!(r#"["~wse:receipt",null,"{stamp}",2]"#)).await;
         });
         let delivered = delivered.unwrap();
-        assert_eq!((delivered.received, delivered.devices), (1, 2));
+        assert_eq!((delivered.received(), delivered.len()), (1, 2));
         assert_eq!(old.hear_all().await, [] as [String; 0], "{greeting}");
     }
 }

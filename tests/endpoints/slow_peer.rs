@@ -56,7 +56,7 @@ async fn a_full_queue_refuses_and_then_the_connection_is_closed() {
     assert!(matches!(conn.send("note", &note("x")), Err(SendError::QueueFull)));
     let call = conn.call::<_, ()>("call", &()).await;
     assert!(matches!(call, Err(CallError::QueueFull)), "{call:?}");
-    assert_eq!(server.broadcast("note", &note("x")).unwrap(), 0);
+    assert_eq!(server.all().send("note", &note("x")).unwrap(), 0);
     log.take();
 
     tokio::time::sleep(secs(9)).await;

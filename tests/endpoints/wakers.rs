@@ -113,9 +113,15 @@ fn without_deadlock(test: impl Future<Output = ()> + Send + 'static) {
 fn use_all(server: &Server<JsonArray>, client: &Client<JsonArray>) {
     let _ = client.send("note", &note("from a waker"));
     let _ = (client.status(), client.liveness());
-    let _ = server.broadcast("note", &note("from a waker"));
+    let _ = server.all().send("note", &note("from a waker"));
     let _ = server.user("ann").send("note", &note("from a waker"));
     let _ = (server.users(), server.connections());
+    for conn in server.user("ann").connections() {
+        let _ = conn.join("lobby");
+        let _ = server.room("lobby").send("note", &note("from a waker"));
+        drop(server.room("lobby").send_acked("note", &note("from a waker")));
+        let _ = (server.room("lobby").members(), conn.rooms(), conn.leave("lobby"));
+    }
 }
 
 fn reenter(server: &Server<JsonArray>, client: &Client<JsonArray>) -> Arc<Reenter> {
@@ -212,7 +218,7 @@ fn a_waker_may_use_the_connection_that_is_writable() {
                 1 => conn.close(Close::new(1000, "")),
                 2 => assert!(!server.shutdown(secs(1)).await),
                 // The policy drops what is queued.
-                _ => drop(server.broadcast("note", &note("small"))),
+                _ => drop(server.all().send("note", &note("small"))),
             }
             assert!(waker.count.get() > 0, "{ending}");
         });
@@ -329,9 +335,12 @@ fn a_payload_may_use_the_endpoints_while_it_is_encoded_and_dropped() {
         }
         let conn = server.user("ann").connections().remove(0);
         conn.send("note", &busy).unwrap();
-        server.broadcast("note", &busy).unwrap();
-        server.broadcast_except("bob", "note", &busy).unwrap();
+        server.all().send("note", &busy).unwrap();
+        server.all().except_user("bob").send("note", &busy).unwrap();
         server.user("ann").send("note", &busy).unwrap();
+        conn.join("hall").unwrap();
+        server.room("hall").send("note", &busy).unwrap();
+        server.room("hall").send_acked("note", &busy).await.unwrap();
         server.user("ann").send_acked("note", &busy).await.unwrap();
         server.user("ann").send_reliable(Reliable::default(), "note", &busy).await.unwrap();
         ann.send_reliable(Reliable::default(), "note", &busy).await.unwrap();

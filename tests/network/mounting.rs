@@ -91,7 +91,7 @@ async fn several_servers_share_a_port_by_path() {
     assert_eq!(soon(adds(&bob)).await.unwrap(), 3);
     assert_eq!(json.lines(), ["joined ann", "connected ann"]);
     assert_eq!(binary.lines(), ["joined bob", "connected bob"]);
-    assert_eq!(chat.broadcast("note", &note("x")).unwrap(), 1);
+    assert_eq!(chat.all().send("note", &note("x")).unwrap(), 1);
 
     for path in ["/", "/chat/", "/chats", "/Chat"] {
         let lost = soon(at(JsonArray, &format!("ws://{addr}{path}"), "eve").connect()).await;

@@ -241,7 +241,7 @@ fn procedures<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
     let all = server.clone();
     procedure(server, log, "broadcast", move |_, p| {
         let name = p.get("type").text().unwrap_or_default();
-        let sent = all.broadcast(name, p.get("payload"));
+        let sent = all.all().send(name, p.get("payload"));
         let users = all.users().len();
         async move { sent.map(|_| users.into()).map_err(|e| Failure::Plain(e.to_string())) }
     });

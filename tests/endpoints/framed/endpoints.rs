@@ -123,7 +123,7 @@ async fn messages_arrive_in_order<P: Talk>(protocol: P) {
     for text in &texts {
         ann.writable().await;
         ann.send("note", &note(text)).unwrap();
-        server.broadcast("note", &note(text)).unwrap();
+        server.all().send("note", &note(text)).unwrap();
         settle().await;
     }
     settle().await;
@@ -231,7 +231,7 @@ async fn clients_of_both_kinds_share_a_server<P: Talk>(protocol: P) {
     let _ann = _ann.connect().await.unwrap();
     let _bob = endpoints::client(&protocol, &server, "bob").on("note", hears("bob"));
     let _bob = _bob.connect().await.unwrap();
-    assert_eq!(server.broadcast("note", &note("hi")).unwrap(), 2);
+    assert_eq!(server.all().send("note", &note("hi")).unwrap(), 2);
     settle().await;
     let mut lines = log.lines();
     lines.sort();
@@ -392,7 +392,7 @@ async fn what_is_queued_is_written_before_the_end() {
     let server = server(&JsonArray).build();
     let mut ann = Lines::user(&server, "ann").await;
     let text = "x".repeat(100_000);
-    server.broadcast("note", &note(&text)).unwrap();
+    server.all().send("note", &note(&text)).unwrap();
     server.close_user("ann", Close::normal(CloseReason::ByServer));
     assert_eq!(ann.hear().await.len(), text.len() + r#"["note",{"text":""},null]"#.len());
     assert_eq!(ann.hear().await, "end");
@@ -434,7 +434,7 @@ async fn a_payload_with_a_line_break_is_an_error_of_its_sender() {
     assert!(matches!(called, Err(CallError::Encode(_))), "{called:?}");
     let acked = ann.send_acked("note", &broken()).await;
     assert!(matches!(acked, Err(ReceiptError::Encode(_))), "{acked:?}");
-    assert_eq!(server.broadcast("note", &broken()).unwrap(), 0);
+    assert_eq!(server.all().send("note", &broken()).unwrap(), 0);
     match ann.call::<_, Box<RawValue>>("broken", &()).await {
         Err(CallError::Fault(fault)) => assert_eq!(fault.code, ErrorCode::Failed),
         other => panic!("{other:?}"),

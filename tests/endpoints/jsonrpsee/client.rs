@@ -158,8 +158,8 @@ async fn jsonrpsee_hears_the_notifications_of_our_server() {
     let other = see(&server).await;
     soon(other.request::<(), _>("nothing", rpc_params![])).await.unwrap();
     let mut also = soon(other.subscribe_to_method::<Subtract>("news")).await.unwrap();
-    server.broadcast("unasked", &subtract(0, 0)).unwrap();
-    assert_eq!(server.broadcast("news", &subtract(9, 8)).unwrap(), 2);
+    server.all().send("unasked", &subtract(0, 0)).unwrap();
+    assert_eq!(server.all().send("news", &subtract(9, 8)).unwrap(), 2);
     for news in [&mut news, &mut also] {
         assert_eq!(soon(news.next()).await.unwrap().unwrap(), subtract(9, 8));
     }

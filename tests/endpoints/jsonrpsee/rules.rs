@@ -306,7 +306,7 @@ async fn what_breaks_the_rules_is_complained_about_and_harms_nobody() {
         }
     };
     assert_eq!(end, Some(1009));
-    assert_eq!(server.broadcast("news", &subtract(1, 1)).unwrap(), 1);
+    assert_eq!(server.all().send("news", &subtract(1, 1)).unwrap(), 1);
     assert_eq!(soon(news.next()).await.unwrap().unwrap()["minuend"], 1);
     assert!(bystander.is_connected());
     assert!(!log.take().iter().any(|line| line.contains(&bystanding)));

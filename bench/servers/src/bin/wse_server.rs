@@ -11,7 +11,7 @@ fn main() {
             .heartbeat(heartbeat)
             .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
             .procedure("add", |_, Add { a, b }| async move { wse::Ok(a + b) })
-            .on("go", |conn, (): ()| async move { conn.server().broadcast("news", NEWS).map(drop) })
+            .on("go", |conn, (): ()| async move { conn.server().all().send("news", NEWS).map(drop) })
             .build();
         let addr = ("127.0.0.1", port());
         if option("tls", 0) == 1 {

@@ -1,4 +1,4 @@
-//! What handlers may return: [`Outcome`], [`HandlerError`], [`Ok`].
+//! What handlers may return: [`HandlerOutput`], [`HandlerError`], [`Ok`].
 
 use std::error::Error;
 
@@ -57,19 +57,19 @@ impl<E: Into<BoxError>> HandlerError for E {
     message = "a message handler cannot return `{Self}`",
     note = "return `()` or `Result<T, E>` with any `T`, and an `E` that implements `std::error::Error + Send + Sync`, or is `String`, `&str`, `anyhow::Error` or `wse::BoxError`"
 )]
-pub trait Outcome {
+pub trait HandlerOutput {
     /// Converts the value into a result.
     #[allow(clippy::missing_errors_doc)]
     fn into_result(self) -> Result<(), BoxError>;
 }
 
-impl Outcome for () {
+impl HandlerOutput for () {
     fn into_result(self) -> Result<(), BoxError> {
         Result::Ok(())
     }
 }
 
-impl<T, E: HandlerError> Outcome for Result<T, E> {
+impl<T, E: HandlerError> HandlerOutput for Result<T, E> {
     fn into_result(self) -> Result<(), BoxError> {
         self.map(drop).map_err(HandlerError::into_error)
     }

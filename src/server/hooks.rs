@@ -1,0 +1,114 @@
+//! The hooks of a [`ServerBuilder`]: callbacks for events.
+
+use wse_proto::Negotiate;
+use wse_proto::session::Close;
+
+use super::builder::ServerBuilder;
+use super::conn::Conn;
+use super::core::CoreEvent;
+use super::events::{ErrorEvent, ServerEvent, typed};
+use super::refused::Refused;
+use crate::callback::Callback;
+
+impl<P: Negotiate, S> ServerBuilder<P, S> {
+    /// Calls `callback` at each event: see [`Server::on_event`].
+    pub fn on_event(self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) -> Self {
+        self.hooked("on_event", callback)
+    }
+
+    fn hooked(
+        mut self,
+        hook: &'static str,
+        callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.push(typed(hook, callback));
+        self
+    }
+
+    /// Calls `callback` at a user's first connection, after its welcome was queued.
+    pub fn on_joined(mut self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Callback::new("on_joined", move |event| {
+            if let CoreEvent::Joined(conn) = event {
+                callback(&Conn::of(conn.clone()));
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at each accepted connection.
+    pub fn on_connected(mut self, callback: impl Fn(&Conn<P>) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Callback::new("on_connected", move |event| {
+            if let CoreEvent::Connected(conn) = event {
+                callback(&Conn::of(conn.clone()));
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at the end of each accepted connection.
+    pub fn on_disconnected(
+        mut self,
+        callback: impl Fn(&Conn<P>, &Close) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.push(Callback::new("on_disconnected", move |event| {
+            if let CoreEvent::Disconnected(conn, close) = event {
+                callback(&Conn::of(conn.clone()), close);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` with the user's id at the end of a user's last connection.
+    pub fn on_left(mut self, callback: impl Fn(&str, &Close) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Callback::new("on_left", move |event| {
+            if let CoreEvent::Left(user, close) = event {
+                callback(user, close);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` with the name of the room when a connection has joined it. Switches
+    /// [`room_events`](Self::room_events) on.
+    pub fn on_entered(mut self, callback: impl Fn(&Conn<P>, &str) + Send + Sync + 'static) -> Self {
+        self.config.room_events = true;
+        self.callbacks.push(Callback::new("on_entered", move |event| {
+            if let CoreEvent::Entered(conn, room) = event {
+                callback(&Conn::of(conn.clone()), room);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` with the name of the room when a connection has left it. A connection that ends leaves its rooms
+    /// before [`on_disconnected`](Self::on_disconnected) is called. Switches [`room_events`](Self::room_events) on.
+    pub fn on_exited(mut self, callback: impl Fn(&Conn<P>, &str) + Send + Sync + 'static) -> Self {
+        self.config.room_events = true;
+        self.callbacks.push(Callback::new("on_exited", move |event| {
+            if let CoreEvent::Exited(conn, room) = event {
+                callback(&Conn::of(conn.clone()), room);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at each connection that was turned away before it was accepted. It may run while the connection
+    /// is still being answered.
+    pub fn on_refused(mut self, callback: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Callback::new("on_refused", move |event| {
+            if let CoreEvent::Refused(refused) = event {
+                callback(refused);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at each error event.
+    pub fn on_error(self, callback: impl Fn(&ErrorEvent<P>) + Send + Sync + 'static) -> Self {
+        self.hooked("on_error", move |event| {
+            if let ServerEvent::Error(error) = event {
+                callback(error);
+            }
+        })
+    }
+}
