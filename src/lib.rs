@@ -97,7 +97,7 @@ pub use server::{
     Accept, Acked, CanBuild, Conn, Deliveries, Delivery, DuplicateWindows, ErrorEvent, Hello,
     Identifies, IdentifiesNobody, IdentityFrom, JoinError, Listener, Member, Outcome, Refuse,
     Refused, RefusedAt, RefusedWith, Report, Room, Server, ServerBuilder, ServerEvent, Target,
-    Unauthenticated, User,
+    Unauthenticated, Undelivered, User,
 };
 pub use transport::Transport;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]

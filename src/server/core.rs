@@ -336,6 +336,7 @@ pub(super) enum CoreEvent {
     Late(ConnCore),
     Live(ConnCore),
     Slow(ConnCore),
+    Undelivered(Arc<CoreUndelivered>),
     Refused(Arc<Refused>),
     Error(CoreErrorEvent),
 }
@@ -348,7 +349,7 @@ impl CoreEvent {
             Self::Entered(conn, _) | Self::Exited(conn, _) => Some(conn),
             Self::Late(conn) | Self::Live(conn) | Self::Slow(conn) => Some(conn),
             Self::Error(error) => error.conn.as_ref(),
-            Self::Left(..) | Self::Refused(_) => None,
+            Self::Left(..) | Self::Undelivered(_) | Self::Refused(_) => None,
         }
     }
 
@@ -359,6 +360,22 @@ impl CoreEvent {
             Self::Error(error) => error.conn.is_some(),
             _ => true,
         }
+    }
+}
+
+/// An [`Undelivered`](super::Undelivered) of any protocol.
+pub(super) struct CoreUndelivered {
+    pub(super) user: Text,
+    pub(super) name: Text,
+    /// In the format of the first protocol.
+    pub(super) payload: Bytes,
+    pub(super) server: Arc<ServerCore>,
+}
+
+impl fmt::Debug for CoreUndelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, name, .. } = self;
+        write!(f, "Undelivered({user:?}, {name:?})")
     }
 }
 

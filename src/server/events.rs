@@ -10,6 +10,7 @@ use wse_proto::{ErrorCode, Negotiate, Text};
 use super::conn::Conn;
 use super::core::{CoreErrorEvent, CoreEvent};
 use super::refused::Refused;
+use super::undelivered::Undelivered;
 use crate::callback::Callback;
 
 /// An event of a server.
@@ -54,6 +55,9 @@ pub enum ServerEvent<P: Negotiate> {
     /// The send queue of a connection is full: the client reads more slowly than the server sends. It comes again only
     /// after the queue was empty. [`Conn::queued`] says how much waits, and how many messages were dropped.
     Slow(Conn<P>),
+    /// A reliable message has reached no device of its user: see
+    /// [`on_undelivered`](crate::ServerBuilder::on_undelivered).
+    Undelivered(Undelivered<P>),
     /// A connection was turned away before it was accepted.
     Refused(Arc<Refused>),
     /// An error: a handler failed, a client broke the protocol, or application code panicked.
@@ -106,6 +110,7 @@ impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
             CoreEvent::Late(conn) => Self::Late(Conn::of(conn)),
             CoreEvent::Live(conn) => Self::Live(Conn::of(conn)),
             CoreEvent::Slow(conn) => Self::Slow(Conn::of(conn)),
+            CoreEvent::Undelivered(message) => Self::Undelivered(Undelivered::of(message)),
             CoreEvent::Refused(refused) => Self::Refused(refused),
             CoreEvent::Error(CoreErrorEvent { conn, code, name, message, id, source }) => {
                 let conn = conn.map(Conn::of);
@@ -135,6 +140,7 @@ impl<P: Negotiate> Clone for ServerEvent<P> {
             Self::Late(conn) => Self::Late(conn.clone()),
             Self::Live(conn) => Self::Live(conn.clone()),
             Self::Slow(conn) => Self::Slow(conn.clone()),
+            Self::Undelivered(message) => Self::Undelivered(message.clone()),
             Self::Refused(refused) => Self::Refused(Arc::clone(refused)),
             Self::Error(error) => Self::Error(error.clone()),
             Self::Missed(count) => Self::Missed(*count),
@@ -170,6 +176,7 @@ impl<P: Negotiate> fmt::Debug for ServerEvent<P> {
             Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
             Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),
             Self::Slow(conn) => f.debug_tuple("Slow").field(conn).finish(),
+            Self::Undelivered(message) => f.debug_tuple("Undelivered").field(message).finish(),
             Self::Refused(refused) => f.debug_tuple("Refused").field(refused).finish(),
             Self::Error(error) => f.debug_tuple("Error").field(error).finish(),
             Self::Missed(count) => f.debug_tuple("Missed").field(count).finish(),

@@ -1,5 +1,7 @@
 //! The hooks of a [`ServerBuilder`]: callbacks for events.
 
+use std::sync::Arc;
+
 use wse_proto::Negotiate;
 use wse_proto::session::Close;
 
@@ -8,6 +10,7 @@ use super::conn::Conn;
 use super::core::CoreEvent;
 use super::events::{ErrorEvent, ServerEvent, typed};
 use super::refused::Refused;
+use super::undelivered::Undelivered;
 use crate::callback::Callback;
 
 impl<P: Negotiate, S> ServerBuilder<P, S> {
@@ -87,6 +90,24 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self.callbacks.push(Callback::new("on_exited", move |event| {
             if let CoreEvent::Exited(conn, room) = event {
                 callback(&Conn::of(conn.clone()), room);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` once for each message of [`User::send_reliable`](crate::User::send_reliable) that has reached no
+    /// device of its user, for example to send a push notification.
+    ///
+    /// If the user has no connection when the message is sent, it is called at once; the message still arrives if one
+    /// comes before the sender gives up. Otherwise it is called when the sender gives up without a receipt. It is not called
+    /// when the future of the sender is dropped, nor for a payload that cannot be encoded.
+    pub fn on_undelivered(
+        mut self,
+        callback: impl Fn(&Undelivered<P>) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.push(Callback::new("on_undelivered", move |event| {
+            if let CoreEvent::Undelivered(message) = event {
+                callback(&Undelivered::of(Arc::clone(message)));
             }
         }));
         self

@@ -28,6 +28,7 @@ mod room;
 mod rooms;
 mod side;
 mod target;
+mod undelivered;
 #[cfg(feature = "hyper")]
 mod upgrade;
 mod user;
@@ -46,4 +47,5 @@ pub use report::{Acked, Deliveries, Delivery, Outcome, Report};
 pub use room::{Member, Room};
 pub use rooms::JoinError;
 pub use target::Target;
+pub use undelivered::Undelivered;
 pub use user::User;

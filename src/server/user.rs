@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use wse_proto::session::Close;
 use wse_proto::{Encode, Negotiate, Text};
 
 use super::conn::Conn;
+use super::core::{CoreEvent, CoreUndelivered};
 use super::handle::Server;
 use super::target::{Target, To};
 use crate::connection::{Attempt, GaveUp, ReceiptError, Reliable, reliably};
@@ -81,6 +84,9 @@ impl<P: Negotiate> User<P> {
     ///
     /// A client that gives no receipts is not sent the message. Dropping the future stops the attempts.
     ///
+    /// A message that reaches no device is an event: see
+    /// [`on_undelivered`](crate::ServerBuilder::on_undelivered).
+    ///
     /// # Errors
     ///
     /// [`GaveUp`] when the time is over, the payload cannot be encoded, too many receipts are pending,
@@ -96,7 +102,11 @@ impl<P: Negotiate> User<P> {
     {
         let name = name.into();
         let name = &name;
-        reliably(options, |stamp| async move {
+        let connected = self.is_connected();
+        if !connected {
+            self.undelivered(name, payload);
+        }
+        let outcome = reliably(options, |stamp| async move {
             if self.connected().await.is_none() {
                 return Attempt::Hopeless;
             }
@@ -128,7 +138,34 @@ impl<P: Negotiate> User<P> {
                 if failures.is_empty() { ReceiptError::NotReady } else { failures.swap_remove(at) };
             Attempt::Failed { sent, error }
         })
-        .await
+        .await;
+        if let Err(gave_up) = &outcome
+            && connected
+            && !matches!(gave_up.last, Some(ReceiptError::Encode(_)))
+        {
+            self.undelivered(name, payload);
+        }
+        outcome
+    }
+
+    /// Emits the event of a reliable message that has reached no device.
+    fn undelivered<T: ?Sized>(&self, name: &Text, payload: &T)
+    where
+        P::Format: Encode<T>,
+    {
+        let server = &self.target.server.inner;
+        let payload = match server.wire.encode::<P::Protocol, T>(payload) {
+            Ok(payload) => payload,
+            Err(_) if server.protocol.is_only() => return,
+            // Another protocol of the server may be able to.
+            Err(_) => Bytes::new(),
+        };
+        server.emit(CoreEvent::Undelivered(Arc::new(CoreUndelivered {
+            user: self.id.clone(),
+            name: name.clone(),
+            payload,
+            server: Arc::clone(server),
+        })));
     }
 
     /// Waits until the user has a connection. Returns `None` when the server ends first.

@@ -34,4 +34,5 @@ mod shutdowns;
 mod slow_peer;
 mod stamps;
 mod targets;
+mod undelivered;
 mod wakers;
