@@ -9,6 +9,8 @@ mod certificates;
 mod contract;
 #[path = "interop/custom.rs"]
 mod custom;
+#[path = "interop/rooms.rs"]
+mod rooms;
 #[path = "interop/value.rs"]
 mod value;
 

@@ -8,6 +8,7 @@ use wse::{
     Negotiate, Refuse, Server, ServerEvent, Speaks, Unauthenticated, ws,
 };
 
+use crate::rooms;
 use crate::value::{Value, map, number};
 
 /// What the command line asks for.
@@ -23,7 +24,7 @@ pub struct Options {
 
 /// What has happened, for clients to ask about.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<Value>>>);
+pub struct Log(Arc<Mutex<Vec<Value>>>);
 
 impl Log {
     fn record<const N: usize>(&self, event: &str, members: [(&str, Value); N]) {
@@ -41,7 +42,7 @@ impl Log {
 }
 
 /// How a procedure fails, in the contract's three ways.
-enum Failure {
+pub enum Failure {
     Plain(String),
     Custom(Value),
     Coded(&'static str, Value),
@@ -57,6 +58,7 @@ pub fn server<P: Speaks<Value>>(protocol: P, options: &Options) -> Server<P> {
         .call_timeout(options.call_timeout)
         .auth_timeout(options.auth_timeout)
         .limits(ws::Limits::default().max_message(options.max_message))
+        .room_events(true)
         .identify_with(move |conn, hello: Hello<Value, Value>| {
             identify(conn, hello, challenge, welcome.clone(), Arc::clone(&users))
         })
@@ -77,6 +79,7 @@ pub fn server<P: Speaks<Value>>(protocol: P, options: &Options) -> Server<P> {
     });
     messages(&server, &log);
     procedures(&server, &log);
+    rooms::procedures(&server, &log);
     events(&server, &log);
     server
 }
@@ -153,7 +156,7 @@ fn messages<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
 }
 
 /// Registers a procedure whose failures carry what the contract wants in their details.
-fn procedure<P, F, Fut>(server: &Server<P>, log: &Log, name: &'static str, run: F)
+pub fn procedure<P, F, Fut>(server: &Server<P>, log: &Log, name: &'static str, run: F)
 where
     P: Speaks<Value>,
     F: Fn(Conn<P>, Value) -> Fut + Send + Sync + 'static,
@@ -341,6 +344,16 @@ fn events<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
             let [code, reason] = closed(close);
             log.record("disconnected", [cid, id, code, reason]);
         }
+        ServerEvent::Entered(conn, room) => log.record("entered", in_room(conn, room)),
+        ServerEvent::Exited(conn, room) => log.record("exited", in_room(conn, room)),
+        ServerEvent::Undelivered(message) => {
+            let members = [
+                ("cid", message.user_id().into()),
+                ("type", message.name().into()),
+                ("payload", message.payload().unwrap_or_default()),
+            ];
+            log.record("undelivered", members);
+        }
         ServerEvent::Left(user, close) => {
             let [code, reason] = closed(close);
             log.record("left", [("cid", user.as_str().into()), code, reason]);
@@ -372,6 +385,11 @@ fn meta<P: Speaks<Value>>(conn: &Conn<P>) -> Value {
 
 fn ids<P: Negotiate>(conn: &Conn<P>) -> [(&'static str, Value); 2] {
     [("cid", conn.user_id().into()), ("conn_id", conn.id().to_string().as_str().into())]
+}
+
+fn in_room<P: Negotiate>(conn: &Conn<P>, room: &str) -> [(&'static str, Value); 3] {
+    let [cid, id] = ids(conn);
+    [cid, id, ("room", room.into())]
 }
 
 fn closed(close: &Close) -> [(&'static str, Value); 2] {

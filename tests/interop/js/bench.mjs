@@ -102,6 +102,11 @@ export class Bench {
     return frame(this.codec.binary ? OPCODE.binary : OPCODE.text, this.codec.pack(message), options)
   }
 
+  /** The same with flags in the message. */
+  frameWith(message, flags) {
+    return frame(this.codec.binary ? OPCODE.binary : OPCODE.text, this.codec.pack(message, flags))
+  }
+
   /** Upgrades and greets by hand. */
   async rawClient(cid = this.user()) {
     const raw = await this.raw()

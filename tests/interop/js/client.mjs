@@ -2,7 +2,7 @@
 
 import { randomInt } from 'node:crypto'
 import { WebSocket } from 'ws'
-import { TYPES } from './codecs.mjs'
+import { NOTE, RECEIPT, TYPES } from './codecs.mjs'
 import { within } from './wait.mjs'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
@@ -36,8 +36,10 @@ export class Client {
   #inbox = []
   #waiting = []
 
-  constructor(url, codec, { offer = [codec.name], patience = 4000, ...options } = {}) {
+  /** With `receipts` it says that it gives receipts, and gives them. */
+  constructor(url, codec, { offer = [codec.name], patience = 4000, receipts = false, ...options } = {}) {
     this.codec = codec
+    this.receipts = receipts
     this.patience = patience
     this.ws = new WebSocket(url, offer, options)
     this.opened = new Promise((resolve, reject) => {
@@ -66,7 +68,7 @@ export class Client {
   }
 
   async greet(identity, meta, solve) {
-    this.send(TYPES.hi, { identity, meta })
+    this.raw(this.codec.pack([TYPES.hi, { identity, meta }], this.receipts ? RECEIPT : 0))
     if (solve) this.send(TYPES.challenge, await solve(await this.take(TYPES.challenge)))
     return this.take(TYPES.welcome)
   }
@@ -151,7 +153,10 @@ export class Client {
     if (type === TYPES.welcome) this.ready = true
     if (type === TYPES.response) this.#settle(stamp)?.resolve(payload)
     else if (type === TYPES.fault) this.#settle(stamp)?.fail(payload)
-    else if (stamp) this.#serve(type, payload, stamp)
+    else if (this.codec.flags(data) & NOTE) {
+      if (this.receipts) this.raw(this.codec.pack([TYPES.receipt, null, stamp], NOTE))
+      this.#deliver(type, payload)
+    } else if (stamp) this.#serve(type, payload, stamp)
     else this.#deliver(type, payload)
   }
 

@@ -18,6 +18,8 @@ const TOPICS = [
   'auth',
   'challenge',
   'devices',
+  'rooms',
+  'receipts',
   'channel',
   'calls',
   'both_ways',

@@ -1,5 +1,6 @@
 // The message formats: each packs `[type, payload, stamp]` into what one WebSocket message carries
 // (a string for text frames, a Buffer for binary ones) and takes it apart again. What is absent is null.
+// `pack` adds flags that are not 0, and `flags` reads them.
 
 import { fileURLToPath } from 'node:url'
 import { Encoder } from 'cbor-x'
@@ -11,7 +12,13 @@ export const TYPES = Object.freeze({
   welcome: '~wse:welcome',
   response: '~wse:response',
   fault: '~wse:response-err',
+  receipt: '~wse:receipt',
 })
+
+/** In the greeting: the client gives receipts. Of a message: it wants one. */
+export const RECEIPT = 1
+/** It is a message, although it has a stamp. */
+export const NOTE = 2
 
 /** Missing and undefined elements become null, whatever follows the third is dropped. */
 function triple(message) {
@@ -20,11 +27,15 @@ function triple(message) {
   return [type, payload, stamp]
 }
 
+const flagged = (message, flags) => (flags ? [...triple(message), flags] : triple(message))
+const fourth = (message) => message[3] ?? 0
+
 const json = {
   name: 'wse-default-json',
   binary: false,
-  pack: (message) => JSON.stringify(triple(message)),
+  pack: (message, flags) => JSON.stringify(flagged(message, flags)),
   unpack: (data) => triple(JSON.parse(data.toString())),
+  flags: (data) => fourth(JSON.parse(data.toString())),
 }
 
 const PREFIX = 'CUSTOM:'
@@ -32,7 +43,8 @@ const PREFIX = 'CUSTOM:'
 const custom = {
   name: 'wse-custom-prefix',
   binary: false,
-  pack: (message) => PREFIX + json.pack(message),
+  pack: (message, flags) => PREFIX + json.pack(message, flags),
+  flags: (data) => json.flags(data.toString().slice(PREFIX.length)),
   unpack(data) {
     const text = data.toString()
     if (!text.startsWith(PREFIX)) throw new TypeError(`a message starts with ${PREFIX}`)
@@ -54,8 +66,9 @@ function plain(value) {
 const cbor = {
   name: 'wse-cbor',
   binary: true,
-  pack: (message) => Buffer.from(item.encode(triple(message))),
+  pack: (message, flags) => Buffer.from(item.encode(flagged(message, flags))),
   unpack: (data) => triple(plain(item.decode(data))),
+  flags: (data) => fourth(item.decode(data)),
 }
 
 const root = new protobuf.Root()
@@ -122,10 +135,11 @@ function unpackBody(type, bytes) {
 const protobufCodec = {
   name: 'wse-protobuf',
   binary: true,
-  pack(message) {
+  pack(message, flags = 0) {
     const [type, payload, stamp] = triple(message)
-    return encode(Envelope, { type: type ?? '', payload: packBody(type, payload), stamp: stamp ?? '' })
+    return encode(Envelope, { type: type ?? '', payload: packBody(type, payload), stamp: stamp ?? '', flags })
   },
+  flags: (data) => Envelope.decode(data).flags,
   unpack(data) {
     const { type, payload, stamp } = Envelope.decode(data)
     return [type || null, unpackBody(type, payload), stamp || null]

@@ -88,8 +88,8 @@ class Bench:
         assert got and self.codec.unpack(got[1])[0] == WELCOME, got
         return raw
 
-    def frame_of(self, kind: str, payload: Any = None, stamp: str | None = None) -> bytes:
-        packed = self.codec.pack(kind, payload, stamp)
+    def frame_of(self, kind: str, payload: Any = None, stamp: str | None = None, flags: int = 0) -> bytes:
+        packed = self.codec.pack(kind, payload, stamp, flags)
         return frame(BINARY, packed) if isinstance(packed, bytes) else frame(TEXT, packed.encode())
 
     async def events(self, cid: str | None = None) -> list[dict[str, Any]]:

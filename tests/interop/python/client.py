@@ -11,7 +11,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from wse_codecs import CHALLENGE, FAULT, HI, RESPONSE, WELCOME, Codec, Message
+from wse_codecs import CHALLENGE, FAULT, HI, NOTE, RECEIPT, RESPONSE, WANTS, WELCOME, Codec, Message
 
 PATIENCE = 4.0
 SILENT = object()
@@ -41,10 +41,12 @@ class CallFailed(Exception):
 
 
 class Client:
-    """One connection. `received` is every message that came, None for one that does not decode."""
+    """One connection. `received` is every message that came, None for one that does not decode.
 
-    def __init__(self, socket: Any, codec: Codec) -> None:
-        self.socket, self.codec = socket, codec
+    With `receipts` it says that it gives receipts, and gives them."""
+
+    def __init__(self, socket: Any, codec: Codec, receipts: bool = False) -> None:
+        self.socket, self.codec, self.receipts = socket, codec, receipts
         self.received: list[Message | None] = []
         self.closed: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self.welcome: Any = None
@@ -55,7 +57,9 @@ class Client:
         self._tasks = {asyncio.create_task(self._read())}
 
     @classmethod
-    async def open(cls, url: str, codec: Codec, offer: list[str] | None = None) -> Client:
+    async def open(
+        cls, url: str, codec: Codec, offer: list[str] | None = None, receipts: bool = False
+    ) -> Client:
         socket = await connect(
             url,
             subprotocols=offer or [codec.name],
@@ -64,7 +68,7 @@ class Client:
             open_timeout=PATIENCE,
             close_timeout=PATIENCE,
         )
-        return cls(socket, codec)
+        return cls(socket, codec, receipts)
 
     @classmethod
     async def connect(
@@ -76,7 +80,7 @@ class Client:
 
     async def greet(self, identity: Any, meta: Any = None, solve: Callable[[Any], Any] | None = None) -> Any:
         """The welcome payload, or `Closed`. `solve(quest)` answers a challenge."""
-        await self.send(HI, {"identity": identity, "meta": meta})
+        await self.raw(self.codec.pack(HI, {"identity": identity, "meta": meta}, None, WANTS if self.receipts else 0))
         if solve:
             await self.send(CHALLENGE, solve(await self.take(CHALLENGE)))
         self.welcome = await self.take(WELCOME)
@@ -173,11 +177,13 @@ class Client:
             answer = self._calls.get(stamp) if isinstance(stamp, str) else None
             if answer and not answer.done():
                 answer.set_result(payload) if kind == RESPONSE else answer.set_exception(CallFailed(payload))
-        elif stamp:
+        elif stamp and not self.codec.flags(data) & NOTE:
             task = asyncio.create_task(self._serve(kind, payload, stamp))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
+            if stamp and self.receipts:
+                await self.raw(self.codec.pack(RECEIPT, None, stamp, NOTE))
             async with self._news:
                 self._inbox.append((kind, payload))
                 self._news.notify_all()

@@ -1,5 +1,6 @@
 """The message formats: each packs (type, payload, stamp) into what one WebSocket message carries, a
-str for text frames and bytes for binary ones, and takes it apart again. What is absent is None."""
+str for text frames and bytes for binary ones, and takes it apart again. What is absent is None. Flags that are not 0
+are packed too, and `flags` reads them."""
 
 # Not `codecs.py`: the standard library has that name.
 
@@ -19,6 +20,12 @@ CHALLENGE = "~wse:challenge"
 WELCOME = "~wse:welcome"
 RESPONSE = "~wse:response"
 FAULT = "~wse:response-err"
+RECEIPT = "~wse:receipt"
+
+WANTS = 1
+"""In the greeting: the client gives receipts. Of a message: it wants one."""
+NOTE = 2
+"""It is a message, although it has a stamp."""
 
 Message = tuple[Any, Any, Any]
 
@@ -27,8 +34,9 @@ Message = tuple[Any, Any, Any]
 class Codec:
     name: str
     binary: bool
-    pack: Callable[[Any, Any, Any], str | bytes]
+    pack: Callable[..., str | bytes]
     unpack: Callable[[str | bytes], Message]
+    flags: Callable[[str | bytes], int]
 
 
 def triple(message: Any) -> Message:
@@ -39,13 +47,21 @@ def triple(message: Any) -> Message:
     return kind, payload, stamp
 
 
+def flagged(kind: Any, payload: Any, stamp: Any, flags: int) -> list[Any]:
+    return [kind, payload, stamp, flags] if flags else [kind, payload, stamp]
+
+
+def fourth(message: list[Any]) -> int:
+    return (message[3] or 0) if len(message) > 3 else 0
+
+
 def as_bytes(data: str | bytes) -> bytes:
     return data.encode() if isinstance(data, str) else data
 
 
-def pack_json(kind: Any, payload: Any, stamp: Any) -> str:
+def pack_json(kind: Any, payload: Any, stamp: Any, flags: int = 0) -> str:
     # As JSON.stringify writes it: no spaces, no escapes but the necessary ones.
-    return json.dumps([kind, payload, stamp], separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(flagged(kind, payload, stamp, flags), separators=(",", ":"), ensure_ascii=False)
 
 
 def unpack_json(data: str | bytes) -> Message:
@@ -55,15 +71,15 @@ def unpack_json(data: str | bytes) -> Message:
 PREFIX = "CUSTOM:"
 
 
-def unpack_custom(data: str | bytes) -> Message:
+def json_of(data: str | bytes) -> str:
     text = as_bytes(data).decode()
     if not text.startswith(PREFIX):
         raise ValueError(f"a message starts with {PREFIX}")
-    return unpack_json(text.removeprefix(PREFIX))
+    return text.removeprefix(PREFIX)
 
 
-def pack_cbor(kind: Any, payload: Any, stamp: Any) -> bytes:
-    return cbor2.dumps([kind, payload, stamp])
+def pack_cbor(kind: Any, payload: Any, stamp: Any, flags: int = 0) -> bytes:
+    return cbor2.dumps(flagged(kind, payload, stamp, flags))
 
 
 def unpack_cbor(data: str | bytes) -> Message:
@@ -168,8 +184,9 @@ def unpack_body(kind: str, data: bytes) -> Any:
     return unpack_value(data)
 
 
-def pack_protobuf(kind: Any, payload: Any, stamp: Any) -> bytes:
-    return Envelope(type=kind or "", payload=pack_body(kind, payload), stamp=stamp or "").SerializeToString()
+def pack_protobuf(kind: Any, payload: Any, stamp: Any, flags: int = 0) -> bytes:
+    envelope = Envelope(type=kind or "", payload=pack_body(kind, payload), stamp=stamp or "", flags=flags)
+    return envelope.SerializeToString()
 
 
 def unpack_protobuf(data: str | bytes) -> Message:
@@ -179,8 +196,16 @@ def unpack_protobuf(data: str | bytes) -> Message:
 
 # By the name that `--protocol` takes.
 CODECS = {
-    "json": Codec("wse-default-json", False, pack_json, unpack_json),
-    "cbor": Codec("wse-cbor", True, pack_cbor, unpack_cbor),
-    "protobuf": Codec("wse-protobuf", True, pack_protobuf, unpack_protobuf),
-    "custom": Codec("wse-custom-prefix", False, lambda *message: PREFIX + pack_json(*message), unpack_custom),
+    "json": Codec("wse-default-json", False, pack_json, unpack_json, lambda data: fourth(json.loads(data))),
+    "cbor": Codec("wse-cbor", True, pack_cbor, unpack_cbor, lambda data: fourth(cbor2.loads(as_bytes(data)))),
+    "protobuf": Codec(
+        "wse-protobuf", True, pack_protobuf, unpack_protobuf, lambda data: Envelope.FromString(as_bytes(data)).flags
+    ),
+    "custom": Codec(
+        "wse-custom-prefix",
+        False,
+        lambda *message: PREFIX + pack_json(*message),
+        lambda data: unpack_json(json_of(data)),
+        lambda data: fourth(json.loads(json_of(data))),
+    ),
 }
