@@ -102,7 +102,7 @@ impl Format for Lines {
             let len: usize = std::str::from_utf8(&payload[..end]).ok()?.parse().ok()?;
             let mut identity = payload.slice(end + 1..);
             let meta = (len <= identity.len()).then(|| identity.split_off(len))?;
-            Some(Hi { identity, meta })
+            Some(Hi { identity, meta, resume: None })
         };
         read().ok_or(CodecError::shape("the greeting", "not a length, identity and meta"))
     }

@@ -94,7 +94,8 @@ fn encoded<P: Text>(protocol: &P, text: &String) -> Result<Bytes, CodecError> {
 }
 
 fn sessions<P: Text>(protocol: &P) -> Result<[Session; 2], Failure> {
-    let hi = Hi { identity: encoded(protocol, &"ann".to_owned())?, meta: Bytes::new() };
+    let hi =
+        Hi { identity: encoded(protocol, &"ann".to_owned())?, meta: Bytes::new(), resume: None };
     let info = protocol.info();
     let hi = info.has_greeting().then_some(hi);
     let deadline = Some(Duration::from_secs(10));

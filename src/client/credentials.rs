@@ -73,8 +73,9 @@ impl Credentials {
             Box::pin(async move {
                 let asked = asked.await.map_err(HandlerError::into_error);
                 let (identity, meta) = asked.map_err(ConnectError::Credentials)?;
-                let encoded = encode(&format, &identity)
-                    .and_then(|identity| Ok(Hi { identity, meta: encode(&format, &meta)? }));
+                let encoded = encode(&format, &identity).and_then(|identity| {
+                    Ok(Hi { identity, meta: encode(&format, &meta)?, resume: None })
+                });
                 encoded.map_err(ConnectError::Encode)
             })
         }))
@@ -112,7 +113,7 @@ impl Credentials {
                     Some(meta) => meta(wire).map_err(ConnectError::Encode)?,
                     None => wire.empty_map(),
                 };
-                Ok(Hi { identity, meta })
+                Ok(Hi { identity, meta, resume: None })
             }
             Self::Asked(ask) => ask(wire).await,
         }

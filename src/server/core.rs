@@ -253,6 +253,7 @@ impl ConnCore {
         let hi = Hi {
             identity: Bytes::copy_from_slice(&hi.identity),
             meta: Bytes::copy_from_slice(&hi.meta),
+            resume: None,
         };
         let (memberships, departed) = (Memberships::default(), AtomicBool::new(false));
         Self(Arc::new(ConnInner {

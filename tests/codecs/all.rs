@@ -288,7 +288,7 @@ fn greetings_and_faults_survive_in_every_format() {
     fn check<F: Format>(format: &F, value: &[u8]) {
         let value = Bytes::copy_from_slice(value);
         let mut out = BytesMut::new();
-        let hi = Hi { identity: value.clone(), meta: value.clone() };
+        let hi = Hi { identity: value.clone(), meta: value.clone(), resume: None };
         format.encode_hi(&hi, &mut out);
         assert_eq!(format.decode_hi(&out.split().freeze()).unwrap(), hi);
         let fault = Fault::new("c").message("m").details(value);
@@ -332,7 +332,7 @@ impl Protocol for Older {
 fn a_client_greets_also_where_it_cannot_say_that_it_gives_receipts() {
     let greeting = || SessionMessage {
         head: Head::HiWithReceipts,
-        body: Body::Hi(Hi { identity: "\"me\"".into(), meta: "{}".into() }),
+        body: Body::Hi(Hi { identity: "\"me\"".into(), meta: "{}".into(), resume: None }),
     };
     let mut out = BytesMut::new();
     seal(&Older, &greeting(), &mut out);
@@ -355,7 +355,7 @@ impl<P: Protocol> Greets for P {
     fn greets(&self) {
         for head in [Head::Hi, Head::HiWithReceipts] {
             let mut payload = BytesMut::new();
-            let hi = Hi { identity: Bytes::new(), meta: Bytes::new() };
+            let hi = Hi { identity: Bytes::new(), meta: Bytes::new(), resume: None };
             self.format().encode_hi(&hi, &mut payload);
             let mut out = BytesMut::new();
             self.pack(&head, &payload, &mut out);

@@ -377,7 +377,7 @@ fn pack_with_writes_in_place_and_takes_back_what_failed() {
 
 #[test]
 fn greetings_and_faults() {
-    let hi = Hi { identity: hex("6149"), meta: hex("a0") };
+    let hi = Hi { identity: hex("6149"), meta: hex("a0"), resume: None };
     let mut out = BytesMut::new();
     CborFormat.encode_hi(&hi, &mut out);
     assert_eq!(out, hex("a2 68 6964656e74697479 6149 64 6d657461 a0"));
@@ -385,7 +385,7 @@ fn greetings_and_faults() {
     // Another order, indefinite length, unknown members, a key that is no text.
     let other = hex("bf 01 02 6178 8101 64 6d657461 f7 68 6964656e74697479 6149 ff");
     let read = CborFormat.decode_hi(&other).unwrap();
-    assert_eq!(read, Hi { identity: hex("6149"), meta: Bytes::new() });
+    assert_eq!(read, Hi { identity: hex("6149"), meta: Bytes::new(), resume: None });
     for text in ["f6", "80", "a0", "00", "a1 68 6964656e74697479 f6", "a1 64 6d657461 a0"] {
         let error = CborFormat.decode_hi(&hex(text)).unwrap_err();
         assert_eq!(error.kind(), CodecErrorKind::Shape, "{text}");

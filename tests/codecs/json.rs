@@ -370,7 +370,10 @@ fn greetings() {
         (r#"{"identity":"","meta":{}}"#, "\"\"", "{}"),
         (r#"{"identity":0}"#, "0", ""),
     ] {
-        assert_eq!(hi(text).unwrap(), Hi { identity: identity.into(), meta: meta.into() });
+        assert_eq!(
+            hi(text).unwrap(),
+            Hi { identity: identity.into(), meta: meta.into(), resume: None }
+        );
     }
     for text in [
         "",
@@ -386,8 +389,9 @@ fn greetings() {
         assert_eq!(hi(text).unwrap_err().kind(), CodecErrorKind::Shape, "{text}");
     }
     let mut out = BytesMut::new();
-    JsonFormat.encode_hi(&Hi { identity: "\"I\"".into(), meta: "{}".into() }, &mut out);
-    JsonFormat.encode_hi(&Hi { identity: "1".into(), meta: Bytes::new() }, &mut out);
+    JsonFormat
+        .encode_hi(&Hi { identity: "\"I\"".into(), meta: "{}".into(), resume: None }, &mut out);
+    JsonFormat.encode_hi(&Hi { identity: "1".into(), meta: Bytes::new(), resume: None }, &mut out);
     assert_eq!(out, r#"{"identity":"I","meta":{}}{"identity":1,"meta":null}"#);
 }
 

@@ -248,7 +248,7 @@ fn serials_are_unsigned_integers() {
 
 #[test]
 fn greetings_and_faults() {
-    let hi = Hi { identity: hex("a149"), meta: hex("80") };
+    let hi = Hi { identity: hex("a149"), meta: hex("80"), resume: None };
     let mut out = BytesMut::new();
     MessagePackFormat.encode_hi(&hi, &mut out);
     assert_eq!(out, hex("82 a86964656e74697479 a149 a46d657461 80"));
@@ -258,7 +258,7 @@ fn greetings_and_faults() {
     let other = hex("df00000007 0102 a178 9101 a1ff 03 c40469646974 04
          a86964656e74697479 01 d9046d657461 c0 d9086964656e74697479 a149");
     let read = MessagePackFormat.decode_hi(&other).unwrap();
-    assert_eq!(read, Hi { identity: hex("a149"), meta: Bytes::new() });
+    assert_eq!(read, Hi { identity: hex("a149"), meta: Bytes::new(), resume: None });
     for text in ["c0", "90", "80", "00", "81 a86964656e74697479 c0", "81 a46d657461 80"] {
         let error = MessagePackFormat.decode_hi(&hex(text)).unwrap_err();
         assert_eq!(error.kind(), CodecErrorKind::Shape, "{text}");

@@ -74,7 +74,11 @@ impl<const MARK: char> Format for Decimal<MARK> {
         let members = payload.strip_prefix(&[MARK as u8]).unwrap();
         let at = members.iter().position(|byte| *byte == b',').unwrap();
         let (identity, meta) = (&members[..at], &members[at + 1..]);
-        Ok(Hi { identity: payload.slice_ref(identity), meta: payload.slice_ref(meta) })
+        Ok(Hi {
+            identity: payload.slice_ref(identity),
+            meta: payload.slice_ref(meta),
+            resume: None,
+        })
     }
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {
         out.put_slice(format!("{MARK}{}", fault.code).as_bytes());
@@ -231,7 +235,7 @@ fn messages_are_packed_and_unpacked_by_the_chosen() {
     for name in ["a", "b", "c"] {
         let chosen = three().select(&[name]).unwrap();
         for message in [
-            SessionMessage::hi(Hi { identity: "me".into(), meta: "m".into() }),
+            SessionMessage::hi(Hi { identity: "me".into(), meta: "m".into(), resume: None }),
             SessionMessage::fault("s".into(), Fault::new(ErrorCode::NotRegistered)),
             message(Head::message("m")),
             message(Head::call("c", "s".into())),

@@ -278,7 +278,11 @@ fn a_failed_payload_is_taken_back() {
 fn greetings_and_faults_equal_those_of_prost() {
     // The third is what `identity("")` of a client is.
     for (identity, meta) in [(&b"\x0a\x01I"[..], &b""[..]), (b"x", b"\x08\x01"), (b"", b"x")] {
-        let hi = Hi { identity: Bytes::from_static(identity), meta: Bytes::from_static(meta) };
+        let hi = Hi {
+            identity: Bytes::from_static(identity),
+            meta: Bytes::from_static(meta),
+            resume: None,
+        };
         let mut out = BytesMut::new();
         ProtobufFormat.encode_hi(&hi, &mut out);
         let theirs = wse::Hi { identity: Some(identity.into()), meta: meta.into() };

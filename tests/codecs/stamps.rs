@@ -200,7 +200,7 @@ fn tags_before_and_in_an_envelope_are_passed_over() {
     use wse_codecs::CborFormat;
     use wse_proto::{Fault, Format, Hi};
     let hi = CborFormat.decode_hi(&hex("d9d9f7 a2 d864 686964656e74697479 6149 646d657461 d864f6"));
-    assert_eq!(hi.unwrap(), Hi { identity: hex("6149"), meta: Bytes::new() });
+    assert_eq!(hi.unwrap(), Hi { identity: hex("6149"), meta: Bytes::new(), resume: None });
     let fault = CborFormat.decode_fault(&hex("d81c a1 d81c 64636f6465 d81c 6163")).unwrap();
     assert_eq!(fault, Fault::new("c"));
     for text in ["d9d9f7", "d81c 80", "d81c 00", "d864 a0", "d81c 83 d864 01 f6 f6"] {

@@ -180,7 +180,7 @@ impl<P: Talk> Peer<P> {
         if peer.protocol.info().has_greeting() {
             let identity = peer.encode(&format!("secret of {user}"));
             let head = greeting(&peer.protocol.info());
-            let body = Body::Hi(Hi { identity, meta: Bytes::new() });
+            let body = Body::Hi(Hi { identity, meta: Bytes::new(), resume: None });
             peer.say(SessionMessage { head, body }).await;
         }
         peer

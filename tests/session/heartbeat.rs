@@ -305,7 +305,7 @@ fn pings_of_the_session_do_not_disturb_a_challenge() {
         own(stranger()),
         own(Session::client(
             PROTOCOL,
-            Some(wse_proto::Hi { identity: "me".into(), meta: "meta".into() }),
+            Some(wse_proto::Hi { identity: "me".into(), meta: "meta".into(), resume: None }),
             SessionLimits::default(),
         )),
     ];

@@ -193,7 +193,7 @@ fn a_head_with_the_body_of_another_is_a_violation() {
 
 #[test]
 fn the_greeting_of_both_sides_end_to_end() {
-    let hello = Hi { identity: "me".into(), meta: "".into() };
+    let hello = Hi { identity: "me".into(), meta: "".into(), resume: None };
     let mut client = Session::client(PROTOCOL, Some(hello), SessionLimits::default());
     assert_eq!(client.check_ready(), Err(UsageError::NotReady));
     assert_eq!(drain(&mut client), Said::new(&["send ~wse:hi me "], &[]));

@@ -171,7 +171,7 @@ pub fn message(kind: &str) -> SessionMessage {
 }
 
 pub fn hi(identity: &'static str) -> SessionMessage {
-    SessionMessage::hi(Hi { identity: identity.into(), meta: "meta".into() })
+    SessionMessage::hi(Hi { identity: identity.into(), meta: "meta".into(), resume: None })
 }
 
 pub fn reply(stamp: impl Into<Stamp>, result: &'static str) -> SessionMessage {
@@ -216,7 +216,7 @@ pub fn greeting() -> Session {
 }
 
 fn greeting_of(protocol: ProtocolInfo) -> Session {
-    let hi = Hi { identity: "me".into(), meta: "meta".into() };
+    let hi = Hi { identity: "me".into(), meta: "meta".into(), resume: None };
     quietly(Session::client(protocol, Some(hi), SessionLimits::default()), |_| ())
 }
 

@@ -57,6 +57,8 @@ mod scratch;
 mod tests;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
 pub mod text_keys;
+#[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]
+mod value;
 #[cfg(feature = "wsprocessor")]
 mod wsprocessor;
 

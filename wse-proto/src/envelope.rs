@@ -82,6 +82,20 @@ pub enum Head {
     /// A message of the receiver could not be processed. The payload is a fault with the reason. Only for protocols with
     /// [`Capabilities::error_reports`](crate::Capabilities::error_reports); for others such a message ends the connection.
     ErrorReport,
+    /// Server to client, before the welcome: the session can be resumed. The payload is a
+    /// [`SessionInfo`](crate::SessionInfo). This head and those below are only for protocols with
+    /// [`Capabilities::resume`](crate::Capabilities::resume).
+    Session,
+    /// How many counted messages have been processed. The payload is a number.
+    Seen,
+    /// Server to client: asks it to come back to another server. The payload is a [`DrainNotice`](crate::DrainNotice).
+    Drain,
+    /// Server to client: its credentials expire. The payload says in which time.
+    Expires,
+    /// Client to server: new credentials. The payload is a greeting's.
+    Renew,
+    /// Server to client: the new credentials are accepted. The payload says in which time they expire; null for never.
+    Renewed,
 }
 
 /// What a receipt is for.
@@ -148,7 +162,27 @@ impl Head {
             Self::Pong => types.pong,
             Self::Cancel { .. } => types.cancel,
             Self::ErrorReport => types.error_report,
+            Self::Session => types.session,
+            Self::Seen => types.seen,
+            Self::Drain => types.drain,
+            Self::Expires => types.expires,
+            Self::Renew => types.renew,
+            Self::Renewed => types.renewed,
         }
+    }
+
+    /// Whether both sides of a session that can be resumed count this message: messages, calls, replies, faults and
+    /// cancels count.
+    #[inline]
+    pub fn is_counted(&self) -> bool {
+        matches!(
+            self,
+            Self::Message { .. }
+                | Self::Call { .. }
+                | Self::Reply { .. }
+                | Self::Fault { .. }
+                | Self::Cancel { .. }
+        )
     }
 
     /// The bytes of [`kind`](Self::kind). Cheaper, because names need not be checked to be UTF-8 again.
@@ -174,7 +208,13 @@ impl Head {
             | Self::Welcome
             | Self::Ping
             | Self::Pong
-            | Self::ErrorReport => None,
+            | Self::ErrorReport
+            | Self::Session
+            | Self::Seen
+            | Self::Drain
+            | Self::Expires
+            | Self::Renew
+            | Self::Renewed => None,
         }
     }
 
@@ -236,6 +276,12 @@ impl Head {
             None if is(types.ping) => Self::Ping,
             None if is(types.pong) => Self::Pong,
             None if is(types.error_report) => Self::ErrorReport,
+            None if is(types.session) => Self::Session,
+            None if is(types.seen) => Self::Seen,
+            None if is(types.drain) => Self::Drain,
+            None if is(types.expires) => Self::Expires,
+            None if is(types.renew) => Self::Renew,
+            None if is(types.renewed) => Self::Renewed,
             None => Self::Message { name: kind, receipt: None, reliable: false },
             Some(stamp) if is(types.reply) => Self::Reply { stamp, receipt },
             Some(stamp) if is(types.fault) => Self::Fault { stamp, receipt },
@@ -292,6 +338,12 @@ mod tests {
             Head::Call { name: "m".into(), stamp: Stamp::Int(-5), receipt: true, timeout: None },
             Head::Cancel { stamp: stamp() },
             Head::ErrorReport,
+            Head::Session,
+            Head::Seen,
+            Head::Drain,
+            Head::Expires,
+            Head::Renew,
+            Head::Renewed,
             Head::reply(stamp()),
             Head::Reply { stamp: stamp(), receipt: true },
             Head::fault(stamp()),

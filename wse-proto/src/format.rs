@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{CodecError, Fault, Hi};
+use crate::{CodecError, Fault, Hi, Value};
 
 /// A payload format. This trait encodes the payloads that the session itself reads; [`Encode`] and [`Decode`] encode the
 /// values of the application.
@@ -42,6 +42,16 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// Reads the payload of a pong; `None` when it is not a number. Default: in decimal.
     fn decode_serial(&self, payload: &Bytes) -> Option<u64> {
         std::str::from_utf8(payload).ok()?.parse().ok()
+    }
+
+    /// Appends a value of a message about resume. Default: appends nothing. Override it, and write
+    /// [`Hi::resume`] in greetings, before a protocol claims [`Capabilities::resume`](crate::Capabilities::resume).
+    fn encode_value(&self, _value: &Value, _out: &mut BytesMut) {}
+
+    /// Reads a value of a message about resume. `None` when the payload cannot be read. Members that
+    /// [`Value::NAMES`] does not list may be left out. Default: `None`.
+    fn decode_value(&self, _payload: &Bytes) -> Option<Value> {
+        None
     }
 
     /// An encoded empty map. It stands for the meta of a greeting without meta. Default: no bytes. Override it in a format

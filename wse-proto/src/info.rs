@@ -160,6 +160,18 @@ pub struct InternalTypes {
     pub cancel: &'static str,
     /// A received message could not be processed.
     pub error_report: &'static str,
+    /// [`Head::Session`](crate::Head::Session): the session can be resumed.
+    pub session: &'static str,
+    /// How many messages have been processed.
+    pub seen: &'static str,
+    /// The server asks the client to come back to another server.
+    pub drain: &'static str,
+    /// The credentials of the client expire.
+    pub expires: &'static str,
+    /// New credentials of the client.
+    pub renew: &'static str,
+    /// The new credentials are accepted.
+    pub renewed: &'static str,
 }
 
 impl InternalTypes {
@@ -175,6 +187,12 @@ impl InternalTypes {
         pong: "~wse:pong",
         cancel: "~wse:cancel",
         error_report: "~wse:complaint",
+        session: "~wse:session",
+        seen: "~wse:seen",
+        drain: "~wse:drain",
+        expires: "~wse:expires",
+        renew: "~wse:renew",
+        renewed: "~wse:renewed",
     };
 
     /// Whether `name` is one of these names. Applications must not use them.
@@ -190,9 +208,32 @@ impl InternalTypes {
             pong,
             cancel,
             error_report,
+            session,
+            seen,
+            drain,
+            expires,
+            renew,
+            renewed,
         } = *self;
-        [hi, challenge, welcome, reply, fault, receipt, ping, pong, cancel, error_report]
-            .contains(&name)
+        [
+            hi,
+            challenge,
+            welcome,
+            reply,
+            fault,
+            receipt,
+            ping,
+            pong,
+            cancel,
+            error_report,
+            session,
+            seen,
+            drain,
+            expires,
+            renew,
+            renewed,
+        ]
+        .contains(&name)
     }
 }
 
@@ -218,6 +259,7 @@ pub struct Capabilities {
     cancel: bool,
     deadlines: bool,
     error_reports: bool,
+    resume: bool,
     pings: Pings,
 }
 
@@ -228,11 +270,12 @@ impl Capabilities {
         cancel: false,
         deadlines: false,
         error_reports: false,
+        resume: false,
         pings: Pings::Never,
     };
 
-    /// The capabilities of a protocol that writes the whole convention, such as `JsonArray`: receipts, cancel, deadlines,
-    /// and [`Pings::Possible`].
+    /// The capabilities of a protocol that writes the whole convention, with any payload format: receipts, cancel, deadlines,
+    /// and [`Pings::Possible`]. [`resume`](Self::resume) also needs the format to write [`Value`](crate::Value)s.
     pub const CONVENTION: Self = Self::NONE.receipts().cancel().deadlines().pings(Pings::Possible);
 
     /// Receipts: the protocol writes and reads [`Head::flags`](crate::Head::flags).
@@ -264,6 +307,14 @@ impl Capabilities {
         self
     }
 
+    /// Resume: the protocol writes and reads the messages about sessions and credentials, and its format writes and reads
+    /// [`Hi::resume`](crate::Hi::resume) and [`Value`](crate::Value)s.
+    #[must_use]
+    pub const fn resume(mut self) -> Self {
+        self.resume = true;
+        self
+    }
+
     /// Sets whether the protocol has pings of its own, and whether heartbeats use them. Default: [`Pings::Never`].
     #[must_use]
     pub const fn pings(mut self, pings: Pings) -> Self {
@@ -289,6 +340,11 @@ impl Capabilities {
     /// Whether the protocol has error reports.
     pub const fn has_error_reports(&self) -> bool {
         self.error_reports
+    }
+
+    /// Whether sessions can be resumed.
+    pub const fn has_resume(&self) -> bool {
+        self.resume
     }
 
     /// Whether the protocol has pings of its own.

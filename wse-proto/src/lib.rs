@@ -30,10 +30,12 @@ mod negotiate;
 mod packed;
 mod payload;
 mod protocol;
+mod resumption;
 pub mod session;
 mod stamp;
 pub mod testing;
 mod text;
+mod value;
 
 pub use envelope::{
     Envelope, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Head, ReceiptOf,
@@ -45,10 +47,12 @@ pub use info::{Capabilities, InternalTypes, MessageKind, Pings, ProtocolInfo};
 pub use message::{Body, SessionMessage, open, open_batch, open_each, open_envelope, seal};
 pub use negotiate::{Negotiate, Negotiated, OneOf, OneOfFormat, Speaks};
 pub use packed::{Packed, Utf8};
-pub use payload::{CloseReason, ErrorCode, Fault, Hi};
+pub use payload::{CloseReason, ErrorCode, Fault, Hi, NotResumed};
 pub use protocol::Protocol;
+pub use resumption::{DrainNotice, NotARequest, Outcome, ResumeRequest, SessionInfo};
 pub use stamp::{IntForm, Stamp};
 pub use text::Text;
+pub use value::Value;
 
 /// The code in README.md compiles.
 #[cfg(doctest)]

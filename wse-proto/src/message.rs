@@ -1,9 +1,15 @@
 //! [`SessionMessage`]: an envelope whose payload is decoded if the session reads it. [`open`] and [`seal`] convert between
 //! packed messages and session messages; nothing else of a session depends on the protocol.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
-use crate::{CodecError, Envelope, Fault, Format, Head, Hi, Packed, Protocol};
+use crate::resumption::{in_time, read_in_time};
+use crate::{
+    CodecError, DrainNotice, Envelope, Fault, Format, Head, Hi, Packed, Protocol, SessionInfo,
+    Value,
+};
 
 /// What a session takes and returns: a head, and a payload that is decoded if the session reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +26,20 @@ pub struct SessionMessage {
 pub enum Body {
     /// For the application: encoded in the format of the connection, empty when absent.
     Raw(Bytes),
-    /// Of a greeting.
+    /// Of a greeting, or of new credentials.
     Hi(Hi),
     /// Of a failed call, or of an error report.
     Fault(Fault),
     /// Of a ping of this session, or of the pong to it: its number.
     Serial(u64),
+    /// Of [`Head::Session`].
+    Session(Box<SessionInfo>),
+    /// Of [`Head::Seen`]: how many messages have been processed.
+    Seen(u64),
+    /// Of [`Head::Drain`].
+    Drain(DrainNotice),
+    /// Of [`Head::Expires`] and [`Head::Renewed`]: when the credentials expire; `None` for never.
+    Expires(Option<Duration>),
 }
 
 impl SessionMessage {
@@ -83,7 +97,8 @@ pub fn open_each<P: Protocol>(
 /// # Errors
 ///
 /// Those of the format for a greeting. A fault whose payload cannot be read is no error: it is read as
-/// [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details.
+/// [`ErrorCode::Failed`](crate::ErrorCode::Failed), without message and details. A payload about resume that cannot be read
+/// is no error either: it stays raw.
 pub fn open_envelope<P: Protocol>(
     protocol: &P,
     envelope: Envelope,
@@ -101,9 +116,28 @@ pub fn open_envelope<P: Protocol>(
             let serial = protocol.format().decode_serial(&payload);
             serial.map_or(Body::Raw(payload), Body::Serial)
         }
+        Head::Renew => {
+            let hi = protocol.format().decode_hi(&payload);
+            hi.map_or(Body::Raw(payload), Body::Hi)
+        }
+        Head::Session | Head::Seen | Head::Drain | Head::Expires | Head::Renewed => {
+            let value = protocol.format().decode_value(&payload);
+            value.and_then(|value| read(&head, &value)).unwrap_or(Body::Raw(payload))
+        }
         _ => Body::Raw(payload),
     };
     Ok(SessionMessage { head, body })
+}
+
+/// Reads a payload about resume. What is none stays raw, and the session decides what that means.
+fn read(head: &Head, value: &Value) -> Option<Body> {
+    match head {
+        Head::Session => SessionInfo::from_value(value).map(|info| Body::Session(Box::new(info))),
+        Head::Seen => value.as_integer().map(Body::Seen),
+        Head::Drain => DrainNotice::from_value(value).map(Body::Drain),
+        Head::Renewed if *value == Value::Null => Some(Body::Expires(None)),
+        _ => read_in_time(value).map(|time| Body::Expires(Some(time))),
+    }
 }
 
 /// Packs a message of a session. Appends nothing when the protocol cannot express it.
@@ -124,6 +158,16 @@ pub fn seal<P: Protocol>(protocol: &P, message: &SessionMessage, out: &mut Bytes
         }
         Body::Serial(serial) => {
             pack(protocol, &message.head, out, |out| format.encode_serial(*serial, out));
+        }
+        Body::Session(_) | Body::Seen(_) | Body::Drain(_) | Body::Expires(_) => {
+            let value = match &message.body {
+                Body::Session(info) => info.to_value(),
+                Body::Seen(seen) => Value::clamped(*seen),
+                Body::Drain(notice) => notice.to_value(),
+                Body::Expires(Some(time)) => in_time(*time),
+                _ => Value::Null,
+            };
+            pack(protocol, &message.head, out, |out| format.encode_value(&value, out));
         }
     }
 }

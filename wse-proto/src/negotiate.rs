@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     CodecError, Decode, Encode, Envelope, Fault, Format, Head, Hi, Packed, Protocol, ProtocolInfo,
+    Value,
 };
 
 /// What an endpoint speaks: one [`Protocol`], or several, as [`Negotiated`].
@@ -214,6 +215,12 @@ macro_rules! negotiated {
             }
             fn decode_serial(&self, payload: &Bytes) -> Option<u64> {
                 with_chosen!(self, self.chosen, f => f.decode_serial(payload), $($i)+)
+            }
+            fn encode_value(&self, value: &Value, out: &mut BytesMut) {
+                with_chosen!(self, self.chosen, f => f.encode_value(value, out), $($i)+)
+            }
+            fn decode_value(&self, payload: &Bytes) -> Option<Value> {
+                with_chosen!(self, self.chosen, f => f.decode_value(payload), $($i)+)
             }
             fn empty_map(&self) -> Bytes {
                 with_chosen!(self, self.chosen, f => f.empty_map(), $($i)+)

@@ -5,23 +5,34 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Text, excerpt};
+use crate::{Text, Value, excerpt};
 
-/// The payload of a greeting. Its members are values that are encoded in the format of the connection.
+/// The payload of a greeting. Identity and meta are values that are encoded in the format of the connection.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Hi {
     /// The identity that the client claims.
     pub identity: Bytes,
     /// More about the client; empty when absent.
     pub meta: Bytes,
+    /// What the client wants of resume; `None` when absent or null. The session reads and writes it: see
+    /// [`ResumeRequest`](crate::ResumeRequest).
+    pub resume: Option<Box<Value>>,
 }
 
-/// Does not show the identity, which may be a secret.
+impl Hi {
+    /// A greeting that says nothing about resume.
+    pub fn new(identity: impl Into<Bytes>, meta: impl Into<Bytes>) -> Self {
+        Self { identity: identity.into(), meta: meta.into(), resume: None }
+    }
+}
+
+/// Does not show the identity, which may be a secret, nor the token of a session.
 impl fmt::Debug for Hi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hi")
             .field("identity", &format_args!("{} bytes", self.identity.len()))
             .field("meta", &self.meta)
+            .field("resume", &self.resume.is_some())
             .finish()
     }
 }
@@ -128,8 +139,32 @@ texts! {
         ByServer = "wse.by-server",
         /// The client moves to another server.
         Jump = "jump",
+        /// The session was resumed over another socket.
+        SessionTaken = "wse.session-taken",
+        /// The credentials have expired.
+        CredentialsExpired = "wse.credentials-expired",
+        /// The server asked its clients to come back to another one.
+        Drain = "wse.drain",
         /// The peer was silent for too long. It is never sent, because the peer would not receive it.
         HeartbeatTimeout = "wse.heartbeat-timeout",
+    }
+}
+
+texts! {
+    /// Why a session was not resumed.
+    NotResumed {
+        /// The server does not know the session, or has no resume.
+        Unknown = "unknown",
+        /// The session ended with its window.
+        Expired = "expired",
+        /// The server ended the session to make room for others.
+        Evicted = "evicted",
+        /// The token is not the right one.
+        Token = "token",
+        /// The session belongs to another user.
+        User = "user",
+        /// The session speaks another subprotocol.
+        Protocol = "protocol",
     }
 }
 

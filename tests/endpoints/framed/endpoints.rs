@@ -283,7 +283,7 @@ async fn an_end_within_a_message_is_abnormal() {
         let format = *near.codec().protocol().format();
         let mut identity = BytesMut::new();
         format.encode("secret of ann", &mut identity).unwrap();
-        let hi = Hi { identity: identity.freeze(), meta: format.empty_map() };
+        let hi = Hi { identity: identity.freeze(), meta: format.empty_map(), resume: None };
         let mut payload = BytesMut::new();
         format.encode_hi(&hi, &mut payload);
         near.send(Envelope { head: Head::Hi, payload: payload.freeze() }).await.unwrap();

@@ -47,7 +47,8 @@ use crate::put::{put_around, put_payload};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cbor;
 
-const INFO: ProtocolInfo = ProtocolInfo::binary("wse-cbor").capabilities(Capabilities::CONVENTION);
+const INFO: ProtocolInfo =
+    ProtocolInfo::binary("wse-cbor").capabilities(Capabilities::CONVENTION.resume());
 
 impl Protocol for Cbor {
     type Format = CborFormat;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
+use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text, Value};
 
 use super::reader::Reader;
 use super::scan::{self, ItemHead, NULL, UNDEFINED, major};
@@ -14,11 +14,12 @@ use crate::items::{De, ItemError};
 use crate::put::put_around;
 use crate::readable::Readable;
 use crate::scratch::through;
+use crate::value::{Read, Written};
 
 /// Payloads in CBOR (RFC 8949), of any type that serde knows.
 ///
 /// ```text
-/// a2 68 "identity" I 64 "meta" M                         a greeting; I and M are any items
+/// a2 68 "identity" I 64 "meta" M                         a greeting; I and M are any items, and it may have a "resume"
 /// a1..a3 64 "code" … 67 "message" … 67 "details" D       a fault; message and details may be missing
 /// ```
 ///
@@ -90,20 +91,38 @@ impl Format for CborFormat {
         Bytes::from_static(&[0xa0])
     }
 
+    fn encode_value(&self, value: &Value, out: &mut BytesMut) {
+        // This cannot fail: the names of a value are texts, and the buffer grows.
+        let written = self.encode(&Written(value), out);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn decode_value(&self, payload: &Bytes) -> Option<Value> {
+        self.decode(payload).ok().map(|Read(value)| value)
+    }
+
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
-        put_head(major::MAP, 2, out);
+        put_head(major::MAP, 2 + u64::from(hi.resume.is_some()), out);
         put_text(b"identity", out);
         put_item(&hi.identity, out);
         put_text(b"meta", out);
         put_item(&hi.meta, out);
+        if let Some(resume) = &hi.resume {
+            put_text(b"resume", out);
+            self.encode_value(resume, out);
+        }
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
-        let [identity, meta] = members(payload, ["identity", "meta"])?;
+        let [identity, meta, resume] = members(payload, ["identity", "meta", "resume"])?;
         if identity.is_empty() {
             return Err(CodecError::shape("the greeting", "no identity"));
         }
-        Ok(Hi { identity: payload.slice(identity), meta: payload.slice(meta) })
+        let resume = (!resume.is_empty()).then(|| {
+            let value = self.decode_value(&payload.slice(resume));
+            Box::new(value.unwrap_or(Value::Other))
+        });
+        Ok(Hi { identity: payload.slice(identity), meta: payload.slice(meta), resume })
     }
 
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {

@@ -55,7 +55,7 @@ use crate::put::{put_around, put_payload};
 pub struct JsonArray;
 
 const INFO: ProtocolInfo =
-    ProtocolInfo::text("wse-default-json").capabilities(Capabilities::CONVENTION);
+    ProtocolInfo::text("wse-default-json").capabilities(Capabilities::CONVENTION.resume());
 
 impl Protocol for JsonArray {
     type Format = JsonFormat;

@@ -4,18 +4,19 @@ use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
+use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Value};
 
 use super::lenient::lenient;
 use super::text::put_string;
 use super::unit;
 use crate::absent;
 use crate::scratch::through;
+use crate::value::{Read, Written};
 
 /// Payloads in JSON, of any type that serde knows.
 ///
 /// ```text
-/// {"identity":I,"meta":M}                     a greeting; I and M are any JSON
+/// {"identity":I,"meta":M}                     a greeting; I and M are any JSON, and it may have a "resume"
 /// {"code":"…","message":"…","details":D}      a fault; message and details may be missing
 /// ```
 ///
@@ -88,6 +89,8 @@ struct HiMembers<'a> {
     identity: Option<&'a RawValue>,
     #[serde(borrow)]
     meta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resume: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -103,18 +106,36 @@ impl Format for JsonFormat {
         Bytes::from_static(b"{}")
     }
 
+    fn encode_value(&self, value: &Value, out: &mut BytesMut) {
+        // This cannot fail: the names of a value are texts, and the buffer grows.
+        let written = self.encode(&Written(value), out);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn decode_value(&self, payload: &Bytes) -> Option<Value> {
+        self.decode(payload).ok().map(|Read(value)| value)
+    }
+
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
         out.extend_from_slice(b"{\"identity\":");
         put_value(&hi.identity, out);
         out.extend_from_slice(b",\"meta\":");
         put_value(&hi.meta, out);
+        if let Some(resume) = &hi.resume {
+            out.extend_from_slice(b",\"resume\":");
+            self.encode_value(resume, out);
+        }
         out.extend_from_slice(b"}");
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
-        let HiMembers { identity, meta } = object(payload, "the greeting")?;
+        let HiMembers { identity, meta, resume } = object(payload, "the greeting")?;
         let identity = identity.ok_or(CodecError::shape("the greeting", "no identity"))?;
-        Ok(Hi { identity: raw(payload, identity), meta: optional(payload, meta) })
+        let resume = resume.map(|resume| {
+            let value = self.decode_value(&raw(payload, resume));
+            Box::new(value.unwrap_or(Value::Other))
+        });
+        Ok(Hi { identity: raw(payload, identity), meta: optional(payload, meta), resume })
     }
 
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {

@@ -48,7 +48,7 @@ use crate::put::{put_around, put_payload};
 pub struct MessagePack;
 
 const INFO: ProtocolInfo =
-    ProtocolInfo::binary("wse-msgpack").capabilities(Capabilities::CONVENTION);
+    ProtocolInfo::binary("wse-msgpack").capabilities(Capabilities::CONVENTION.resume());
 
 impl Protocol for MessagePack {
     type Format = MessagePackFormat;

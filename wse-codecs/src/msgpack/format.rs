@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rmp_serde::Serializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text};
+use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Text, Value};
 
 use super::reader::Reader;
 use super::scan::{self, FIXSTR_MAX, Kind, ObjectHead, first};
@@ -15,11 +15,12 @@ use crate::items::{De, ItemError};
 use crate::put::put_around;
 use crate::readable::Readable;
 use crate::scratch::through;
+use crate::value::{Read, Written};
 
 /// Payloads in MessagePack, of any type that serde knows.
 ///
 /// ```text
-/// 82 a8 "identity" I a4 "meta" M                         a greeting; I and M are any objects
+/// 82 a8 "identity" I a4 "meta" M                         a greeting; I and M are any objects, and it may have a "resume"
 /// 81..83 a4 "code" … a7 "message" … a7 "details" D       a fault; message and details may be missing
 /// ```
 ///
@@ -93,20 +94,38 @@ impl Format for MessagePackFormat {
         Bytes::from_static(&[first::FIXMAP])
     }
 
+    fn encode_value(&self, value: &Value, out: &mut BytesMut) {
+        // This cannot fail: the names of a value are texts, and the buffer grows.
+        let written = self.encode(&Written(value), out);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn decode_value(&self, payload: &Bytes) -> Option<Value> {
+        self.decode(payload).ok().map(|Read(value)| value)
+    }
+
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
-        out.put_u8(first::FIXMAP | 2);
+        out.put_u8(first::FIXMAP | (2 + u8::from(hi.resume.is_some())));
         put_str(b"identity", out);
         put_object(&hi.identity, out);
         put_str(b"meta", out);
         put_object(&hi.meta, out);
+        if let Some(resume) = &hi.resume {
+            put_str(b"resume", out);
+            self.encode_value(resume, out);
+        }
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
-        let [identity, meta] = members(payload, ["identity", "meta"])?;
+        let [identity, meta, resume] = members(payload, ["identity", "meta", "resume"])?;
         if identity.is_empty() {
             return Err(CodecError::shape("the greeting", "no identity"));
         }
-        Ok(Hi { identity: payload.slice(identity), meta: payload.slice(meta) })
+        let resume = (!resume.is_empty()).then(|| {
+            let value = self.decode_value(&payload.slice(resume));
+            Box::new(value.unwrap_or(Value::Other))
+        });
+        Ok(Hi { identity: payload.slice(identity), meta: payload.slice(meta), resume })
     }
 
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {

@@ -50,7 +50,7 @@ const TIMEOUT: u8 = 5;
 pub struct Protobuf;
 
 const INFO: ProtocolInfo =
-    ProtocolInfo::binary("wse-protobuf").capabilities(Capabilities::CONVENTION);
+    ProtocolInfo::binary("wse-protobuf").capabilities(Capabilities::CONVENTION.resume());
 
 impl Protocol for Protobuf {
     type Format = ProtobufFormat;

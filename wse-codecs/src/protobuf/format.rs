@@ -1,19 +1,20 @@
 //! [`ProtobufFormat`]: payloads that are protobuf messages.
 
 use bytes::{Bytes, BytesMut};
-use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi};
+use wse_proto::{CodecError, Decode, Encode, Fault, Format, Hi, Value};
 
-use super::wire::{self, put_bytes, put_present};
+use super::value;
+use super::wire::{self, put_bytes, put_bytes_with, put_present};
 
 /// Payloads that are protobuf messages, of any type that implements [`prost::Message`]: derived types, the well-known types
 /// of `prost-types`, and the plain types that stand for wrapper types (`String`, `i64`, …).
 ///
 /// ```text
-/// message Hi    { optional bytes identity = 1; bytes meta = 2; }                a greeting
+/// message Hi    { optional bytes identity = 1; bytes meta = 2; bytes resume = 3; }   a greeting
 /// message Fault { string code = 1; string message = 2; bytes details = 3; }     a fault
 /// ```
 ///
-/// The `bytes` in these are encoded messages. An empty payload is the message whose fields all have their defaults. The
+/// The `bytes` in these are encoded messages; `resume` is a `google.protobuf.Value`. An empty payload is the message whose fields all have their defaults. The
 /// identity of a greeting must be present, but it may be empty, as an empty text is.
 ///
 /// A `str` is written as a `String` is.
@@ -66,9 +67,25 @@ impl<T: prost::Message + Default> Decode<T> for ProtobufFormat {
 }
 
 impl Format for ProtobufFormat {
+    fn encode_value(&self, value: &Value, out: &mut BytesMut) {
+        value::put(value, out);
+    }
+
+    fn decode_value(&self, payload: &Bytes) -> Option<Value> {
+        value::read(payload)
+    }
+
     fn encode_hi(&self, hi: &Hi, out: &mut BytesMut) {
         put_present(1, &hi.identity, out);
         put_bytes(2, &hi.meta, out);
+        if let Some(resume) = &hi.resume {
+            // This cannot fail: the buffer grows.
+            let written = put_bytes_with(3, out, |out| {
+                self.encode_value(resume, out);
+                Ok(())
+            });
+            debug_assert!(written.is_ok(), "{written:?}");
+        }
     }
 
     fn decode_hi(&self, payload: &Bytes) -> Result<Hi, CodecError> {
@@ -81,6 +98,11 @@ impl Format for ProtobufFormat {
                     present = true;
                 }
                 2 => hi.meta = payload.slice(value.bytes()?),
+                3 => {
+                    let value = self.decode_value(&payload.slice(value.bytes()?));
+                    let value = value.unwrap_or(Value::Other);
+                    hi.resume = (value != Value::Null).then(|| Box::new(value));
+                }
                 _ => {}
             }
             Ok(())

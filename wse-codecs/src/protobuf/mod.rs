@@ -2,6 +2,7 @@
 
 mod envelope;
 mod format;
+mod value;
 mod wire;
 
 pub use envelope::Protobuf;

@@ -81,6 +81,17 @@ impl Calls {
         self.pending.len()
     }
 
+    /// Counts from here, so that answers to calls that are forgotten are not taken for others.
+    pub(super) fn begin_at(&mut self, last: u64) {
+        // Half of the range is left to count.
+        self.last = last >> 1;
+    }
+
+    /// Whether the call is pending.
+    pub(super) fn is_pending(&self, CallId(call): CallId) -> bool {
+        self.pending.contains_key(&call)
+    }
+
     /// A serial number that is unique in this session.
     pub(super) fn next_serial(&mut self) -> u64 {
         self.last += 1;

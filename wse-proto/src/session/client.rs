@@ -78,12 +78,19 @@ impl Session {
                 SessionMessage { head: Head::Welcome, body: Body::Raw(welcome) },
             ) => {
                 self.phase = Phase::Ready;
+                self.session_welcomed();
                 push(&mut self.events, Event::Ready { welcome });
             }
             (
                 ClientGreeting::Solving,
                 SessionMessage { head: Head::Challenge | Head::Welcome, .. },
             ) => {
+                self.violation(ErrorCode::ProtocolViolation, None);
+            }
+            (ClientGreeting::Greeted, SessionMessage { head: Head::Session, body }) => {
+                self.session_told(body);
+            }
+            (ClientGreeting::Solving, SessionMessage { head: Head::Session, .. }) => {
                 self.violation(ErrorCode::ProtocolViolation, None);
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! What a session returns: [`Output`], [`Event`] and [`FastEvent`].
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -8,7 +9,9 @@ use super::calls::{CallFailure, CallId};
 use super::close::Close;
 use super::heartbeat::LivenessState;
 use super::receipts::ReceiptFailure;
-use crate::{CodecError, ErrorCode, Fault, Hi, ReceiptOf, SessionMessage, Stamp, Text};
+use crate::{
+    CodecError, DrainNotice, ErrorCode, Fault, Hi, Outcome, ReceiptOf, SessionMessage, Stamp, Text,
+};
 
 /// What the driver has to do with the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,9 @@ pub enum Output {
     /// Send a WebSocket ping (RFC 6455 §5.5.2) with this payload. Give the payload of each pong to
     /// [`handle_pong`](super::Session::handle_pong).
     Ping(Bytes),
+    /// Send these bytes again, a packed message. It is not queued with others and is exempt from the limits of the queue: it
+    /// is written behind the outputs before it and before any new message, and it is not counted again.
+    Replay(Bytes),
     /// Start the closing handshake. Nothing is sent after it.
     Close(Close),
     /// Drop the connection without a close frame, because the peer is gone. This is how it ended.
@@ -63,6 +69,39 @@ pub enum Event {
     Ready {
         /// The encoded welcome payload.
         welcome: Bytes,
+    },
+    /// The session has lost its socket, and can be resumed. See [`Session::is_suspended`](super::Session::is_suspended).
+    Suspended {
+        /// How the socket has ended, or how this side closes it.
+        close: Close,
+    },
+    /// Client: how the attempt to resume the session has ended. [`Event::Ready`] follows, and messages that are newer than
+    /// a gap come later. After [`Outcome::None`] the session is another one.
+    Resumed {
+        /// [`Outcome::Full`], [`Outcome::Partial`] or [`Outcome::None`].
+        outcome: Outcome,
+    },
+    /// Client: the server asks to come back, to another server. See
+    /// [`Session::follow_drain`](super::Session::follow_drain).
+    Drain {
+        /// When.
+        notice: DrainNotice,
+    },
+    /// Client: its credentials expire. See [`Session::renew`](super::Session::renew).
+    Expires {
+        /// In which time.
+        time: Duration,
+    },
+    /// Server: the client has sent new credentials. Decide by
+    /// [`Session::decide_renewal`](super::Session::decide_renewal).
+    Renew {
+        /// Identity and meta, not verified yet.
+        hi: Hi,
+    },
+    /// Client: the server has accepted the new credentials.
+    Renewed {
+        /// In which time they expire; `None` for never.
+        time: Option<Duration>,
     },
     /// A message for the application.
     Message {
@@ -141,4 +180,6 @@ pub enum Dropped {
     Pong,
     /// A repetition of a reliable message. Its sender got another receipt.
     Duplicate,
+    /// A message about resume from a peer that this side has not agreed with about resume.
+    Resume,
 }

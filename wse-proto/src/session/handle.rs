@@ -16,8 +16,11 @@ impl Session {
         match self.phase {
             Phase::Server(_) => self.server_greeting(message),
             Phase::Client(_) => self.client_greeting(message),
-            Phase::Ready => self.handle_ready(now, message),
-            Phase::Closed => {}
+            Phase::Ready => {
+                self.arrived(now, &message.head);
+                self.handle_ready(now, message);
+            }
+            Phase::Suspended | Phase::Closed => {}
         }
     }
 
@@ -26,22 +29,30 @@ impl Session {
     ///
     /// Returns `None` for other messages: give them to [`open_envelope`](crate::open_envelope) and `handle_message`. These
     /// are all messages before the session is ready, messages of the session itself, those that ask for a receipt,
-    /// replies while a receipt is pending, and all messages while events wait to be polled.
+    /// replies while a receipt is pending, and all messages while events wait to be polled. In a session that counts, also
+    /// messages at which something is due.
     #[must_use = "the application has to handle the event"]
     pub fn handle_message_fast(&mut self, head: &Head) -> Option<FastEvent> {
         if !matches!(self.phase, Phase::Ready) || !self.events.is_empty() {
             return None;
         }
-        match head {
+        if self.resume.as_ref().is_some_and(|resume| !resume.has_spare()) {
+            return None;
+        }
+        let event = match head {
             Head::Message { receipt: None, .. } | Head::Call { receipt: false, .. } => {
-                Some(FastEvent::Application)
+                FastEvent::Application
             }
             Head::Reply { stamp, receipt: false } if self.receipts.is_none() => {
                 let unknown = FastEvent::Dropped(Dropped::Answer);
-                Some(self.calls.answered(stamp).map_or(unknown, FastEvent::CallEnded))
+                self.calls.answered(stamp).map_or(unknown, FastEvent::CallEnded)
             }
-            _ => None,
+            _ => return None,
+        };
+        if let Some(resume) = &mut self.resume {
+            resume.count_spare();
         }
+        Some(event)
     }
 
     /// Takes note that a message could not be read. The peer gets an error report if the protocol has them
@@ -61,6 +72,10 @@ impl Session {
         if !self.capabilities.has_error_reports() {
             self.violation(code, Some(error));
         } else if !self.is_closed() {
+            if matches!(self.phase, Phase::Ready) {
+                // Its sender has counted it. When it arrived is not known here, so the sender is told soon.
+                self.count_arrived(Duration::ZERO, true);
+            }
             let fault = Fault::new(code).message(error.to_string());
             match error.unread() {
                 Some(Unread::Call(stamp)) => {

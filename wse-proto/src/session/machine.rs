@@ -11,6 +11,8 @@ use super::limits::SessionLimits;
 use super::phase::Phase;
 use super::queue::{pop, push};
 use super::receipts::{ReceiptFailure, Receipts};
+use super::resume::{Credentials, Resume};
+use super::retry::reconnects;
 use crate::{
     Capabilities, CloseReason, CodecError, ErrorCode, ProtocolInfo, SessionMessage, UsageError,
 };
@@ -24,7 +26,7 @@ use crate::{
 ///
 /// let now = Duration::ZERO;
 /// let mut server = Session::server(ProtocolInfo::text("example"), None, SessionLimits::default());
-/// server.handle_message(now, SessionMessage::hi(Hi { identity: "me".into(), meta: "".into() }));
+/// server.handle_message(now, SessionMessage::hi(Hi::new("me", "")));
 /// let Some(Event::Greeted { hi }) = server.poll_event() else { panic!() };
 /// assert_eq!(hi.identity, "me");
 /// server.accept(now, "welcome".into()).unwrap();
@@ -38,11 +40,21 @@ pub struct Session {
     pub(super) capabilities: Capabilities,
     /// Whether the peer gives receipts, if the protocol has them.
     pub(super) peer_receipts: bool,
+    /// Whether this is the server's side.
+    pub(super) server: bool,
+    /// Server: whether clients may resume their sessions.
+    pub(super) offers_resume: bool,
+    /// Whether the client has said something about resume.
+    pub(super) announced: bool,
     pub(super) max_receipts: usize,
     pub(super) calls: Calls,
     pub(super) receipts: Option<Box<Receipts>>,
     pub(super) duplicates: Option<Duplicates>,
     pub(super) heartbeat: Option<HeartbeatState>,
+    /// Present when messages are counted, since the session can be resumed.
+    pub(super) resume: Option<Box<Resume>>,
+    /// Server: when the credentials of the client expire.
+    pub(super) credentials: Option<Box<Credentials>>,
     pub(super) events: VecDeque<Event>,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -50,15 +62,20 @@ pub struct Session {
 impl Session {
     pub(super) fn new(phase: Phase, protocol: ProtocolInfo, limits: SessionLimits) -> Self {
         Self {
-            phase,
             greeting: protocol.has_greeting(),
             capabilities: protocol.can(),
             peer_receipts: true,
+            server: matches!(phase, Phase::Server(_)),
+            offers_resume: false,
+            announced: false,
             max_receipts: limits.receipts,
             calls: Calls::new(limits.calls),
             receipts: None,
             duplicates: None,
             heartbeat: None,
+            resume: None,
+            credentials: None,
+            phase,
             events: VecDeque::new(),
             outputs: VecDeque::new(),
         }
@@ -70,14 +87,15 @@ impl Session {
         self.duplicates = Some(duplicates);
     }
 
-    /// Whether messages and calls may be sent.
+    /// Whether messages and calls may be sent. While the session is suspended they may, and wait for the next socket.
     ///
     /// # Errors
     ///
-    /// [`UsageError::NotReady`] before the welcome and after the end.
+    /// [`UsageError::NotReady`] before the first welcome and after the end.
     pub fn check_ready(&self) -> Result<(), UsageError> {
         match self.phase {
-            Phase::Ready => Ok(()),
+            Phase::Ready | Phase::Suspended => Ok(()),
+            _ if self.is_resuming() => Ok(()),
             _ => Err(UsageError::NotReady),
         }
     }
@@ -96,26 +114,45 @@ impl Session {
 
     /// Takes note that the connection has ended, or that the peer closes it. Pending calls and receipts fail. Outputs that
     /// were not polled are discarded.
+    ///
+    /// A session that can be resumed is suspended instead, if its client comes back after such an end: codes 1005, 1006,
+    /// 1011 to 1014 and 4000. Calls and receipts stay pending then. See [`is_suspended`](Self::is_suspended).
     pub fn handle_closed(&mut self, close: &Close) {
-        self.end(close);
-        self.outputs.clear();
+        if !self.suspend(close) {
+            self.end_session(close);
+        }
     }
 
     /// Closes the connection, after the outputs that are queued. Pending calls fail, and what arrives from now on is
     /// dropped. Does nothing when the session has ended.
     ///
+    /// A session that can be resumed is suspended instead, if its client comes back after such a close: see
+    /// [`handle_closed`](Self::handle_closed).
+    ///
     /// Code and reason are not checked. The driver has to take care that 1005 and 1006 cannot be sent, and that a close
     /// frame holds 123 bytes of reason (RFC 6455 §5.5, §7.4.1).
     pub fn close(&mut self, close: Close) {
-        if !self.is_closed() {
-            self.end(&close);
-            push(&mut self.outputs, Output::Close(close));
+        if self.is_closed() || self.is_suspended() && reconnects(close.code) {
+            return;
         }
+        if !self.suspend(&close) {
+            self.end(&close);
+        }
+        push(&mut self.outputs, Output::Close(close));
     }
 
-    /// The next output.
+    /// The next output. While a session is suspended, there are only counted messages, and [`Output::Close`], which ends the
+    /// last socket if there is one. At a client, counted messages wait until the session is resumed.
     pub fn poll_output(&mut self) -> Option<Output> {
-        pop(&mut self.outputs)
+        let waits = !self.server && (self.is_suspended() || self.is_resuming());
+        match self.outputs.front() {
+            Some(Output::Send(message)) if waits && message.head.is_counted() => {
+                // Only `Close` can be behind them.
+                let close = self.outputs.iter().position(|it| !matches!(it, Output::Send(_)))?;
+                self.outputs.remove(close)
+            }
+            _ => pop(&mut self.outputs),
+        }
     }
 
     /// The next event.
@@ -136,7 +173,13 @@ impl Session {
     }
 
     pub(super) fn send(&mut self, message: SessionMessage) {
-        push(&mut self.outputs, Output::Send(message));
+        match message.head.is_counted() {
+            // A message that is not counted belongs to a socket.
+            false if self.is_suspended() => {}
+            // Before what waits until the session is resumed.
+            false if self.is_resuming() => self.outputs.push_front(Output::Send(message)),
+            _ => push(&mut self.outputs, Output::Send(message)),
+        }
     }
 
     pub(super) fn violation(&mut self, code: ErrorCode, error: Option<CodecError>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::SessionMessage;
+use crate::{ResumeRequest, SessionMessage};
 
 /// The phase of a session. The greeting differs between the sides; afterwards they are alike.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) enum Phase {
     Server(Box<ServerGreeting>),
     Client(ClientGreeting),
     Ready,
+    /// Without a socket, until the session is resumed.
+    Suspended,
     Closed,
 }
 
@@ -29,6 +31,8 @@ impl Phase {
 pub(super) struct ServerGreeting {
     pub(super) state: ServerState,
     pub(super) deadline: Option<Duration>,
+    /// What the greeting asks for, if this side offers resume.
+    pub(super) asked: Option<ResumeRequest>,
     /// The most messages that are held.
     pub(super) limit: usize,
 }

@@ -46,6 +46,24 @@ impl Session {
             (Head::Ping, Body::Raw(payload)) => self.send(SessionMessage::raw(Head::Pong, payload)),
             (Head::Pong, Body::Serial(serial)) => self.pong(now, serial),
             (Head::Pong, _) => self.dropped(Dropped::Pong),
+            (Head::Seen, body) if self.resume.is_some() => self.handle_seen(&body),
+            (head @ (Head::Drain | Head::Expires | Head::Renew | Head::Renewed), body)
+                if self.announced =>
+            {
+                self.handle_expiry(SessionMessage { head, body });
+            }
+            (Head::Session, _) if self.resume.is_some() => {
+                self.violation(ErrorCode::ProtocolViolation, None);
+            }
+            (
+                Head::Session
+                | Head::Seen
+                | Head::Drain
+                | Head::Expires
+                | Head::Renew
+                | Head::Renewed,
+                _,
+            ) => self.dropped(Dropped::Resume),
             (Head::ErrorReport, Body::Fault(fault)) => {
                 push(&mut self.events, Event::ErrorReport { fault });
             }

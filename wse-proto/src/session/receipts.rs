@@ -134,6 +134,11 @@ impl Receipts {
         true
     }
 
+    /// Whether a receipt is pending.
+    pub(super) fn is_pending(&self, key: &Key) -> bool {
+        self.pending.contains_key(key)
+    }
+
     /// Removes a receipt. Returns whether it was pending.
     pub(super) fn take(&mut self, key: &Key) -> bool {
         let Some(deadline) = self.pending.remove(key) else { return false };

@@ -24,7 +24,9 @@ use super::limits::SessionLimits;
 use super::machine::Session;
 use super::phase::{Phase, ServerGreeting, ServerState};
 use super::queue::push;
-use crate::{Body, CloseReason, ErrorCode, Head, Hi, ProtocolInfo, SessionMessage, UsageError};
+use crate::{
+    Body, CloseReason, ErrorCode, Head, Hi, ProtocolInfo, ResumeRequest, SessionMessage, UsageError,
+};
 
 impl Session {
     /// The server's side of a new connection over this protocol. If the protocol has no greeting
@@ -43,7 +45,7 @@ impl Session {
     ) -> Self {
         let greeting = protocol.has_greeting();
         let state = if greeting { ServerState::Ungreeted } else { validating(false) };
-        let greeter = ServerGreeting { state, deadline, limit: limits.held };
+        let greeter = ServerGreeting { state, deadline, asked: None, limit: limits.held };
         let phase = Phase::Server(Box::new(greeter));
         let mut session = Self::new(phase, protocol, limits);
         if !greeting {
@@ -121,15 +123,29 @@ impl Session {
 
     pub(super) fn server_greeting(&mut self, message: SessionMessage) {
         let Phase::Server(greeting) = &mut self.phase else { return };
-        let ServerGreeting { state, limit, .. } = &mut **greeting;
+        let ServerGreeting { state, asked, limit, .. } = &mut **greeting;
         match (&mut *state, message) {
             (
                 ServerState::Ungreeted,
                 SessionMessage {
                     head: head @ (Head::Hi | Head::HiWithReceipts),
-                    body: Body::Hi(hi),
+                    body: Body::Hi(mut hi),
                 },
             ) => {
+                let request = match hi.resume.take() {
+                    Some(value) if self.capabilities.has_resume() => {
+                        ResumeRequest::from_value(&value)
+                    }
+                    _ => Ok(None),
+                };
+                self.announced = matches!(request, Ok(Some(_)));
+                match request {
+                    Err(_) if self.offers_resume => {
+                        return self.violation(ErrorCode::ProtocolViolation, None);
+                    }
+                    Ok(request) if self.offers_resume => *asked = request,
+                    _ => {}
+                }
                 *state = validating(false);
                 self.peer_receipts = head == Head::HiWithReceipts;
                 push(&mut self.events, Event::Greeted { hi });
@@ -141,7 +157,10 @@ impl Session {
                 *state = validating(true);
                 push(&mut self.events, Event::Answered { answer });
             }
-            (ServerState::Validating { held, .. }, message) if held.len() < *limit => {
+            // A client that resumes sends nothing but the answer before the welcome: it would not be counted.
+            (ServerState::Validating { held, .. }, message)
+                if held.len() < *limit && !matches!(asked, Some(ResumeRequest::Resume { .. })) =>
+            {
                 held.push(message)
             }
             _ => self.violation(ErrorCode::ProtocolViolation, None),

@@ -32,6 +32,18 @@ impl Session {
         now: Duration,
         jitter: f64,
     ) -> Self {
+        self.start_heartbeat(heartbeat, via, now, jitter);
+        self
+    }
+
+    /// As [`with_heartbeat`](Self::with_heartbeat). A client that resumes its session starts the heartbeat of each socket.
+    pub fn start_heartbeat(
+        &mut self,
+        heartbeat: Heartbeat,
+        via: Option<PingVia>,
+        now: Duration,
+        jitter: f64,
+    ) {
         let via = match (self.capabilities.has_pings(), via) {
             (Pings::Always, _) => PingVia::Session,
             (Pings::Possible, Some(via)) => via,
@@ -39,7 +51,6 @@ impl Session {
         };
         let first = heartbeat::first(&heartbeat, now, jitter);
         self.heartbeat = Some(HeartbeatState::new(heartbeat, via, first));
-        self
     }
 
     /// The state of the heartbeat; `None` when there is none.
@@ -76,7 +87,8 @@ impl Session {
     }
 
     /// Does what is due: ends calls and receipts whose time is up, sends pings, ends the connection when the peer is
-    /// silent for too long, and enforces the deadline for authentication, which closes with 1000 `wse.not-authorized`.
+    /// silent for too long, tells the peer how many messages have been processed, ends sessions whose credentials have
+    /// expired, and enforces the deadline for authentication, which closes with 1000 `wse.not-authorized`.
     pub fn handle_timeout(&mut self, now: Duration) {
         if self.phase.deadline().is_some_and(|deadline| deadline <= now) {
             self.close(Close::normal(CloseReason::NotAuthorized));
@@ -92,6 +104,9 @@ impl Session {
             self.end_receipt(ReceiptOf::Call, call.stamp(), outstanding);
             push(&mut self.events, Event::CallEnded { call, outcome: Err(CallFailure::Timeout) });
         }
+        if self.resume.is_some() || self.credentials.is_some() {
+            self.tick_resume(at);
+        }
         self.tick(at);
     }
 
@@ -101,7 +116,9 @@ impl Session {
         let via = heartbeat.via;
         match heartbeat.tick(now) {
             Some(HeartbeatAction::Dead) => {
-                self.end(&Close::DEAD);
+                if !self.suspend(&Close::DEAD) {
+                    self.end(&Close::DEAD);
+                }
                 push(&mut self.outputs, Output::Abort(Close::DEAD));
             }
             Some(HeartbeatAction::Ping { serial, late }) => {
@@ -134,7 +151,8 @@ impl Session {
     /// one timer.
     pub fn poll_deadline(&self) -> Option<Duration> {
         let receipts = self.receipts.as_ref().map_or(NEVER, |receipts| receipts.soonest());
-        let waiting = Some(self.calls.soonest().min(receipts)).filter(|at| *at != NEVER);
+        let soonest = self.calls.soonest().min(receipts).min(self.resume_due());
+        let waiting = Some(soonest).filter(|at| *at != NEVER);
         [self.phase.deadline(), waiting.map(Duration::from_nanos)].into_iter().flatten().min()
     }
 
@@ -150,6 +168,6 @@ fn is_active(heartbeat: &HeartbeatState, phase: &Phase) -> bool {
     match phase {
         Phase::Ready => true,
         Phase::Server(_) | Phase::Client(_) => heartbeat.via == PingVia::WebSocket,
-        Phase::Closed => false,
+        Phase::Suspended | Phase::Closed => false,
     }
 }

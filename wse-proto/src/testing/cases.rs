@@ -1,11 +1,15 @@
 //! What is tried: names, stamps, payloads and heads.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use super::guard::guard;
 use super::report::{Failure, Section};
+use crate::resumption::in_time;
 use crate::{
-    ErrorCode, Fault, Format, Head, Hi, Pings, Protocol, ProtocolInfo, ReceiptOf, Stamp, Text,
+    DrainNotice, ErrorCode, Fault, Format, Head, Hi, NotResumed, Outcome, Pings, Protocol,
+    ProtocolInfo, ReceiptOf, ResumeRequest, SessionInfo, Stamp, Text, Value,
 };
 
 /// Names and stamps with the characters that delimit or quote something in some format.
@@ -77,6 +81,8 @@ pub(super) struct Samples {
     pub(super) map: Bytes,
     /// The number of a ping; absent when the protocol has none.
     pub(super) serial: Bytes,
+    /// Values of messages about resume; empty when the protocol has none.
+    pub(super) values: Vec<(Head, Bytes)>,
     /// Faults whose messages have many lengths.
     pub(super) sized: Vec<Bytes>,
 }
@@ -124,14 +130,20 @@ impl Samples {
             .collect();
         let mut hi = Bytes::new();
         if info.has_greeting() {
-            let greeting = Hi { identity: short.clone(), meta: map.clone() };
+            let greeting = Hi::new(short.clone(), map.clone());
             hi = write("encode_hi", &|out| format.encode_hi(&greeting, out));
         }
         let mut serial = Bytes::new();
         if info.can().has_pings() != Pings::Never {
             serial = write("encode_serial", &|out| format.encode_serial(4711, out));
         }
-        (Self { hi, fault: short, odd, map, serial, sized }, section)
+        let mut values = Vec::new();
+        if info.can().has_resume() {
+            for (head, value) in resume_values() {
+                values.push((head, write("encode_value", &|out| format.encode_value(&value, out))));
+            }
+        }
+        (Self { hi, fault: short, odd, map, serial, values, sized }, section)
     }
 }
 
@@ -178,6 +190,7 @@ pub(super) fn claimed(info: ProtocolInfo, samples: &Samples) -> Vec<(Head, Bytes
     add(can.has_deadlines(), vec![(Head::call("add", stamp()).with_timeout(750), &samples.map)]);
     add(can.has_pings() != Pings::Never, ping_heads(samples));
     add(can.has_error_reports(), vec![(Head::ErrorReport, &samples.fault)]);
+    add(can.has_resume(), resume_heads(samples));
     all
 }
 
@@ -208,4 +221,54 @@ pub(super) fn receipt_heads(samples: &Samples) -> Vec<(Head, &Bytes)> {
 
 pub(super) fn ping_heads(samples: &Samples) -> Vec<(Head, &Bytes)> {
     vec![(Head::Ping, &samples.serial), (Head::Pong, &samples.serial)]
+}
+
+pub(super) fn resume_heads(samples: &Samples) -> Vec<(Head, &Bytes)> {
+    let values = samples.values.iter().map(|(head, payload)| (head.clone(), payload));
+    values.chain([(Head::Renew, &samples.hi)]).collect()
+}
+
+/// What a client may say of resume in its greeting.
+pub(super) fn requests() -> [ResumeRequest; 3] {
+    let resume = |seen| ResumeRequest::Resume { session: "s1".into(), token: token(), seen };
+    [ResumeRequest::New, resume(0), resume((1 << 53) - 1)]
+}
+
+fn token() -> Text {
+    "AAECAwQFBgcICQoLDA0ODw".into()
+}
+
+/// What the messages about resume say.
+pub(super) fn resume_values() -> Vec<(Head, Value)> {
+    let lost = |first, last| Outcome::Partial { first, last };
+    let outcomes = [
+        Outcome::New,
+        Outcome::Full,
+        lost(1, 1),
+        lost(70_000, (1 << 53) - 1),
+        Outcome::None(NotResumed::Expired),
+    ];
+    let info = |outcome| SessionInfo {
+        session: "s1".into(),
+        token: token(),
+        window: Duration::from_secs(60),
+        outcome,
+        seen: 4711,
+    };
+    let mut all: Vec<_> =
+        outcomes.into_iter().map(|outcome| (Head::Session, info(outcome).to_value())).collect();
+    let integers = SERIALS.map(Value::from_integer).into_iter();
+    all.extend(integers.filter(|it| *it != Value::Other).map(|seen| (Head::Seen, seen)));
+    let notice = |after, spread| DrainNotice {
+        after: Duration::from_millis(after),
+        spread: Duration::from_millis(spread),
+    };
+    for notice in [notice(0, 0), notice(1000, 86_400_000)] {
+        all.push((Head::Drain, notice.to_value()));
+    }
+    for head in [Head::Expires, Head::Renewed] {
+        all.push((head, in_time(Duration::from_secs(30))));
+    }
+    all.push((Head::Renewed, Value::Null));
+    all
 }

@@ -2,13 +2,13 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::cases::{ODD, SERIALS, codes};
+use super::cases::{ODD, SERIALS, Samples, codes, requests, resume_values};
 use super::guard::{NO_PANIC, guard};
 use super::hostile::other_bytes;
 use super::report::{Failure, Report, Section, shortened};
 use super::tester::Tester;
 use super::trip::{chain, same_fault};
-use crate::{CodecError, Fault, Format, Hi, Pings, Protocol};
+use crate::{CodecError, Fault, Format, Hi, Pings, Protocol, ResumeRequest, Value};
 
 impl<P: Protocol> Tester<'_, P> {
     pub(super) fn format(&self, report: &mut Report) {
@@ -18,6 +18,9 @@ impl<P: Protocol> Tester<'_, P> {
         report.add(self.faults());
         if self.info.can().has_pings() != Pings::Never {
             report.add(self.serials());
+        }
+        if self.info.can().has_resume() {
+            report.add(self.values());
         }
         if !self.check.harmless {
             report.add(self.hostile_payloads());
@@ -29,7 +32,7 @@ impl<P: Protocol> Tester<'_, P> {
         let (format, samples) = (self.protocol.format(), &self.samples);
         for identity in samples.sized.iter().chain([&samples.fault, &samples.odd]) {
             for meta in [&Bytes::new(), &samples.map, &samples.fault] {
-                let hi = Hi { identity: identity.clone(), meta: meta.clone() };
+                let hi = Hi::new(identity.clone(), meta.clone());
                 compare(
                     &mut section,
                     |out| format.encode_hi(&hi, out),
@@ -101,11 +104,45 @@ impl<P: Protocol> Tester<'_, P> {
         section
     }
 
+    /// The values of messages about resume, by themselves and in a greeting.
+    fn values(&self) -> Section {
+        const ADVICE: &str = "write and read every Value in encode_value and decode_value, and Hi::resume in greetings";
+        let mut section = Section::new("format: resume");
+        let (format, samples) = (self.protocol.format(), &self.samples);
+        let missing = || CodecError::value("the value", "decode_value returned None");
+        for (_, value) in resume_values() {
+            compare(
+                &mut section,
+                |out| format.encode_value(&value, out),
+                |payload| format.decode_value(payload).ok_or_else(missing),
+                |read| if same_value(&value, read) { Ok(None) } else { Err(()) },
+                ADVICE,
+            );
+        }
+        for request in requests() {
+            let hi = Hi { resume: Some(Box::new(request.to_value())), ..greeting(samples) };
+            compare(
+                &mut section,
+                |out| format.encode_hi(&hi, out),
+                |payload| format.decode_hi(payload),
+                |read| {
+                    let value = read.resume.as_deref().map(ResumeRequest::from_value);
+                    let same = read.identity == hi.identity && value == Some(Ok(Some(request)));
+                    if same { Ok(None) } else { Err(()) }
+                },
+                ADVICE,
+            );
+        }
+        section
+    }
+
     /// Every beginning, and every change of one byte, of what the format writes.
     fn hostile_payloads(&self) -> Section {
         let mut section = Section::new("format: hostile payloads");
         let samples = &self.samples;
-        for payload in [&samples.fault, &samples.hi, &samples.map, &samples.serial] {
+        let values = samples.values.iter().map(|(_, payload)| payload).take(3);
+        let payloads = [&samples.fault, &samples.hi, &samples.map, &samples.serial];
+        for payload in payloads.into_iter().chain(values) {
             for end in 0..payload.len() {
                 self.read_payload(&mut section, &payload.slice(..end));
             }
@@ -132,6 +169,9 @@ impl<P: Protocol> Tester<'_, P> {
                 drop(format.decode_hi(payload));
             }
             drop(format.decode_fault(payload));
+            if self.info.can().has_resume() {
+                drop(format.decode_value(payload));
+            }
             if self.info.can().has_pings() != Pings::Never {
                 format.decode_serial(payload);
             }
@@ -143,6 +183,20 @@ impl<P: Protocol> Tester<'_, P> {
                     .with_advice(NO_PANIC),
             );
         }
+    }
+}
+
+fn greeting(samples: &Samples) -> Hi {
+    Hi::new(samples.fault.clone(), samples.map.clone())
+}
+
+/// Whether two values are the same, whatever the order of their members.
+fn same_value(sent: &Value, read: &Value) -> bool {
+    match (sent, read) {
+        (Value::Map(sent), Value::Map(read)) => {
+            sent.len() == read.len() && sent.iter().all(|member| read.contains(member))
+        }
+        _ => sent == read,
     }
 }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::cases::{
-    INTEGERS, SERIALS, Samples, TIMEOUTS, greeting_heads, ping_heads, receipt_heads, texts,
+    INTEGERS, SERIALS, Samples, TIMEOUTS, greeting_heads, ping_heads, receipt_heads, resume_heads,
+    texts,
 };
 use super::guard::{NO_PANIC, guard};
 use super::report::{Failure, Report, Section};
@@ -20,6 +21,7 @@ const CANCEL: &str =
 const DEADLINES: &str = "write Head::timeout and give what is read to Head::with_timeout, or do not claim Capabilities::deadlines";
 const PINGS: &str =
     "write the types InternalTypes::ping and pong with their payloads, or claim Pings::Never";
+const RESUME: &str = "write the types that InternalTypes lists for resume with their payloads, or do not claim Capabilities::resume";
 const REPORTS: &str = "write the type InternalTypes::error_report with its payload, or do not claim Capabilities::error_reports";
 
 impl<P: Protocol> Tester<'_, P> {
@@ -167,6 +169,11 @@ impl<P: Protocol> Tester<'_, P> {
             }
             report.add(section);
         }
+        if can.has_resume() {
+            let mut section = Section::new("resume");
+            self.carry_all(&mut section, resume_heads(&self.samples), RESUME);
+            report.add(section);
+        }
     }
 
     /// Sessions never ask for these. They must not panic; and what is carried could be claimed.
@@ -185,6 +192,7 @@ impl<P: Protocol> Tester<'_, P> {
             ),
             (can.has_pings() != Pings::Never, ping_heads(samples), "pings"),
             (can.has_error_reports(), vec![(Head::ErrorReport, &samples.fault)], "error reports"),
+            (can.has_resume(), vec![(Head::Session, none), (Head::Seen, none)], "resume"),
         ];
         for (_, heads, what) in groups.into_iter().filter(|(claims, ..)| !claims) {
             let mut carried = 0;
@@ -199,7 +207,8 @@ impl<P: Protocol> Tester<'_, P> {
                     ),
                 }
             }
-            if carried == heads.len() {
+            // Whether resume could be claimed depends on the format.
+            if carried == heads.len() && what != "resume" {
                 section.note(format!("{what}: carried, but not claimed"));
             }
         }

@@ -20,6 +20,12 @@ impl<P: Protocol> Tester<'_, P> {
             ("pong", types.pong),
             ("cancel", types.cancel),
             ("error_report", types.error_report),
+            ("session", types.session),
+            ("seen", types.seen),
+            ("drain", types.drain),
+            ("expires", types.expires),
+            ("renew", types.renew),
+            ("renewed", types.renewed),
         ];
         for (index, (field, name)) in names.iter().enumerate() {
             section.case();

@@ -30,7 +30,7 @@ use crate::Protocol;
 /// #             let len: usize = std::str::from_utf8(&payload[..end]).ok()?.parse().ok()?;
 /// #             let mut identity = payload.slice(end + 1..);
 /// #             let meta = (len <= identity.len()).then(|| identity.split_off(len))?;
-/// #             Some(Hi { identity, meta })
+/// #             Some(Hi::new(identity, meta))
 /// #         };
 /// #         read().ok_or(CodecError::shape("the greeting", "no identity"))
 /// #     }

@@ -266,7 +266,7 @@ impl Format for Plain {
         let mut rest = payload.clone();
         let (identity, meta) = (take(&mut rest), take(&mut rest));
         let missing = || CodecError::shape("the greeting", "a member is missing");
-        Ok(Hi { identity: identity.ok_or_else(missing)?, meta: meta.ok_or_else(missing)? })
+        Ok(Hi::new(identity.ok_or_else(missing)?, meta.ok_or_else(missing)?))
     }
 
     fn encode_fault(&self, fault: &Fault, out: &mut BytesMut) {

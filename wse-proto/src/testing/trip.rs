@@ -138,7 +138,7 @@ impl<P: Protocol> Tester<'_, P> {
             Head::Receipt { .. } | Head::Cancel { .. } => true,
             // A fault that cannot be read is a fault all the same.
             Head::Fault { .. } if sent.is_empty() => true,
-            Head::Hi | Head::HiWithReceipts => {
+            Head::Hi | Head::HiWithReceipts | Head::Renew => {
                 match guard(|| [format.decode_hi(&sent), format.decode_hi(read)]) {
                     Ok([Ok(sent), Ok(read)]) => sent == read,
                     _ => false,
@@ -156,6 +156,12 @@ impl<P: Protocol> Tester<'_, P> {
             Head::Ping | Head::Pong => {
                 matches!(
                     guard(|| [format.decode_serial(&sent), format.decode_serial(read)]),
+                    Ok([Some(sent), Some(read)]) if sent == read
+                )
+            }
+            Head::Session | Head::Seen | Head::Drain | Head::Expires | Head::Renewed => {
+                matches!(
+                    guard(|| [format.decode_value(&sent), format.decode_value(read)]),
                     Ok([Some(sent), Some(read)]) if sent == read
                 )
             }
@@ -231,6 +237,12 @@ pub(super) fn word(head: &Head) -> &'static str {
         Head::Ping => "a ping",
         Head::Pong => "a pong",
         Head::ErrorReport => "an error report",
+        Head::Session => "what is said of a session",
+        Head::Seen => "how much has been processed",
+        Head::Drain => "a request to come back",
+        Head::Expires => "when credentials expire",
+        Head::Renew => "new credentials",
+        Head::Renewed => "that new credentials are accepted",
     }
 }
 
