@@ -47,7 +47,7 @@ impl Session {
     ) -> Self {
         let mut session = Self::new(Phase::Client(ClientGreeting::Greeted), protocol, limits);
         if session.capabilities.has_resume() {
-            let token = Token::given(Text::default());
+            let token = Token::given("");
             let resume = Resume::new(Arc::clone(budget), None, token, 0);
             session.resume = Some(Box::new(resume));
         }
@@ -67,8 +67,8 @@ impl Session {
         let mut session = Self::new(Phase::Client(ClientGreeting::Greeted), protocol, limits);
         if session.capabilities.has_resume() {
             let Restored { session: name, token, seen, stamps_from } = restored;
-            let token = Token::given(token);
-            let mut resume = Resume::new(Arc::clone(budget), Some(name), token, seen);
+            let token = Token::given(&token);
+            let mut resume = Resume::new(Arc::clone(budget), Some(&name), token, seen);
             resume.sent_unknown = true;
             session.resume = Some(Box::new(resume));
             session.calls.begin_at(stamps_from);
@@ -99,8 +99,8 @@ impl Session {
     pub fn stored(&self, stamps_from: u64) -> Option<Restored> {
         let resume = self.resume.as_ref()?;
         Some(Restored {
-            session: resume.session.clone()?,
-            token: resume.token.text().clone(),
+            session: resume.session()?.into(),
+            token: resume.token.text(),
             seen: resume.counts.received(),
             stamps_from,
         })
@@ -109,11 +109,11 @@ impl Session {
     /// Queues the greeting, before what else waits to be sent.
     fn greet(&mut self, mut hi: Hi) {
         if let Some(resume) = &mut self.resume {
-            let request = match &resume.session {
+            let request = match resume.session().map(Text::from) {
                 None => ResumeRequest::New,
                 Some(session) => ResumeRequest::Resume {
-                    session: session.clone(),
-                    token: resume.token.text().clone(),
+                    session,
+                    token: resume.token.text(),
                     seen: resume.tell(),
                 },
             };
@@ -150,7 +150,7 @@ impl Session {
             _ => None,
         };
         let close = resume.take_last_close();
-        match (resume.session.is_some(), told) {
+        match (resume.session().is_some(), told) {
             (false, None) => self.resume = None,
             (false, Some(info)) => self.begin(info),
             (true, Some(info))
@@ -165,14 +165,13 @@ impl Session {
     /// A new session.
     fn begin(&mut self, info: SessionInfo) {
         if let Some(resume) = &mut self.resume {
-            resume.token = Token::given(info.token);
-            resume.session = Some(info.session);
+            resume.name(&info.session, &info.token);
         }
     }
 
-    fn continue_session(&mut self, SessionInfo { token, outcome, seen, .. }: SessionInfo) {
+    fn continue_session(&mut self, SessionInfo { session, token, outcome, seen, .. }: SessionInfo) {
         let Some(resume) = &mut self.resume else { return };
-        resume.token = Token::given(token);
+        resume.name(&session, &token);
         if std::mem::take(&mut resume.sent_unknown) {
             resume.ring.restart(seen);
         }
@@ -225,10 +224,10 @@ impl Session {
 /// Whether a server can say this of a session.
 fn may_be(resume: &Resume, info: &SessionInfo) -> bool {
     let ring = &resume.ring;
-    match (&resume.session, &info.outcome) {
+    match (resume.session(), &info.outcome) {
         (None, Outcome::Full | Outcome::Partial { .. }) => return false,
         (_, Outcome::New | Outcome::None(_)) => return info.seen == 0,
-        (Some(session), _) if info.session != *session => return false,
+        (Some(session), _) if info.session != session => return false,
         (_, Outcome::Partial { first, .. }) if *first != resume.counts.received() + 1 => {
             return false;
         }

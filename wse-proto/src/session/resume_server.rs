@@ -65,20 +65,20 @@ impl Session {
         }
         let info = SessionInfo {
             session: session.clone(),
-            token: token.text().clone(),
+            token: token.text(),
             window: budget.limits().window,
             outcome,
             seen: 0,
         };
-        let resume = Resume::new(Arc::clone(budget), Some(session), token, 0);
+        let resume = Resume::new(Arc::clone(budget), Some(&session), token, 0);
         self.resume = Some(Box::new(resume));
         self.send(SessionMessage { head: Head::Session, body: Body::Session(Box::new(info)) });
         Ok(())
     }
 
     /// The name of the session; `None` when it cannot be resumed.
-    pub fn session_name(&self) -> Option<&Text> {
-        self.resume.as_ref()?.session.as_ref()
+    pub fn session_name(&self) -> Option<&str> {
+        self.resume.as_ref()?.session()
     }
 
     /// Server: why this request does not resume this session; `None` when it may be attached. `same_user` and
@@ -93,7 +93,7 @@ impl Session {
             return Some(NotResumed::Unknown);
         };
         match &self.resume {
-            Some(resume) if !self.is_closed() && resume.session.as_ref() == Some(session) => {
+            Some(resume) if !self.is_closed() && resume.session() == Some(session) => {
                 if !resume.knows(token) {
                     return Some(NotResumed::Token);
                 }
@@ -144,7 +144,7 @@ impl Session {
             _ => Outcome::Full,
         };
         let close = resume.take_last_close().unwrap_or(Close::VANISHED);
-        resume.renew_token(used, token);
+        resume.renew_token(&used, token);
         self.acknowledge(seen);
         self.lose(last, &close);
         self.take_over(socket);
@@ -166,8 +166,8 @@ impl Session {
     fn say_resumed(&mut self, outcome: Outcome, welcome: Bytes) {
         let Some(resume) = &mut self.resume else { return };
         let info = SessionInfo {
-            session: resume.session.clone().unwrap_or_default(),
-            token: resume.token.text().clone(),
+            session: resume.session().unwrap_or_default().into(),
+            token: resume.token.text(),
             window: resume.ring.budget().limits().window,
             outcome,
             seen: resume.tell(),

@@ -76,6 +76,6 @@ impl Session {
     /// Whether this is a client that resumes a session and has no welcome yet.
     pub(super) fn is_resuming(&self) -> bool {
         matches!(self.phase, Phase::Client(_))
-            && self.resume.as_ref().is_some_and(|resume| resume.session.is_some())
+            && self.resume.as_ref().is_some_and(|resume| resume.session().is_some())
     }
 }

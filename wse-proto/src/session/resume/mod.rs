@@ -4,6 +4,7 @@
 //! limits.rs     ResumeLimits   how much is kept, and for how long
 //! budget.rs     Budget         the limits, and the bytes that all rings of an endpoint take together
 //! ring.rs       Ring           messages that the peer has not acknowledged
+//! word.rs       Word           a name or a token in little memory
 //! token.rs      Token          the secret with which a session is resumed
 //! counts.rs     Counts         how many messages were processed, and when the peer is told
 //! tracked.rs    Tracked        what depends on a message that was sent: its call, its receipt
@@ -24,6 +25,7 @@ mod sessions;
 mod state;
 mod token;
 mod tracked;
+mod word;
 
 pub use budget::Budget;
 pub(super) use credentials::{Credentials, Due};

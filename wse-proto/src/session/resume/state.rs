@@ -9,9 +9,10 @@ use super::drain::Drain;
 use super::ring::Ring;
 use super::token::Token;
 use super::tracked::Tracked;
+use super::word::Word;
+use crate::SessionInfo;
 use crate::session::close::Close;
 use crate::session::deadlines::Nanos;
-use crate::{SessionInfo, Text};
 
 /// What a session that can be resumed has besides. It outlives the socket.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(in crate::session) struct Resume {
     pub(in crate::session) counts: Counts,
     pub(in crate::session) ring: Ring,
     /// The name; `None` at a client before the server has given one.
-    pub(in crate::session) session: Option<Text>,
+    session: Option<Word>,
     pub(in crate::session) token: Token,
     /// Whether a client that was started again does not know how many messages it has sent.
     pub(in crate::session) sent_unknown: bool,
@@ -54,12 +55,23 @@ pub(in crate::session) enum Greeted {
 impl Resume {
     pub(in crate::session) fn new(
         budget: Arc<Budget>,
-        session: Option<Text>,
+        session: Option<&str>,
         token: Token,
         received: u64,
     ) -> Self {
         let (counts, ring) = (Counts::new(received), Ring::new(budget));
+        let session = session.map(Word::from);
         Self { spare: 0, counts, ring, session, token, sent_unknown: false, rare: None }
+    }
+
+    pub(in crate::session) fn session(&self) -> Option<&str> {
+        self.session.as_ref().map(Word::as_str)
+    }
+
+    /// The server has given this name and token.
+    pub(in crate::session) fn name(&mut self, session: &str, token: &str) {
+        self.session = Some(session.into());
+        self.token = Token::given(token);
     }
 
     /// Counts a message on the fast path. Returns false when the slow path has to count it.
@@ -115,7 +127,7 @@ impl Resume {
     }
 
     /// Sets a new token. The one that was used stays valid for a while.
-    pub(in crate::session) fn renew_token(&mut self, used: Text, new: Token) {
+    pub(in crate::session) fn renew_token(&mut self, used: &str, new: Token) {
         self.token = new;
         self.rare().used_token = Some(Token::given(used));
         self.update_spare();
@@ -225,6 +237,6 @@ mod tests {
     #[test]
     fn a_session_with_nothing_unacknowledged_takes_little_memory() {
         // Beside it, a session has two pointers, and the table of sessions an entry of 25 bytes.
-        assert!(size_of::<Resume>() <= 184, "{}", size_of::<Resume>());
+        assert!(size_of::<Resume>() <= 160, "{}", size_of::<Resume>());
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use super::word::Word;
 use crate::Text;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The secret with which a session is resumed: 22 characters of base64url.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(Text);
+pub struct Token(Word);
 
 impl Token {
     /// The token of these random bytes, which nobody may be able to guess.
@@ -24,22 +25,22 @@ impl Token {
                 text.push(char::from(ALPHABET[digit as usize]));
             }
         }
-        Self(text.into())
+        Self(text.as_str().into())
     }
 
     /// The text on the wire.
-    pub(in crate::session) fn text(&self) -> &Text {
-        &self.0
+    pub(in crate::session) fn text(&self) -> Text {
+        self.0.as_str().into()
     }
 
     /// A token that a server has given.
-    pub(in crate::session) fn given(text: Text) -> Self {
-        Self(text)
+    pub(in crate::session) fn given(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// Whether this is the token. It takes the same time for every text of the same length.
     pub(in crate::session) fn matches(&self, text: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), text.as_bytes());
+        let (own, other) = (self.0.as_str().as_bytes(), text.as_bytes());
         let differences = own.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
         own.len() == other.len() && std::hint::black_box(differences) == 0
     }
