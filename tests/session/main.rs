@@ -9,4 +9,5 @@ mod heartbeat_times;
 mod phases;
 mod receipts;
 mod reconnect;
+mod resume;
 mod users;

@@ -25,6 +25,11 @@ impl Session {
         matches!(self.phase, Phase::Suspended)
     }
 
+    /// Whether the session has a socket past the welcome: only then may a counted message be written to a socket.
+    pub fn is_attached(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
     /// Ends a suspended session: its window is over, or it is evicted. Pending calls and receipts fail. Returns how its last
     /// socket ended; `None` when the session is not suspended.
     pub fn end_suspended(&mut self) -> Option<Close> {
