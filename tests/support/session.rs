@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use wse_proto::session::{CallFailure, Event, Output, ReceiptFailure, Session, SessionLimits};
 use wse_proto::{
-    Body, Capabilities, ErrorCode, Fault, Head, Hi, InternalTypes, ProtocolInfo, ReceiptOf,
-    SessionMessage, Stamp,
+    Body, Capabilities, ErrorCode, Fault, Head, Hi, InternalTypes, Outcome, ProtocolInfo,
+    ReceiptOf, ResumeRequest, SessionMessage, Stamp,
 };
 
 pub const T0: Duration = Duration::ZERO;
@@ -63,6 +63,7 @@ pub fn drain(session: &mut Session) -> Said {
             Output::Close(close) => format!("close {close}"),
             Output::Abort(close) => format!("abort {close}"),
             Output::Ping(payload) => format!("ping {}", text(&payload)),
+            Output::Replay(message) => format!("replay {}", text(&message)),
             other => panic!("unknown {other:?}"),
         });
     }
@@ -80,9 +81,35 @@ fn message_line(message: &SessionMessage) -> String {
     line + &match &message.body {
         Body::Raw(payload) if payload.is_empty() => String::new(),
         Body::Raw(payload) => format!(" {}", text(payload)),
-        Body::Hi(hi) => format!(" {} {}", text(&hi.identity), text(&hi.meta)),
+        Body::Hi(hi) => {
+            let resume = hi.resume.as_deref().map(ResumeRequest::from_value);
+            let resume = match resume {
+                None => String::new(),
+                Some(Ok(Some(ResumeRequest::New))) => " resume".to_owned(),
+                Some(Ok(Some(ResumeRequest::Resume { session, seen, .. }))) => {
+                    format!(" resume {session} seen {seen}")
+                }
+                Some(other) => panic!("unknown {other:?}"),
+            };
+            format!(" {} {}{resume}", text(&hi.identity), text(&hi.meta))
+        }
+        Body::Session(info) => format!(" {} seen {}", outcome_line(&info.outcome), info.seen),
+        Body::Seen(seen) => format!(" {seen}"),
+        Body::Drain(notice) => format!(" {:?} {:?}", notice.after, notice.spread),
+        Body::Expires(Some(time)) => format!(" {time:?}"),
+        Body::Expires(None) => " never".to_owned(),
         Body::Fault(fault) => format!(" {fault}"),
         Body::Serial(serial) => format!(" {serial}"),
+        other => panic!("unknown {other:?}"),
+    }
+}
+
+pub fn outcome_line(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::New => "new".to_owned(),
+        Outcome::Full => "full".to_owned(),
+        Outcome::Partial { first, last } => format!("partial {first} to {last}"),
+        Outcome::None(reason) => format!("none {reason}"),
         other => panic!("unknown {other:?}"),
     }
 }
@@ -113,6 +140,12 @@ pub fn event_line(event: Event) -> String {
         Event::Liveness(state) => format!("{state:?}"),
         Event::ErrorReport { fault } => format!("report {fault}"),
         Event::Unreadable { error } => format!("unreadable {error}"),
+        Event::Suspended { close } => format!("suspended {close}"),
+        Event::Resumed { outcome } => format!("resumed {}", outcome_line(&outcome)),
+        Event::Drain { notice } => format!("drain {:?} {:?}", notice.after, notice.spread),
+        Event::Expires { time } => format!("expires {time:?}"),
+        Event::Renew { hi } => format!("renew {}", text(&hi.identity)),
+        Event::Renewed { time } => format!("renewed {time:?}"),
         Event::Dropped(what) => format!("dropped {what:?}"),
         Event::CallEnded { call, outcome } => {
             let stamp = call.stamp();

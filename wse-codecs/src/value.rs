@@ -20,7 +20,9 @@ impl Serialize for Written<'_> {
                 let members = members.iter().map(|(name, value)| (name.as_str(), Written(value)));
                 serializer.collect_map(members)
             }
-            _ => serializer.serialize_unit(),
+            Value::Null => serializer.serialize_unit(),
+            // Not written by sessions. It is read as what it is.
+            _ => serializer.serialize_i64(-1),
         }
     }
 }

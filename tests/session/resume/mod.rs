@@ -1,7 +1,14 @@
 //! Sessions that outlive their socket. `docs/wire.md` has the rules, which the names of the tests cite.
 
+mod client;
+mod counting;
 mod cuts;
 mod every_byte;
 mod link;
 mod model;
+mod registry;
+mod server;
+mod sides;
+mod timers;
+mod unaware;
 mod world;

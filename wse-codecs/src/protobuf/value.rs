@@ -68,7 +68,9 @@ fn to_any(value: &Value) -> Any {
                 let fields = members.map(|(name, value)| (name.to_string(), to_any(value)));
                 Kind::Struct(Struct { fields: fields.collect() })
             }
-            _ => Kind::Null(0),
+            Value::Null => Kind::Null(0),
+            // Not written by sessions. It is read as what it is.
+            _ => Kind::Number(-1.0),
         }),
     }
 }

@@ -91,6 +91,12 @@ impl Session {
         self.resume.as_ref().map_or(0, |resume| resume.ring.bytes())
     }
 
+    /// How many of the messages sent have calls or receipts that may wait for them. This is limited, also if the peer never
+    /// says what it has processed.
+    pub fn tracked(&self) -> usize {
+        self.resume.as_ref().map_or(0, |resume| resume.tracked())
+    }
+
     /// Counts a message that has arrived and that the caller holds back, for example until a handler has ended. Later,
     /// [`handle_held`](Self::handle_held) takes it. Messages may be handled in another order than they were counted in.
     pub fn count_held(&mut self, now: Duration, head: &Head) {

@@ -135,7 +135,7 @@ impl Session {
         if self.is_closed() || self.is_suspended() && reconnects(close.code) {
             return;
         }
-        if !self.suspend(&close) {
+        if self.is_suspended() || !self.suspend(&close) {
             self.end(&close);
         }
         push(&mut self.outputs, Output::Close(close));

@@ -139,6 +139,10 @@ impl Resume {
         self.rare().tracked.push_back((number, tracked));
     }
 
+    pub(in crate::session) fn tracked(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.tracked.len())
+    }
+
     /// Forgets what has ended already, when there is more than `limit`.
     pub(in crate::session) fn limit_tracked(
         &mut self,
