@@ -1,6 +1,7 @@
 //! Who is connected, and whose connection has to go.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -155,5 +156,28 @@ proptest! {
             connections.sort_unstable();
             prop_assert!(connections.iter().eq(model.iter().map(|(_, id)| id)));
         }
+    }
+}
+
+#[test]
+fn d20_the_longest_suspended_connection_gives_way_first() {
+    // Since when each is suspended, by age, and which of them gives way to another one.
+    let table = [
+        ([None, None, None], 0),
+        ([None, Some(20), Some(10)], 2),
+        ([None, Some(10), Some(10)], 1),
+        ([None, Some(10), None], 1),
+        ([Some(30), Some(20), None], 1),
+    ];
+    for (suspended, gives_way) in table {
+        let mut users = Users::new(3);
+        for (age, since) in suspended.into_iter().enumerate() {
+            users.join("ann".into(), age as u64, (age, since.map(Duration::from_millis)));
+        }
+        let joined = users.join_with("ann".into(), 3, (3, None), |(_, since)| *since);
+        let evicted: Vec<_> = joined.evicted.iter().map(|(age, _)| *age).collect();
+        assert_eq!(evicted, [gives_way], "{suspended:?}");
+        let left: Vec<_> = users.of("ann").map(|(age, _)| *age).collect();
+        assert_eq!(left, (0..4).filter(|age| *age != gives_way).collect::<Vec<_>>());
     }
 }

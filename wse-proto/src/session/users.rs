@@ -1,6 +1,7 @@
 //! [`Users`]: the connected users and their connections.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::Text;
 
@@ -43,10 +44,30 @@ impl<C> Users<C> {
 
     /// Adds a connection of `user`. When the limit is reached, it removes the oldest ones.
     pub fn join(&mut self, user: Text, id: u64, connection: C) -> Joined<C> {
+        self.join_with(user, id, connection, |_| None)
+    }
+
+    /// As [`join`](Self::join), where connections may be suspended. `suspended` says since when. When the limit is reached, it
+    /// removes the longest suspended ones first, and then the oldest ones.
+    pub fn join_with(
+        &mut self,
+        user: Text,
+        id: u64,
+        connection: C,
+        suspended: impl Fn(&C) -> Option<Duration>,
+    ) -> Joined<C> {
         let connections = self.by_id.entry(user).or_default();
         let first = connections.is_empty();
         let excess = (connections.len() + 1).saturating_sub(self.limit);
-        let evicted = connections.drain(..excess).map(|(_, connection)| connection).collect();
+        let mut evicted = Vec::with_capacity(excess);
+        for _ in 0..excess {
+            let since = |(index, (_, connection)): (usize, &(u64, C))| {
+                suspended(connection).map(|since| (since, index))
+            };
+            let longest = connections.iter().enumerate().filter_map(since).min();
+            let (_, connection) = connections.remove(longest.map_or(0, |(_, index)| index));
+            evicted.push(connection);
+        }
         connections.push((id, connection));
         Joined { first, evicted }
     }

@@ -402,6 +402,12 @@ fn a_capability_that_is_not_claimed_is_not_required() {
 }
 
 #[test]
+fn a_protocol_must_not_claim_resume_for_a_format_that_writes_no_values() {
+    let report = friendly().run(&Lengths::default().claims(INFO.can().resume()));
+    fails(&report, "format: resume", "refuses what it wrote");
+}
+
+#[test]
 fn a_head_that_is_not_claimed_must_not_panic() {
     let protocol = Lengths::new(Flaw::PanicsWhenUnclaimed).claims(Capabilities::NONE);
     let report = friendly().run(&protocol);
