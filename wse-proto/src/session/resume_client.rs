@@ -142,7 +142,7 @@ impl Session {
         }
     }
 
-    /// The welcome has come: the session begins, continues, or begins anew.
+    /// The welcome has come: the session begins, continues, or is replaced by a new one.
     pub(super) fn session_welcomed(&mut self) {
         let Some(resume) = &mut self.resume else { return };
         let told = match resume.take_greeted() {
@@ -158,7 +158,7 @@ impl Session {
             {
                 self.continue_session(info);
             }
-            (true, told) => self.begin_anew(told, &close.unwrap_or(Close::VANISHED)),
+            (true, told) => self.begin_again(told, &close.unwrap_or(Close::VANISHED)),
         }
     }
 
@@ -193,7 +193,7 @@ impl Session {
     }
 
     /// The server does not know the session any more. What waits for its messages ends.
-    fn begin_anew(&mut self, told: Option<SessionInfo>, close: &Close) {
+    fn begin_again(&mut self, told: Option<SessionInfo>, close: &Close) {
         let reason = match &told {
             Some(SessionInfo { outcome: Outcome::None(reason), .. }) => reason.clone(),
             _ => NotResumed::Unknown,
