@@ -53,7 +53,7 @@ impl Direction {
         let oldest = held.entries.front().map_or(self.sent.len() + 1, |(number, _)| *number);
         // Less may have been lost when the server said so than now.
         assert_eq!(first as usize, self.got + 1, "the gap begins behind what was got");
-        assert!(last as usize <= oldest - 1, "{last} is not lost");
+        assert!((last as usize) < oldest, "{last} is not lost");
         self.lost.push(self.got..last as usize);
         self.got = last as usize;
     }
