@@ -79,7 +79,7 @@ fn d12_after_none_both_counts_are_0_and_promises_end() {
         send_call(session, None);
         session.expect_receipt(T0, ReceiptOf::Message, "r".into(), None).unwrap();
         let tracked = Tracked::Receipt(ReceiptOf::Message, "r".into());
-        session.sent(&Bytes::from("r"), Some(tracked));
+        session.sent(Bytes::from("r"), Some(tracked));
     });
     session = reconnecting(session);
     let expired = Outcome::None(NotResumed::Expired);

@@ -132,7 +132,7 @@ fn d14_seen_settles_receipts_that_did_not_come() {
     session.expect_receipt(T0, ReceiptOf::Message, stamp.clone(), None).unwrap();
     send(&mut session, 1, 1);
     let tracked = Tracked::Receipt(ReceiptOf::Message, stamp.clone());
-    session.sent(&Bytes::from("2"), Some(tracked));
+    session.sent(Bytes::from("2"), Some(tracked));
     session.handle_message(T0, seen(1));
     assert_eq!(drain(&mut session), Said::nothing());
     session.handle_message(T0, seen(2));
@@ -149,7 +149,7 @@ fn d14_the_receipt_of_a_call_is_settled_and_its_answer_still_expected() {
     let mut session = server();
     let call = session.call(T0, None).unwrap();
     session.expect_receipt(T0, ReceiptOf::Call, call.stamp(), None).unwrap();
-    session.sent(&Bytes::from("call"), Some(Tracked::Call(call)));
+    session.sent(Bytes::from("call"), Some(Tracked::Call(call)));
     session.handle_message(T0, seen(1));
     assert_eq!(drain(&mut session), Said::new(&[], &["receipt of Call #1 received"]));
     assert_eq!(session.calls_waiting(), 1);
@@ -181,7 +181,7 @@ fn what_waits_for_a_peer_that_never_acknowledges_is_limited() {
 fn d10_a_client_has_no_space_when_its_ring_is_full() {
     let mut session = client();
     assert!(session.has_space(usize::MAX), "one large message, when there is no other");
-    session.sent(&Bytes::from(vec![b'x'; 256 << 10]), None);
+    session.sent(Bytes::from(vec![b'x'; 256 << 10]), None);
     assert!(!session.has_space(1));
     session.handle_message(T0, seen(1));
     assert!(session.has_space(1));

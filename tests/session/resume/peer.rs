@@ -134,7 +134,7 @@ impl Peer {
             let Some(Entry { message, counted, tracked }) = self.queue.pop_front() else { return };
             if counted {
                 self.sends.sends(&message);
-                assert!(!self.session.sent(&message, tracked), "the budget is large");
+                assert!(!self.session.sent(message.clone(), tracked), "the budget is large");
             }
             pipe.write(&message);
         }
@@ -145,7 +145,7 @@ impl Peer {
         for Entry { message, counted, tracked } in std::mem::take(&mut self.queue) {
             if counted {
                 self.sends.sends(&message);
-                self.session.sent(&message, tracked);
+                self.session.sent(message.clone(), tracked);
             }
         }
     }

@@ -103,7 +103,7 @@ fn holding(budget: &Arc<Budget>, suspended: bool, messages: usize) -> Session {
             session.handle_closed(&LOST);
         }
         for _ in 0..messages {
-            session.sent(&Bytes::from(vec![b'x'; 5000]), None);
+            session.sent(Bytes::from(vec![b'x'; 5000]), None);
         }
     })
 }

@@ -214,7 +214,7 @@ fn d13_what_is_known_to_be_in_the_gap_ends_at_once() {
         let stamp = Stamp::from(stamp);
         session.expect_receipt(T0, ReceiptOf::Message, stamp.clone(), None).unwrap();
         let tracked = Tracked::Receipt(ReceiptOf::Message, stamp);
-        session.sent(&Bytes::from("receipt"), Some(tracked));
+        session.sent(Bytes::from("receipt"), Some(tracked));
     };
     send_call(&mut session, None);
     receipt(&mut session, "r2");
@@ -264,10 +264,10 @@ fn d27_a_connected_session_gives_up_its_own_messages_when_the_budget_is_exceeded
     let [mut connected, mut suspended] = [server_with(&budget), server_with(&budget)];
     suspended.handle_closed(&LOST);
     let large = Bytes::from(vec![b'x'; 5000]);
-    assert!(!suspended.sent(&large, None));
-    assert!(!connected.sent(&large, None));
+    assert!(!suspended.sent(large.clone(), None));
+    assert!(!connected.sent(large.clone(), None));
     assert_eq!((connected.unacknowledged(), suspended.unacknowledged()), (0, 5000));
-    assert!(suspended.sent(&large, None), "the caller has to make room");
+    assert!(suspended.sent(large.clone(), None), "the caller has to make room");
     assert_eq!(suspended.unacknowledged(), 10_000);
 }
 

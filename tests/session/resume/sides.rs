@@ -98,14 +98,14 @@ pub(super) fn reconnecting(session: Session) -> Session {
 /// Messages with the numbers from `first` to `last` leave the queue.
 pub(super) fn send(session: &mut Session, first: u64, last: u64) {
     for number in first..=last {
-        session.sent(&Bytes::from(number.to_string()), None);
+        session.sent(Bytes::from(number.to_string()), None);
     }
 }
 
 /// A call leaves the queue.
 pub(super) fn send_call(session: &mut Session, timeout: Option<u64>) -> String {
     let call = session.call(T0, timeout.map(ms)).unwrap();
-    session.sent(&Bytes::from("call"), Some(Tracked::Call(call)));
+    session.sent(Bytes::from("call"), Some(Tracked::Call(call)));
     call.stamp().to_string()
 }
 

@@ -49,7 +49,7 @@ fn exchange<P: Protocol>(protocol: &P, mut session: Session) -> Vec<Bytes> {
         }
         let call = session.call(now, Some(ms(1000))).unwrap();
         session.cancel(call);
-        assert!(!session.sent(&Bytes::from_static(b"x"), None));
+        assert!(!session.sent(Bytes::from_static(b"x"), None));
         session.handle_timeout(now);
         all(&mut session);
     }

@@ -32,13 +32,10 @@ impl Session {
     /// Returns whether the rings of all sessions take too much memory, which only a suspended session reports: call
     /// [`Sessions::relieve`](super::Sessions::relieve). A connected one empties its own ring in this case.
     #[inline]
-    pub fn sent(&mut self, message: &Bytes, tracked: Option<Tracked>) -> bool {
+    pub fn sent(&mut self, message: Bytes, tracked: Option<Tracked>) -> bool {
         let Some(resume) = &mut self.resume else { return false };
-        let grows = resume.ring.push(message.clone());
-        if tracked.is_none() && !grows && !resume.ring.is_over() {
-            return false;
-        }
-        self.after_sent(tracked)
+        let grows = resume.ring.push(message);
+        if tracked.is_none() && !grows { false } else { self.after_sent(tracked) }
     }
 
     #[cold]

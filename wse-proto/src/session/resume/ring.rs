@@ -22,16 +22,18 @@ pub(in crate::session) struct Ring {
     acknowledged: u64,
     /// The blocks that the budget counts for this ring.
     reserved: u32,
+    /// Up to so many bytes there is nothing to do but to push.
+    easy_bytes: u32,
     budget: Arc<Budget>,
 }
 
 /// The first allocation has space for so many messages. A peer acknowledges every 64.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 impl Ring {
     pub(super) fn new(budget: Arc<Budget>) -> Self {
         let held = VecDeque::new();
-        Self { held, bytes: 0, sent: 0, acknowledged: 0, reserved: 0, budget }
+        Self { held, bytes: 0, easy_bytes: 0, sent: 0, acknowledged: 0, reserved: 0, budget }
     }
 
     pub(in crate::session) fn budget(&self) -> &Arc<Budget> {
@@ -70,26 +72,38 @@ impl Ring {
                 && self.bytes.saturating_add(len) <= limits.ring_bytes
     }
 
-    /// Adds the message with the next number. Returns whether the ring reserves more memory than before.
+    /// Adds the message with the next number. Returns whether the caller has to look at the limits: the ring may hold more
+    /// than it may, or it has reserved more memory.
     #[inline]
     pub(in crate::session) fn push(&mut self, message: Bytes) -> bool {
+        self.sent += 1;
+        self.bytes += message.len();
+        let full = self.held.len() >= self.budget.limits().ring_messages;
+        if full || self.bytes > self.easy_bytes as usize {
+            return self.push_and_grow(message);
+        }
+        self.held.push_back(message);
+        false
+    }
+
+    #[cold]
+    fn push_and_grow(&mut self, message: Bytes) -> bool {
         if self.held.capacity() == 0 {
             self.held.reserve(FEW);
         }
-        self.sent += 1;
-        self.bytes += message.len();
         self.held.push_back(message);
-        let grows = self.bytes > Budget::bytes_of(self.reserved);
-        if grows {
-            self.reserved = self.budget.reserve(self.reserved, self.bytes);
-        }
-        grows
+        self.reserve();
+        true
     }
 
-    /// Whether the ring holds more than it may, and the oldest messages have to go. At a server, after each
-    /// [`push`](Self::push).
-    #[inline]
-    pub(in crate::session) fn is_over(&self) -> bool {
+    /// Reserves what the messages take.
+    fn reserve(&mut self) {
+        self.reserved = self.budget.reserve(self.reserved, self.bytes);
+        let easy = self.budget.limits().ring_bytes.min(Budget::bytes_of(self.reserved));
+        self.easy_bytes = easy.try_into().unwrap_or(u32::MAX);
+    }
+
+    fn is_over(&self) -> bool {
         let limits = self.budget.limits();
         self.bytes > limits.ring_bytes || self.held.len() > limits.ring_messages
     }
@@ -103,7 +117,7 @@ impl Ring {
 
     /// Drops all messages.
     pub(in crate::session) fn empty(&mut self) {
-        self.held.clear();
+        self.held = VecDeque::new();
         self.bytes = 0;
         self.settle();
     }
@@ -111,7 +125,13 @@ impl Ring {
     /// The peer has processed this many messages. The caller has checked that so many were sent.
     pub(in crate::session) fn acknowledge(&mut self, seen: u64) {
         self.acknowledged = self.acknowledged.max(seen);
-        while self.oldest() <= seen && self.drop_oldest() {}
+        let covered = (seen + 1).saturating_sub(self.oldest());
+        if covered >= self.held.len() as u64 {
+            return self.empty();
+        }
+        for _ in 0..covered {
+            self.drop_oldest();
+        }
         self.settle();
     }
 
@@ -133,7 +153,7 @@ impl Ring {
             // An idle session keeps no buffer.
             self.held = VecDeque::new();
         }
-        self.reserved = self.budget.reserve(self.reserved, self.bytes);
+        self.reserve();
     }
 }
 
