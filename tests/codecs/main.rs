@@ -12,6 +12,7 @@ mod msgpack_values;
 mod negotiation;
 mod peers;
 mod protobuf;
+mod resume;
 mod shapes;
 mod stamps;
 mod table;
