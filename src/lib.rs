@@ -88,7 +88,7 @@ pub use client::{
     Client, ClientBuilder, ClientEvent, ConnectError, Connector, Status, TcpConnector,
 };
 pub use connection::{
-    AckedCall, CallError, CallOptions, Counts, GaveUp, QueueState, ReceiptError, Reliable,
+    AckedCall, CallError, CallOptions, Counts, GaveUp, QueueState, ReceiptError, Reliable, Resumed,
     SendError, SendQueue, SlowPeer,
 };
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
@@ -114,7 +114,9 @@ pub use wse_codecs::{MessagePack, MessagePackFormat};
 pub use wse_codecs::{Protobuf, ProtobufFormat};
 #[cfg(feature = "wsprocessor")]
 pub use wse_codecs::{WsProcessor, WsProcessorFormat};
-pub use wse_proto::session::{Backoff, Close, Heartbeat, Liveness, LivenessState, PingVia};
+pub use wse_proto::session::{
+    Backoff, Close, Heartbeat, Liveness, LivenessState, PingVia, ResumeLimits,
+};
 pub use wse_proto::{
     Body, Capabilities, CloseReason, CodecError, CodecErrorKind, Decode, Encode, Envelope,
     ErrorCode, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Fault, Format, Head, Hi,

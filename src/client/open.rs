@@ -21,7 +21,8 @@ use super::framed_url::FramedUrl;
 use super::shared::{Shared, Welcomed};
 use super::side::ClientSide;
 use crate::connection::{
-    Channel, Clock, Connection, ConnectionOptions, FramedChannel, Wire, drive, with_heartbeat,
+    Channel, Clock, Connection, ConnectionOptions, FramedChannel, Resumable, Wire, drive,
+    with_heartbeat,
 };
 use crate::transport::Transport;
 
@@ -123,16 +124,29 @@ async fn welcome<C: Channel + Send + 'static>(
 ) -> Result<Welcomed, ConnectError> {
     let settings = &shared.settings;
     let info = wire.info;
-    let mut session = Session::client(info, hi, settings.session);
+    let lines = C::FRAMED && info.kind() == MessageKind::Text;
+    let hi = match (hi, shared.suspended_connection()) {
+        (Some(hi), Some(connection)) if connection.speaks(&wire, lines) => {
+            match Resumable::take(&connection).await {
+                Some(resumable) => return resume(shared, channel, connection, resumable, hi).await,
+                None => Some(hi),
+            }
+        }
+        (hi, _) => hi,
+    };
+    shared.end_suspended();
+    let mut session = match hi {
+        Some(hi) if settings.reconnect.is_some() => {
+            Session::resumable_client(info, hi, settings.session, &shared.budget)
+        }
+        hi => Session::client(info, hi, settings.session),
+    };
     if let Some(heartbeat) = settings.heartbeat {
         // One client needs no jitter.
         session = with_heartbeat::<C>(session, &info, heartbeat, clock.now(), 0.0);
     }
-    let options = ConnectionOptions {
-        ticked: false,
-        cancels_handlers: settings.cancel_handlers,
-        lines: C::FRAMED && info.kind() == MessageKind::Text,
-    };
+    let options =
+        ConnectionOptions { ticked: false, cancels_handlers: settings.cancel_handlers, lines };
     let counts = Arc::clone(&shared.counts);
     let connection = Connection::new(wire, session, settings.queue, clock, counts, options);
     let (welcomed, welcome) = oneshot::channel();
@@ -147,6 +161,32 @@ async fn welcome<C: Channel + Send + 'static>(
     let mut greeting = Greeting(Some(Arc::clone(&connection)));
     welcome.await.unwrap_or(Err(ConnectError::Closed))?;
     greeting.0 = None;
+    Ok(Welcomed { connection, ended })
+}
+
+/// Greets over an open channel to resume a connection, and waits for the welcome.
+async fn resume<C: Channel + Send + 'static>(
+    shared: &Arc<Shared>,
+    channel: C,
+    connection: Arc<Connection>,
+    mut resumable: Resumable<ClientSide>,
+    hi: Hi,
+) -> Result<Welcomed, ConnectError> {
+    let (welcomed, welcome) = oneshot::channel();
+    let (ends, ended) = oneshot::channel();
+    resumable.side().reconnecting(welcomed, ends);
+    let count = shared.count_connection();
+    let drive = resumable.drive(channel, |session| {
+        // Fails when the session has ended meanwhile: the driver sees that.
+        let _ = session.reconnect(hi);
+    });
+    shared.tasks.spawn(async move {
+        let _count = count;
+        drive.await;
+    });
+    let mut resuming = ResumeGuard(Some(Arc::clone(&connection)));
+    welcome.await.unwrap_or(Err(ConnectError::Closed))?;
+    resuming.0 = None;
     Ok(Welcomed { connection, ended })
 }
 
@@ -180,6 +220,17 @@ impl Drop for Greeting {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             connection.close(Close::normal(CloseReason::ByClient));
+        }
+    }
+}
+
+/// Gives up the channel of an attempt to resume that is dropped before the welcome. The session is suspended again.
+struct ResumeGuard(Option<Arc<Connection>>);
+
+impl Drop for ResumeGuard {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.drop_channel();
         }
     }
 }

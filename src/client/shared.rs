@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wse_proto::session::{Backoff, Close, Duplicates, Heartbeat, SessionLimits};
+use wse_proto::session::{
+    Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits,
+};
 use wse_proto::{Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
@@ -23,8 +25,8 @@ use super::error::ConnectError;
 use super::status::{ClientEvent, Status};
 use crate::callback::{Callback, call_all, call_others, text_of};
 use crate::connection::{
-    Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
-    SendQueue, Tasks, Wakes, Wire, default_handled_bytes, reliably,
+    Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, Resumed,
+    SendError, SendQueue, Tasks, Wakes, Wire, default_handled_bytes, reliably,
 };
 use crate::router::Router;
 
@@ -81,6 +83,11 @@ impl Settings {
     }
 }
 
+/// What a client keeps until the server says that it has processed it, every 64 messages or 5 s. Sending fails beyond this.
+fn kept() -> ResumeLimits {
+    ResumeLimits::default().ring_bytes(16 << 20).ring_messages(65_536)
+}
+
 pub(super) struct Shared {
     pub(super) settings: Settings,
     /// The first protocol, until a connection has chosen one.
@@ -90,6 +97,8 @@ pub(super) struct Shared {
     pub(super) counts: Arc<Counters>,
     /// The reliable messages that the server has sent, over all connections.
     pub(super) duplicates: Duplicates,
+    /// What the session keeps until the server has processed it.
+    pub(super) budget: Arc<Budget>,
     pub(super) status: watch::Sender<Status>,
     /// The number of connections that are not over, those in their closing handshake included.
     pub(super) open_connections: watch::Sender<usize>,
@@ -104,6 +113,8 @@ pub(super) struct State {
     pub(super) status: Status,
     pub(super) commands: Option<mpsc::UnboundedSender<Command>>,
     connection: Option<Arc<Connection>>,
+    /// The connection, while it has no socket and waits for another one.
+    suspended: Option<Arc<Connection>>,
     /// Messages that were sent without a connection, with the variant that they are packed for.
     offline_queue: VecDeque<(usize, ws::Message)>,
     /// The last connection, for its protocol.
@@ -130,6 +141,7 @@ impl Shared {
             status: Status::Idle,
             commands: None,
             connection: None,
+            suspended: None,
             offline_queue: VecDeque::new(),
             last: None,
             on_ready_thread: None,
@@ -144,6 +156,7 @@ impl Shared {
             tasks: Tasks::default(),
             counts: Arc::default(),
             duplicates: Duplicates::default(),
+            budget: Budget::new(kept()),
             status: watch::Sender::new(Status::Idle),
             open_connections: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
@@ -294,7 +307,7 @@ impl Shared {
                 lost += 1;
             }
         }
-        let replaced = state.connection.replace(connection);
+        let replaced = (state.connection.replace(connection), state.suspended.take());
         // Under the lock, so that it does not overwrite the status of a client that is closed meanwhile.
         state.status = Status::Ready;
         drop(state);
@@ -306,6 +319,56 @@ impl Shared {
             self.error(ErrorCode::NotReady, &message);
         }
         self.emit(ClientEvent::Ready(welcome));
+    }
+
+    /// The connection has lost its socket, and waits for another one.
+    pub(super) fn suspended(&self, connection: &Arc<Connection>, close: Close) {
+        // Without the lock, since it may call the application.
+        let comes_back = self.reconnects_after(&close);
+        let mut state = self.state();
+        state.last_close = Some(close.clone());
+        state.comes_back = comes_back;
+        if state.is_current(connection) && state.commands.is_some() && comes_back {
+            state.suspended = Some(Arc::clone(connection));
+            state.status = Status::Reconnecting;
+        }
+        let waits = state.suspended.is_some();
+        drop(state);
+        if !waits {
+            connection.stop_suspended(&close);
+            return;
+        }
+        self.publish_status();
+        self.emit(ClientEvent::Suspended(close));
+    }
+
+    /// The connection has a socket again.
+    pub(super) fn resumed(&self, connection: &Arc<Connection>, welcome: &Bytes, how: Resumed) {
+        let mut state = self.state();
+        state.welcome = Bytes::copy_from_slice(welcome);
+        if state.is_current(connection) {
+            state.suspended = None;
+            state.status = Status::Ready;
+        }
+        drop(state);
+        self.publish_status();
+        self.emit(ClientEvent::Resumed(how));
+    }
+
+    /// The connection that waits for another socket.
+    pub(super) fn suspended_connection(&self) -> Option<Arc<Connection>> {
+        self.state().suspended.clone()
+    }
+
+    /// Ends the connection that waits for another socket.
+    pub(super) fn end_suspended(&self) {
+        let mut state = self.state();
+        let suspended = state.suspended.take();
+        let close = state.last_close.clone().unwrap_or(Close::VANISHED);
+        drop(state);
+        if let Some(connection) = suspended {
+            connection.stop_suspended(&close);
+        }
     }
 
     /// Handles the end of a connection. The status changes first, so that code that learns of the
@@ -321,6 +384,7 @@ impl Shared {
         if waiting || state.is_current(connection) {
             // The caller has another reference to it.
             state.connection = None;
+            state.suspended = None;
             if comes_back {
                 state.status = Status::Reconnecting;
             }
@@ -343,6 +407,7 @@ impl Shared {
 
     /// Drops the connection before a migration.
     pub(super) fn migrating(&self) {
+        self.end_suspended();
         let mut state = self.state();
         let old = state.connection.take();
         state.status = Status::Reconnecting;
@@ -353,6 +418,7 @@ impl Shared {
 
     /// Handles the end of the manager: nothing is sent any more.
     pub(super) fn stop(&self) {
+        self.end_suspended();
         let mut state = self.state();
         let old = (state.commands.take(), state.connection.take());
         state.offline_queue.clear();

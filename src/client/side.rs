@@ -8,15 +8,15 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
-use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, SessionMessage, Text};
+use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState};
+use wse_proto::{CloseReason, ErrorCode, Outcome, SessionMessage, Text};
 use wse_transport::ws;
 
 use super::error::ConnectError;
 use super::shared::{ClientCore, Shared};
 use super::status::ClientEvent;
 use crate::chain::chain;
-use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
+use crate::connection::{Connection, DriverConfig, Incoming, Resumed, Side, Tasks, count};
 use crate::router::{BoxError, Failure, Report, Scope};
 
 pub(super) struct ClientSide {
@@ -24,6 +24,10 @@ pub(super) struct ClientSide {
     /// Receives the welcome, or the error in its place.
     welcomed: Option<oneshot::Sender<Result<Bytes, ConnectError>>>,
     ready: bool,
+    /// How the attempt to resume the session has ended, until the welcome is handled.
+    resumed: Option<Outcome>,
+    /// How the last socket of the session has ended.
+    last_close: Option<Close>,
     /// Receives how the connection ended.
     ended: Option<oneshot::Sender<Close>>,
     solving: Option<BoxFuture<'static, Result<Bytes, BoxError>>>,
@@ -35,7 +39,44 @@ impl ClientSide {
         welcomed: oneshot::Sender<Result<Bytes, ConnectError>>,
         ended: oneshot::Sender<Close>,
     ) -> Self {
-        Self { shared, welcomed: Some(welcomed), ready: false, ended: Some(ended), solving: None }
+        Self {
+            shared,
+            welcomed: Some(welcomed),
+            ready: false,
+            resumed: None,
+            last_close: None,
+            ended: Some(ended),
+            solving: None,
+        }
+    }
+
+    /// The session is about to be resumed over another socket.
+    pub(super) fn reconnecting(
+        &mut self,
+        welcomed: oneshot::Sender<Result<Bytes, ConnectError>>,
+        ended: oneshot::Sender<Close>,
+    ) {
+        (self.welcomed, self.ended) = (Some(welcomed), Some(ended));
+    }
+
+    /// Handles the welcome, before any message after it is handled: handlers may send at once.
+    fn welcomed(&mut self, connection: &Arc<Connection>, welcome: Bytes) {
+        self.ready = true;
+        match self.resumed.take() {
+            Some(outcome @ (Outcome::Full | Outcome::Partial { .. })) => {
+                self.shared.resumed(connection, &welcome, Resumed::of(&outcome));
+            }
+            other => {
+                if let Some(close) = self.last_close.take().filter(|_| other.is_some()) {
+                    // The server does not know the session any more.
+                    self.shared.emit(ClientEvent::Closed(close));
+                }
+                self.shared.ready(Arc::clone(connection), welcome.clone());
+            }
+        }
+        if let Some(welcomed) = self.welcomed.take() {
+            let _ = welcomed.send(Ok(welcome));
+        }
     }
 
     /// Fails the greeting for a reason on the client's side.
@@ -112,13 +153,11 @@ impl Side for ClientSide {
                 }
                 None => self.give_up(connection, ConnectError::NoSolver),
             },
-            Event::Ready { welcome } => {
-                // Before any message after the welcome is handled: handlers may send at once.
-                self.ready = true;
-                self.shared.ready(Arc::clone(connection), welcome.clone());
-                if let Some(welcomed) = self.welcomed.take() {
-                    let _ = welcomed.send(Ok(welcome));
-                }
+            Event::Ready { welcome } => self.welcomed(connection, welcome),
+            Event::Resumed { outcome } => self.resumed = Some(outcome),
+            Event::Suspended { close } => {
+                self.last_close = Some(close.clone());
+                self.shared.suspended(connection, close);
             }
             Event::Liveness(state) => {
                 self.shared.emit(match state {
@@ -196,6 +235,23 @@ impl Side for ClientSide {
             self.fail(ConnectError::Socket(error));
         } else if let ws::Error::Protocol(error) = error {
             self.shared.error(ErrorCode::ConnectionError, &error.to_string());
+        }
+    }
+
+    fn tasks(&self) -> Tasks {
+        self.shared.tasks.clone()
+    }
+
+    fn heartbeat(&self) -> Option<(Heartbeat, f64)> {
+        // One client needs no jitter.
+        self.shared.settings.heartbeat.map(|heartbeat| (heartbeat, 0.0))
+    }
+
+    fn lost(&mut self, close: &Close) {
+        self.solving = None;
+        self.fail(ConnectError::Refused(close.clone()));
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.send(close.clone());
         }
     }
 

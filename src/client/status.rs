@@ -8,6 +8,8 @@ use bytes::Bytes;
 use wse_proto::session::Close;
 use wse_proto::{ErrorCode, Text};
 
+use crate::connection::Resumed;
+
 /// The status of a client.
 ///
 /// ```text
@@ -55,6 +57,12 @@ pub enum ClientEvent {
     Ready(Bytes),
     /// The connection has ended, or its closing handshake has begun.
     Closed(Close),
+    /// The connection has lost its socket, and the client is about to resume it. Calls go on waiting, and what is sent is
+    /// queued. `Resumed` follows, or `Closed`. Only with a server that offers this.
+    Suspended(Close),
+    /// The connection has a socket again. `Ready` does not come: the server knows the connection still. Messages that are
+    /// newer than a gap come later.
+    Resumed(Resumed),
     /// The connection was lost or an attempt failed, and another attempt follows.
     #[non_exhaustive]
     Retrying {

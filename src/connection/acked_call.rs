@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use wse_proto::session::{CallFailure, CallId, ReceiptFailure};
+use wse_proto::session::{CallFailure, CallId, ReceiptFailure, Tracked};
 use wse_proto::{Decode, Encode, Head, Negotiate, ReceiptOf, Text};
 
 use super::error::CallError;
@@ -170,7 +170,7 @@ impl Connection {
         let head = self.with_deadline(head, options.timeout);
         let message =
             self.wire.message::<P::Protocol, T>(&head, payload).map_err(CallError::Encode)?;
-        self.push(Class::Call, message)?;
+        self.push_tracked(Class::Call, message, || Some(Tracked::Call(id)))?;
         call.sent = true;
         Ok(call)
     }

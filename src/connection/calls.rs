@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use wse_proto::session::CallId;
+use wse_proto::session::{CallId, Tracked};
 use wse_proto::{Decode, Encode, Head, Protocol, Text, UsageError};
 
 use super::error::CallError;
@@ -89,7 +89,8 @@ impl<'a> PendingCall<'a> {
     }
 
     async fn answer(mut self, message: Queued) -> Result<Bytes, CallError> {
-        self.connection.push(Class::Call, message)?;
+        let id = self.id;
+        self.connection.push_tracked(Class::Call, message, || Some(Tracked::Call(id)))?;
         self.sent = true;
         let outcome = (&mut self.answer).await;
         Ok(outcome.map_err(|_| CallError::NotReady)??)

@@ -62,16 +62,28 @@ pub(crate) fn allowed(heartbeat: Heartbeat) -> Heartbeat {
 /// Starts the heartbeat of a session. Over a byte stream it uses the pings of the protocol; a protocol that has none has
 /// no heartbeat there.
 pub(crate) fn with_heartbeat<C: Channel>(
-    session: Session,
+    mut session: Session,
     info: &ProtocolInfo,
     heartbeat: Heartbeat,
     now: Duration,
     jitter: f64,
 ) -> Session {
+    start_heartbeat::<C>(&mut session, info, heartbeat, now, jitter);
+    session
+}
+
+/// As [`with_heartbeat`], for another channel of a session.
+pub(super) fn start_heartbeat<C: Channel>(
+    session: &mut Session,
+    info: &ProtocolInfo,
+    heartbeat: Heartbeat,
+    now: Duration,
+    jitter: f64,
+) {
     let via = match (C::FRAMED, info.can().has_pings()) {
-        (true, Pings::Never) => return session,
+        (true, Pings::Never) => return,
         (true, _) => Some(PingVia::Session),
         (false, _) => None,
     };
-    session.with_heartbeat(heartbeat, via, now, jitter)
+    session.start_heartbeat(heartbeat, via, now, jitter);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wse_proto::session::Tracked;
+
 use super::queue::{Answers, Class, Entry, Queue, Queued, size};
 
 /// What waits in the send queue of a connection.
@@ -168,6 +170,7 @@ impl Outbox {
         now: impl Fn() -> Duration,
         class: Class,
         message: Queued,
+        tracked: Option<Box<Tracked>>,
     ) -> Result<(), Full> {
         let len = size(&message);
         let fits = self.is_empty()
@@ -175,7 +178,7 @@ impl Outbox {
         if !fits {
             self.fills(&now);
             match (class, self.limits.slow_peer) {
-                (Class::Answer, _) => {}
+                (Class::Answer | Class::Uncounted, _) => {}
                 (Class::Message, SlowPeer::DropNewest) => {
                     self.drops(1);
                     return Ok(());
@@ -185,10 +188,10 @@ impl Outbox {
             }
         }
         self.bytes += len;
-        if class == Class::Answer {
+        if class.is_answer() {
             self.answers.add(len);
         }
-        self.queue.push(Entry { message, class });
+        self.queue.push(Entry { message, class, tracked });
         if self.is_full() {
             // Senders wait from now on.
             self.fills(&now);
@@ -200,6 +203,23 @@ impl Outbox {
     pub(super) fn lend(&mut self) -> Queue {
         self.lent = self.queue.len();
         std::mem::take(&mut self.queue)
+    }
+
+    /// As [`lend`](Self::lend), but takes only messages that may be written before the session is resumed.
+    pub(super) fn lend_uncounted(&mut self) -> Queue {
+        let lent = self.queue.take_uncounted();
+        self.lent = lent.len();
+        lent
+    }
+
+    /// Takes all messages away, so that others may be queued before them: see [`put_behind`](Self::put_behind).
+    pub(super) fn set_aside(&mut self) -> Queue {
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Puts the messages that were set aside behind those that were queued since.
+    pub(super) fn put_behind(&mut self, aside: Queue) {
+        self.queue.append(aside);
     }
 
     /// Puts back the messages that were not written, before those queued since. The others had so many bytes.
@@ -253,6 +273,18 @@ impl Outbox {
         }
     }
 
+    /// Drops the messages that calls and receipts have waited for.
+    pub(super) fn drop_tracked(&mut self) {
+        let bytes = &mut self.bytes;
+        self.queue.retain(|entry| {
+            let keep = entry.tracked.is_none();
+            if !keep {
+                *bytes -= size(&entry.message);
+            }
+            keep
+        });
+    }
+
     /// Drops all messages.
     pub(crate) fn clear(&mut self) {
         self.queue = Queue::default();
@@ -297,23 +329,23 @@ mod tests {
 
     fn outbox(policy: SlowPeer) -> Outbox {
         let mut outbox = Outbox::new(SendQueue::default().messages(2).slow_peer(policy));
-        outbox.push(|| NOW, Class::Message, message(1)).unwrap();
-        outbox.push(|| NOW, Class::Call, message(2)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(1), None).unwrap();
+        outbox.push(|| NOW, Class::Call, message(2), None).unwrap();
         outbox
     }
 
     /// Writes one message.
     fn write(outbox: &mut Outbox) {
         let mut queue = outbox.lend();
-        let message = queue.pop().unwrap();
-        outbox.written(queue, size(&message));
+        let entry = queue.pop().unwrap();
+        outbox.written(queue, size(&entry.message));
     }
 
     /// The first byte of each queued message.
     fn rest(mut outbox: Outbox) -> Vec<u8> {
         let mut queue = outbox.lend();
         let waiting = std::iter::from_fn(|| queue.pop());
-        waiting.map(|it| it.message().clone().into_frame().payload[0]).collect()
+        waiting.map(|it| it.message.message().clone().into_frame().payload[0]).collect()
     }
 
     #[test]
@@ -321,9 +353,9 @@ mod tests {
         let after = Duration::from_secs(10);
         let mut outbox = outbox(SlowPeer::Close { after });
         let later = Duration::from_secs(5);
-        assert_eq!(outbox.push(|| later, Class::Message, message(3)), Err(Full));
-        assert_eq!(outbox.push(|| later * 2, Class::Call, message(3)), Err(Full));
-        assert_eq!(outbox.push(|| later, Class::Answer, message(3)), Ok(()));
+        assert_eq!(outbox.push(|| later, Class::Message, message(3), None), Err(Full));
+        assert_eq!(outbox.push(|| later * 2, Class::Call, message(3), None), Err(Full));
+        assert_eq!(outbox.push(|| later, Class::Answer, message(3), None), Ok(()));
         assert_eq!(outbox.give_up_at(), Some(NOW + after));
         assert!(!outbox.is_writable());
         write(&mut outbox);
@@ -335,38 +367,38 @@ mod tests {
     #[test]
     fn drop_newest_drops_messages_but_refuses_calls() {
         let mut outbox = outbox(SlowPeer::DropNewest);
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Ok(()));
-        assert_eq!(outbox.push(|| NOW, Class::Call, message(3)), Err(Full));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(3), None), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Call, message(3), None), Err(Full));
         assert_eq!(rest(outbox), [1, 2]);
     }
 
     #[test]
     fn latest_only_keeps_calls_and_the_newest_message() {
         let mut outbox = outbox(SlowPeer::LatestOnly);
-        outbox.push(|| NOW, Class::Message, message(3)).unwrap();
-        outbox.push(|| NOW, Class::Message, message(4)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(3), None).unwrap();
+        outbox.push(|| NOW, Class::Message, message(4), None).unwrap();
         assert_eq!(rest(outbox), [2, 4]);
     }
 
     #[test]
     fn one_message_larger_than_the_queue_passes_when_nothing_waits() {
         let mut outbox = Outbox::new(SendQueue::default().bytes(5));
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(1)), Ok(()));
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Err(Full));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(1), None), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2), None), Err(Full));
     }
 
     #[test]
     fn a_queue_that_refused_is_not_writable_until_something_is_written() {
         let mut outbox = Outbox::new(SendQueue::default().bytes(25));
         for n in 0..2 {
-            outbox.push(|| NOW, Class::Message, message(n)).unwrap();
+            outbox.push(|| NOW, Class::Message, message(n), None).unwrap();
         }
         assert!(!outbox.is_full() && outbox.is_writable());
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Err(Full));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2), None), Err(Full));
         assert!(!outbox.is_full() && !outbox.is_writable());
         write(&mut outbox);
         assert!(outbox.is_writable());
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(2)), Ok(()));
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(2), None), Ok(()));
     }
 
     #[test]
@@ -374,10 +406,10 @@ mod tests {
         let mut outbox = outbox(SlowPeer::Close { after: Duration::MAX });
         let mut queue = outbox.lend();
         assert!(outbox.is_full() && !outbox.is_empty());
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(3)), Err(Full));
-        outbox.push(|| NOW, Class::Answer, message(4)).unwrap();
+        assert_eq!(outbox.push(|| NOW, Class::Message, message(3), None), Err(Full));
+        outbox.push(|| NOW, Class::Answer, message(4), None).unwrap();
         let written = queue.pop().unwrap();
-        outbox.written(queue, size(&written));
+        outbox.written(queue, size(&written.message));
         assert_eq!(rest(outbox), [2, 4]);
     }
 
@@ -386,20 +418,20 @@ mod tests {
         let mut outbox = outbox(SlowPeer::DropNewest);
         assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
         for _ in 0..3 {
-            outbox.push(|| NOW, Class::Message, message(3)).unwrap();
+            outbox.push(|| NOW, Class::Message, message(3), None).unwrap();
         }
         assert_eq!(outbox.take_news(), Some(News { slow: false, dropped: 3 }));
         let state = QueueState { messages: 2, bytes: 20, dropped: 3, full: true };
         assert_eq!(outbox.state(), state);
         write(&mut outbox);
         // Full again, and not empty since.
-        outbox.push(|| NOW, Class::Message, message(3)).unwrap();
+        outbox.push(|| NOW, Class::Message, message(3), None).unwrap();
         assert_eq!(outbox.take_news(), None);
         write(&mut outbox);
         write(&mut outbox);
         assert_eq!(outbox.state(), QueueState { dropped: 3, ..QueueState::default() });
         for n in 0..2 {
-            outbox.push(|| NOW, Class::Message, message(n)).unwrap();
+            outbox.push(|| NOW, Class::Message, message(n), None).unwrap();
         }
         assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
     }
@@ -407,8 +439,8 @@ mod tests {
     #[test]
     fn the_other_policies_count_too() {
         let mut latest = outbox(SlowPeer::LatestOnly);
-        latest.push(|| NOW, Class::Message, message(3)).unwrap();
-        latest.push(|| NOW, Class::Message, message(4)).unwrap();
+        latest.push(|| NOW, Class::Message, message(3), None).unwrap();
+        latest.push(|| NOW, Class::Message, message(4), None).unwrap();
         assert_eq!(latest.take_news(), Some(News { slow: true, dropped: 2 }));
         let mut closes = outbox(SlowPeer::Close { after: NOW });
         closes.give_up();

@@ -1,12 +1,14 @@
 //! [`Pending`]: the receipts that are awaited, the handlers that can be cancelled, and a close that waits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wse_proto::session::{Close, ReceiptFailure};
 use wse_proto::{ReceiptOf, Stamp};
+
+use super::takeover::Takeover;
 
 pub(super) type ReceiptOutcome = Result<(), ReceiptFailure>;
 
@@ -18,6 +20,8 @@ pub(super) struct Pending {
     pub(super) running: HashMap<Stamp, CancellationToken>,
     /// The parent of these tokens, cancelled when the connection ends.
     pub(super) ended: CancellationToken,
+    /// Who takes the connection over, in the order of their requests.
+    pub(super) takeovers: VecDeque<Takeover>,
     /// The close that waits for answers. Here, since it is rare.
     pub(super) finishing: Option<Finishing>,
 }

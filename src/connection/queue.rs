@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use wse_proto::session::Tracked;
 use wse_transport::ws;
 
 /// What happens to a message when the queue is full.
@@ -13,6 +15,15 @@ pub(crate) enum Class {
     Call,
     /// A message: queued, refused or dropped, depending on the policy.
     Message,
+    /// What resume does not count: a message of the session itself, or one that is sent again. As an answer in all else.
+    Uncounted,
+}
+
+impl Class {
+    /// Whether the queue refuses no message of this class.
+    pub(super) fn is_answer(self) -> bool {
+        matches!(self, Self::Answer | Self::Uncounted)
+    }
 }
 
 /// A message of one connection, or one that several connections share.
@@ -50,6 +61,8 @@ impl From<ws::PreparedMessage> for Queued {
 pub(super) struct Entry {
     pub(super) message: Queued,
     pub(super) class: Class,
+    /// The call or the receipt that waits for the message, if resume counts it.
+    pub(super) tracked: Option<Box<Tracked>>,
 }
 
 /// Messages in order. The first is stored in place: most queues hold one message, and need no allocation then.
@@ -83,11 +96,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Queued> {
-        self.next().map(|it| it.message)
-    }
-
-    fn next(&mut self) -> Option<Entry> {
+    pub(super) fn pop(&mut self) -> Option<Entry> {
         let next = std::mem::replace(&mut self.first, self.rest.pop_front());
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             // An idle connection keeps no buffer.
@@ -98,15 +107,26 @@ impl Queue {
 
     /// Appends the messages of another queue.
     pub(super) fn append(&mut self, mut other: Self) {
-        while let Some(entry) = other.next() {
+        while let Some(entry) = other.pop() {
             self.push(entry);
         }
+    }
+
+    /// Takes the messages at the front that resume does not count.
+    pub(super) fn take_uncounted(&mut self) -> Self {
+        let mut uncounted = Self::default();
+        while self.first.as_ref().is_some_and(|it| it.class == Class::Uncounted)
+            && let Some(entry) = self.pop()
+        {
+            uncounted.push(entry);
+        }
+        uncounted
     }
 
     /// Keeps the messages for which `keep` returns true, in order.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
         let mut all = std::mem::take(self);
-        while let Some(entry) = all.next() {
+        while let Some(entry) = all.pop() {
             if keep(&entry) {
                 self.push(entry);
             }
@@ -124,12 +144,23 @@ impl Queue {
     /// Counts the answers. This is done after each write, when the queue is usually empty.
     pub(super) fn answers(&self) -> Answers {
         let mut answers = Answers::default();
-        for Entry { message, class } in self.first.iter().chain(&self.rest) {
-            if *class == Class::Answer {
+        for Entry { message, class, .. } in self.first.iter().chain(&self.rest) {
+            if class.is_answer() {
                 answers.add(size(message));
             }
         }
         answers
+    }
+}
+
+/// The packed message, which shares its buffer.
+pub(super) fn packed(message: &ws::Message) -> Bytes {
+    match message {
+        ws::Message::Text(text) => text.clone().into_bytes(),
+        ws::Message::Binary(bytes) | ws::Message::Ping(bytes) | ws::Message::Pong(bytes) => {
+            bytes.clone()
+        }
+        ws::Message::Close(_) => Bytes::new(),
     }
 }
 

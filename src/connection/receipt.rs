@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
-use wse_proto::session::{Close, ReceiptFailure};
+use wse_proto::session::{Close, ReceiptFailure, Tracked};
 use wse_proto::{CodecError, Encode, Head, Protocol, ReceiptOf, Stamp, Text, UsageError};
 
 use super::error::SendError;
@@ -217,8 +217,9 @@ impl Connection {
         message: impl Into<Queued>,
         timeout: Option<Duration>,
     ) -> Result<Expected, ReceiptError> {
-        let expected = self.expect(ReceiptOf::Message, stamp, timeout)?;
-        self.push(Class::Call, message)?;
+        let expected = self.expect(ReceiptOf::Message, stamp.clone(), timeout)?;
+        let tracked = || Some(Tracked::Receipt(ReceiptOf::Message, stamp));
+        self.push_tracked(Class::Call, message, tracked)?;
         Ok(expected)
     }
 

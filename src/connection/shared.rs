@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use wse_proto::session::{Close, Liveness, Session};
+use wse_proto::session::{Close, Liveness, Session, Tracked};
 use wse_proto::{
     Body, CodecError, Decode, Encode, Fault, Head, Protocol, SessionMessage, Stamp, Text,
 };
@@ -21,7 +21,7 @@ use super::error::SendError;
 use super::outbox::{Full, QueueState, SendQueue};
 use super::queue::{Class, Queued, size};
 use super::state::{Settled, State, ToSend};
-use super::wire::Wire;
+use super::wire::{Wire, frame};
 use crate::framed::{has_line_break, line_break};
 
 /// A connection, as its driver and its handles share it.
@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     pub(super) has_events: AtomicBool,
     /// Whether this side closes and takes no new messages and calls.
     pub(super) finishing: AtomicBool,
+    /// Whether messages are counted, since the session can be resumed. Updated at each change of the session.
+    pub(super) counting: AtomicBool,
     /// The expected answers of procedures that run in tasks of their own, in [units](super::handlers), at least one each.
     pub(super) answering: AtomicU32,
     /// When the heartbeat is due, in nanoseconds since the start; `u64::MAX` for never.
@@ -84,6 +86,7 @@ impl Connection {
             driving: AtomicBool::new(false),
             has_events: AtomicBool::new(false),
             finishing: AtomicBool::new(false),
+            counting: AtomicBool::new(false),
             answering: AtomicU32::new(0),
             beat: AtomicU64::new(u64::MAX),
             clock,
@@ -133,6 +136,16 @@ impl Connection {
 
     /// Queues a message that is already packed by this connection's protocol.
     pub(crate) fn push(&self, class: Class, message: impl Into<Queued>) -> Result<(), SendError> {
+        self.push_tracked(class, message, || None)
+    }
+
+    /// As [`push`](Self::push), for a message that a call or a receipt waits for.
+    pub(crate) fn push_tracked(
+        &self,
+        class: Class,
+        message: impl Into<Queued>,
+        tracked: impl FnOnce() -> Option<Tracked>,
+    ) -> Result<(), SendError> {
         let message = message.into();
         if size(&message) == 0 {
             // The protocol cannot express it, or writes it later with the rest of a batch.
@@ -143,7 +156,8 @@ impl Connection {
         if !self.takes(&state, class) {
             return Err(SendError::NotReady);
         }
-        let (queued, writable) = self.enqueue(&mut state, class, message);
+        let tracked = state.session.is_counting().then(tracked).flatten().map(Box::new);
+        let (queued, writable) = self.enqueue(&mut state, class, message, tracked);
         self.changed(state);
         if writable {
             self.writable.notify_waiters();
@@ -167,7 +181,7 @@ impl Connection {
         if !self.takes(&state, class) {
             return Err(SendError::NotReady);
         }
-        let (queued, writable) = self.enqueue(&mut state, class, message);
+        let (queued, writable) = self.enqueue(&mut state, class, message, None);
         wakes.drivers.extend(self.mark_changed(state));
         if writable {
             wakes.writable.push(Arc::clone(self));
@@ -178,7 +192,7 @@ impl Connection {
     /// Whether a message of this class may be queued. An answer may go out while the connection waits for it to close.
     #[inline(always)]
     fn takes(&self, state: &State, class: Class) -> bool {
-        state.ready || class == Class::Answer && state.session.check_ready().is_ok()
+        state.ready || class.is_answer() && state.session.check_ready().is_ok()
     }
 
     /// Queues a message. Also returns whether the queue has space again, because the policy dropped older messages.
@@ -190,9 +204,13 @@ impl Connection {
         state: &mut State,
         class: Class,
         message: Queued,
+        tracked: Option<Box<Tracked>>,
     ) -> (Result<(), Full>, bool) {
+        if !state.session.has_space(size(&message)) {
+            return (Err(Full), false);
+        }
         let was_writable = state.outbox.is_writable();
-        let queued = state.outbox.push(|| self.clock.now(), class, message);
+        let queued = state.outbox.push(|| self.clock.now(), class, message, tracked);
         (queued, !was_writable && state.outbox.is_writable())
     }
 
@@ -214,7 +232,7 @@ impl Connection {
             let writable = self.writable.notified();
             {
                 let state = self.lock();
-                if state.session.is_closed() || state.outbox.is_writable() {
+                if state.session.is_closed() || state.is_writable() {
                     return;
                 }
             }
@@ -312,17 +330,23 @@ impl Connection {
     /// [`report`](Self::report) once the lock is released.
     pub(super) fn settle(&self, state: &mut State) -> Settled {
         state.settle(&self.counts, |outbox, to_send| {
-            let message = match to_send {
-                ToSend::Ping(payload) => Ok(ws::Message::Ping(payload)),
-                ToSend::Message(message) => self.wire.seal(&message),
+            let (class, message) = match to_send {
+                ToSend::Ping(payload) => (Class::Uncounted, Ok(ws::Message::Ping(payload))),
+                ToSend::Again(packed) => (Class::Uncounted, frame(self.wire.info.kind(), packed)),
+                ToSend::Message(message) => {
+                    let counts = message.head.is_counted();
+                    let class = if counts { Class::Answer } else { Class::Uncounted };
+                    (class, self.wire.seal(&message))
+                }
             };
             if let Ok(message) = message.map(Queued::from)
                 && size(&message) > 0
             {
-                // The queue refuses no `Answer`.
-                let _ = outbox.push(|| self.clock.now(), Class::Answer, message);
+                // The queue refuses no answer.
+                let _ = outbox.push(|| self.clock.now(), class, message, None);
             }
         });
+        self.counting.store(state.session.is_counting(), Ordering::Relaxed);
         self.has_events.store(!state.events.is_empty(), Ordering::Relaxed);
         let beat = state.session.poll_heartbeat().map_or(u64::MAX, |at| at.as_nanos() as u64);
         self.beat.store(beat, Ordering::Relaxed);

@@ -6,14 +6,15 @@ use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wse_proto::session::{Close, Duplicates, Event};
+use wse_proto::session::{Close, Duplicates, Event, Heartbeat};
 use wse_proto::{SessionMessage, Stamp, Text};
 use wse_transport::ws;
 
 use super::shared::Connection;
+use super::tasks::Tasks;
 
 /// What differs between the server's and the client's end of a connection.
-pub(crate) trait Side: Send {
+pub(crate) trait Side: Send + Unpin + Sized + 'static {
     /// See [`alive`](Self::alive).
     type Alive;
     /// Hands a message to its handler, unless the peer is not authenticated.
@@ -57,6 +58,29 @@ pub(crate) trait Side: Send {
     fn panicked(&mut self, connection: &Arc<Connection>, text: &str);
     /// The channel failed: the peer violated RFC 6455 or the framing, or the network failed.
     fn failed(&mut self, connection: &Arc<Connection>, error: ws::Error);
+    /// Where a task is spawned that stands in for the driver while there is no channel.
+    fn tasks(&self) -> Tasks;
+    /// The heartbeat of each channel, with its jitter.
+    fn heartbeat(&self) -> Option<(Heartbeat, f64)>;
+    /// Server: the connection that the peer, which is authenticated, resumes over this channel. Returned once.
+    fn resumes(&mut self) -> Option<Arc<Connection>> {
+        None
+    }
+    /// Server: takes the channel of another side, whose peer resumes this connection. Returns false if it has ended.
+    fn adopt(
+        &mut self,
+        _connection: &Arc<Connection>,
+        _greeted: &Arc<Connection>,
+        _by: &mut Self,
+    ) -> bool {
+        false
+    }
+    /// Server: the connection that the peer wants to resume has ended meanwhile.
+    fn not_resumed(&mut self, _connection: &Arc<Connection>) {}
+    /// Server: the messages that are kept for all sessions take too much memory.
+    fn relieve(&self) {}
+    /// The channel has ended so, and the connection waits for another one. May be called more than once.
+    fn lost(&mut self, _close: &Close) {}
     /// The connection has ended, or the closing handshake has begun. Called once.
     fn departed(&mut self, connection: &Arc<Connection>, close: &Close);
 }

@@ -28,9 +28,13 @@ pub(super) struct State {
     pub(super) ready: bool,
     /// Whether to end without a closing handshake.
     pub(super) aborted: bool,
+    /// Whether another driver asks for the connection.
+    pub(super) asked: bool,
     /// The waker of the driver, while it is idle.
     pub(super) waker: Option<Waker>,
     pub(super) outbox: Outbox,
+    /// Whether the session has no socket past its welcome. Updated at each change of the session.
+    detached: bool,
     /// The next deadline of the session. Updated at each change of the session.
     due: Option<Duration>,
     pub(super) events: VecDeque<Event>,
@@ -75,6 +79,8 @@ pub(super) struct Settled {
 /// An output of the session that is to be sent.
 pub(super) enum ToSend {
     Message(SessionMessage),
+    /// A packed message that was sent before.
+    Again(Bytes),
     Ping(Bytes),
 }
 
@@ -90,6 +96,8 @@ pub(super) struct NextSteps {
     pub(super) idle: bool,
     /// Whether the send queue has become full.
     pub(super) slow: bool,
+    /// Whether another driver asks for the connection.
+    pub(super) asked: bool,
 }
 
 impl State {
@@ -98,8 +106,10 @@ impl State {
             dirty: false,
             ready: false,
             aborted: false,
+            asked: false,
             waker: None,
             outbox: Outbox::new(queue),
+            detached: false,
             due: None,
             events: VecDeque::new(),
             closing: None,
@@ -113,7 +123,13 @@ impl State {
 
     /// When the session or the queue is due next.
     pub(super) fn due(&self) -> Option<Duration> {
-        [self.due, self.outbox.give_up_at(), self.finishing_until()].into_iter().flatten().min()
+        let give_up = if self.detached { None } else { self.outbox.give_up_at() };
+        [self.due, give_up, self.finishing_until()].into_iter().flatten().min()
+    }
+
+    /// Whether a message may be queued, as far as its size allows it.
+    pub(super) fn is_writable(&self) -> bool {
+        self.outbox.is_writable() && self.session.has_space(1)
     }
 
     /// Completes a call.
@@ -137,9 +153,12 @@ impl State {
 
     /// Processes the output and events of the session. `queue` queues its messages.
     pub(super) fn settle(&mut self, counts: &Counters, queue: impl Fn(&mut Outbox, ToSend)) {
+        // What the session says at a resume, and what it sends again, goes before what waits.
+        let aside = self.detached.then(|| self.outbox.set_aside());
         while let Some(output) = self.session.poll_output() {
             match output {
                 Output::Send(message) => queue(&mut self.outbox, ToSend::Message(message)),
+                Output::Replay(packed) => queue(&mut self.outbox, ToSend::Again(packed)),
                 Output::Ping(payload) => queue(&mut self.outbox, ToSend::Ping(payload)),
                 Output::Close(close) => self.closing = Some(Box::new(close)),
                 Output::Abort(close) => {
@@ -150,6 +169,9 @@ impl State {
                 _ => {}
             }
         }
+        if let Some(aside) = aside {
+            self.outbox.put_behind(aside);
+        }
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::CallEnded { call, outcome } => self.end_call(call, outcome),
@@ -157,10 +179,17 @@ impl State {
                     self.end_receipt((of, stamp), outcome);
                 }
                 Event::Dropped(what) => counts.dropped(what),
-                event => self.events.push_back(event),
+                event => {
+                    if let Event::Resumed { outcome: wse_proto::Outcome::None(_) } = event {
+                        // They have failed: nobody waits for them in the new session.
+                        self.outbox.drop_tracked();
+                    }
+                    self.events.push_back(event);
+                }
             }
         }
         self.ready = self.session.check_ready().is_ok() && self.may_send();
+        self.detached = self.session.is_counting() && !self.session.is_attached() && self.ready;
         self.due = self.session.poll_deadline();
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use wse_proto::session::Tracked;
 use wse_proto::{ErrorCode, Fault, ReceiptOf, Stamp, Text, excerpt};
 use wse_transport::ws;
 
@@ -194,7 +195,10 @@ fn answer<R: Report>(
         state.expect(|timeout| connection.expect(ReceiptOf::Answer, stamp.clone(), Some(timeout)));
     }
     match outcome {
-        Result::Ok(reply) => drop(connection.push(Class::Answer, reply)),
+        Result::Ok(reply) => {
+            let tracked = || receipt.then(|| Tracked::Receipt(ReceiptOf::Answer, stamp));
+            drop(connection.push_tracked(Class::Answer, reply, tracked));
+        }
         Err((name, error)) => {
             fail(connection, report, stamp, HandlerFailure::new(name, error, expose), receipt);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wse_proto::session::{Heartbeat, SessionLimits};
+use wse_proto::session::{Heartbeat, ResumeLimits, SessionLimits};
 use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
@@ -21,6 +21,8 @@ pub(super) struct Config {
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) cancel_handlers: bool,
     pub(super) windows: DuplicateWindows,
+    /// What is kept for clients that resume their sessions; `None` if they may not.
+    pub(super) resume: Option<ResumeLimits>,
     pub(super) handlers: usize,
     pub(super) max_rooms: usize,
     /// In bytes.
@@ -56,6 +58,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             connections_per_user: 1,
+            resume: None,
             auth_timeout: Some(Duration::from_secs(10)),
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),

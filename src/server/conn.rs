@@ -64,7 +64,7 @@ impl<P: Negotiate> Conn<P> {
     where
         P::Format: Decode<I>,
     {
-        self.core.0.connection.decode::<P::Protocol, I>(&self.core.0.hi.identity)
+        self.core.0.connection.decode::<P::Protocol, I>(&self.core.hi().identity)
     }
 
     /// Decodes the meta of the greeting. Absent meta counts as an empty map.
@@ -77,7 +77,7 @@ impl<P: Negotiate> Conn<P> {
         P::Format: Decode<M>,
     {
         let format = self.core.0.connection.wire.format::<P::Protocol>();
-        super::identify::meta(format, &self.core.0.hi.meta)
+        super::identify::meta(format, &self.core.hi().meta)
     }
 
     /// Returns the address of the socket's other end, or the address that

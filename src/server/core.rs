@@ -24,9 +24,10 @@ use super::refused::{Refused, RefusedAt};
 use super::registry::Registry;
 use super::request::CompactRequest;
 use super::rooms::{Memberships, Rooms};
+use super::sessions::Resumption;
 use super::verdict::Verdict;
 use crate::callback::{Callback, Panicked, call_all, call_others};
-use crate::connection::{Choice, Connection, Counters, Tasks, Waits, Wire, count};
+use crate::connection::{Choice, Connection, Counters, Resumed, Tasks, Waits, Wire, count};
 use crate::router::Router;
 
 /// The number of events that a slow reader may fall behind.
@@ -62,11 +63,15 @@ pub(super) struct ServerCore {
     callbacks: ArcSwap<Vec<Callback<CoreEvent>>>,
     pub(super) registry: Registry<ConnCore, CoreEvent>,
     pub(super) rooms: Rooms<ConnCore>,
+    /// Sessions that outlive their sockets, if clients may resume them.
+    pub(super) resumption: Option<Resumption>,
     /// The addresses, with the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,
     /// Whether the task that sends heartbeats runs.
     heartbeat_task_started: AtomicBool,
+    /// Whether the task that ends suspended sessions runs.
+    resumption_task_started: AtomicBool,
 }
 
 impl ServerCore {
@@ -85,11 +90,13 @@ impl ServerCore {
             app,
             registry: Registry::new(config.connections_per_user),
             rooms: Rooms::default(),
+            resumption: config.resume.map(Resumption::new),
             config,
             identify,
             identity,
             counts: Arc::default(),
             heartbeat_task_started: AtomicBool::new(false),
+            resumption_task_started: AtomicBool::new(false),
             router,
             events: broadcast::Sender::new(EVENTS),
             unaccepted: broadcast::Sender::new(UNACCEPTED_EVENTS),
@@ -135,6 +142,11 @@ impl ServerCore {
         });
     }
 
+    /// Whether the task that ends suspended sessions is still to be started. True once.
+    pub(super) fn start_once(&self) -> bool {
+        !self.resumption_task_started.swap(true, Ordering::Relaxed)
+    }
+
     /// Begins the shutdown: rejects new connections, and closes all others once the calls that they handle are answered, at
     /// most `grace` from now.
     pub(super) fn stop(&self, close: Close, grace: Duration) {
@@ -142,6 +154,7 @@ impl ServerCore {
         // Before the registry: a connection that opens meanwhile sees the token, or is in the registry.
         self.stop.cancel();
         self.registry.finish(&self.shutdown_close(), grace);
+        self.stop_suspended();
     }
 
     /// Cancels the handlers and connections that have not ended.
@@ -224,7 +237,8 @@ pub(crate) struct ConnCore(pub(super) Arc<ConnInner>);
 pub(super) struct ConnInner {
     pub(super) id: u64,
     pub(super) user: Text,
-    pub(super) hi: Hi,
+    /// What the client has greeted with last.
+    hi: Mutex<Hi>,
     pub(super) peer_addr: Option<SocketAddr>,
     pub(super) request: CompactRequest,
     pub(super) state: Extensions,
@@ -249,12 +263,7 @@ pub(super) struct Parts {
 impl ConnCore {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { id, user, hi, peer_addr, request, state, server, connection } = parts;
-        // Copied, so that an idle connection does not hold the buffer its greeting was read into.
-        let hi = Hi {
-            identity: Bytes::copy_from_slice(&hi.identity),
-            meta: Bytes::copy_from_slice(&hi.meta),
-            resume: None,
-        };
+        let hi = Mutex::new(copied(&hi));
         let (memberships, departed) = (Memberships::default(), AtomicBool::new(false));
         Self(Arc::new(ConnInner {
             id,
@@ -280,6 +289,17 @@ impl ConnCore {
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.0.connection
+    }
+
+    /// What the client has greeted with last.
+    pub(super) fn hi(&self) -> Hi {
+        lock(&self.0.hi).clone()
+    }
+
+    /// The client has greeted again.
+    pub(super) fn set_hi(&self, hi: &Hi) {
+        let old = std::mem::replace(&mut *lock(&self.0.hi), copied(hi));
+        drop(old);
     }
 
     /// Whether both are the same connection.
@@ -334,6 +354,8 @@ pub(super) enum CoreEvent {
     Entered(ConnCore, Text),
     Exited(ConnCore, Text),
     Left(Text, Close),
+    Suspended(ConnCore, Close),
+    Resumed(ConnCore, Resumed),
     Late(ConnCore),
     Live(ConnCore),
     Slow(ConnCore),
@@ -347,6 +369,7 @@ impl CoreEvent {
     fn conn(&self) -> Option<&ConnCore> {
         match self {
             Self::Joined(conn) | Self::Connected(conn) | Self::Disconnected(conn, _) => Some(conn),
+            Self::Suspended(conn, _) | Self::Resumed(conn, _) => Some(conn),
             Self::Entered(conn, _) | Self::Exited(conn, _) => Some(conn),
             Self::Late(conn) | Self::Live(conn) | Self::Slow(conn) => Some(conn),
             Self::Error(error) => error.conn.as_ref(),
@@ -407,4 +430,10 @@ impl CoreErrorEvent {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A copy, so that an idle connection does not hold the buffer that its greeting was read into.
+fn copied(hi: &Hi) -> Hi {
+    let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+    Hi { identity: copy(&hi.identity), meta: copy(&hi.meta), resume: None }
 }

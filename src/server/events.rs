@@ -12,6 +12,7 @@ use super::core::{CoreErrorEvent, CoreEvent};
 use super::refused::Refused;
 use super::undelivered::Undelivered;
 use crate::callback::Callback;
+use crate::connection::Resumed;
 
 /// An event of a server.
 ///
@@ -48,6 +49,12 @@ pub enum ServerEvent<P: Negotiate> {
     Exited(Conn<P>, Text),
     /// A user's last connection has ended. The text is the user's id.
     Left(Text, Close),
+    /// A connection has lost its socket, as the close says, and its client may resume it for some time. It is still
+    /// connected for [`Server::user`](crate::Server::user) and rooms, and what is sent to it is kept.
+    /// `Resumed` follows, or `Disconnected` after the window. Only with [`resume`](crate::ServerBuilder::resume).
+    Suspended(Conn<P>, Close),
+    /// The client of a connection has come back, with another socket.
+    Resumed(Conn<P>, Resumed),
     /// A client did not answer a ping in time.
     Late(Conn<P>),
     /// A late client was heard again.
@@ -104,6 +111,8 @@ impl<P: Negotiate> From<CoreEvent> for ServerEvent<P> {
             CoreEvent::Joined(conn) => Self::Joined(Conn::of(conn)),
             CoreEvent::Connected(conn) => Self::Connected(Conn::of(conn)),
             CoreEvent::Disconnected(conn, close) => Self::Disconnected(Conn::of(conn), close),
+            CoreEvent::Suspended(conn, close) => Self::Suspended(Conn::of(conn), close),
+            CoreEvent::Resumed(conn, resumed) => Self::Resumed(Conn::of(conn), resumed),
             CoreEvent::Entered(conn, room) => Self::Entered(Conn::of(conn), room),
             CoreEvent::Exited(conn, room) => Self::Exited(Conn::of(conn), room),
             CoreEvent::Left(user, close) => Self::Left(user, close),
@@ -137,6 +146,8 @@ impl<P: Negotiate> Clone for ServerEvent<P> {
             Self::Entered(conn, room) => Self::Entered(conn.clone(), room.clone()),
             Self::Exited(conn, room) => Self::Exited(conn.clone(), room.clone()),
             Self::Left(user, close) => Self::Left(user.clone(), close.clone()),
+            Self::Suspended(conn, close) => Self::Suspended(conn.clone(), close.clone()),
+            Self::Resumed(conn, resumed) => Self::Resumed(conn.clone(), *resumed),
             Self::Late(conn) => Self::Late(conn.clone()),
             Self::Live(conn) => Self::Live(conn.clone()),
             Self::Slow(conn) => Self::Slow(conn.clone()),
@@ -173,6 +184,12 @@ impl<P: Negotiate> fmt::Debug for ServerEvent<P> {
             Self::Entered(conn, room) => f.debug_tuple("Entered").field(conn).field(room).finish(),
             Self::Exited(conn, room) => f.debug_tuple("Exited").field(conn).field(room).finish(),
             Self::Left(user, close) => f.debug_tuple("Left").field(user).field(close).finish(),
+            Self::Suspended(conn, close) => {
+                f.debug_tuple("Suspended").field(conn).field(close).finish()
+            }
+            Self::Resumed(conn, resumed) => {
+                f.debug_tuple("Resumed").field(conn).field(resumed).finish()
+            }
             Self::Late(conn) => f.debug_tuple("Late").field(conn).finish(),
             Self::Live(conn) => f.debug_tuple("Live").field(conn).finish(),
             Self::Slow(conn) => f.debug_tuple("Slow").field(conn).finish(),

@@ -345,6 +345,10 @@ impl ServerCore {
             cancels_handlers: config.cancel_handlers,
             lines: C::FRAMED && info.kind() == MessageKind::Text,
         };
+        if self.resumption.is_some() {
+            self.start_resumption_task();
+            session = session.with_resume();
+        }
         let counts = Arc::clone(&self.counts);
         let connection = Connection::new(wire, session, config.queue, clock, counts, options);
         let side = ServerSide::new(Arc::clone(self), &connection, request, peer_addr);

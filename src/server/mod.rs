@@ -26,6 +26,7 @@ mod report;
 mod request;
 mod room;
 mod rooms;
+mod sessions;
 mod side;
 mod target;
 mod undelivered;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wse_proto::Negotiate;
-use wse_proto::session::Heartbeat;
+use wse_proto::session::{Heartbeat, ResumeLimits};
 use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
@@ -25,6 +25,27 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// closes the oldest one of the user with 1000 `wse.clients-concurrency`. Default: 1.
     pub fn connections_per_user(mut self, connections: usize) -> Self {
         self.config.connections_per_user = connections;
+        self
+    }
+
+    /// Lets clients resume their sessions: for `limits.window` after the loss of its socket, a connection keeps its id, state,
+    /// rooms, calls and receipts, and what is sent to it. See [`ServerEvent::Suspended`](crate::ServerEvent). Default: they
+    /// may not, and a connection ends with its socket.
+    ///
+    /// Only clients that ask for it and come over a protocol that has it
+    /// ([`Capabilities::resume`](crate::Capabilities::resume)) see a difference. A suspended connection counts for
+    /// [`connections_per_user`](Self::connections_per_user); over that limit the longest suspended one ends first.
+    ///
+    /// ```
+    /// # use wse::{Accept, Hello, JsonArray, ResumeLimits, Server};
+    /// use std::time::Duration;
+    /// let server = Server::builder(JsonArray)
+    ///     .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+    ///     .resume(ResumeLimits::default().window(Duration::from_secs(120)))
+    ///     .build();
+    /// ```
+    pub fn resume(mut self, limits: ResumeLimits) -> Self {
+        self.config.resume = Some(limits);
         self
     }
 

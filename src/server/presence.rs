@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use wse_proto::session::Close;
-use wse_proto::{CloseReason, Text};
+use wse_proto::{CloseReason, Outcome, Text};
 
 use super::core::{ConnCore, CoreEvent, ServerCore};
 use super::rooms::{JoinError, Member};
+use crate::connection::Resumed;
 
 impl ServerCore {
     /// Takes the turn of a user, before [`join`](Self::join) or [`announce`](Self::announce). Until
@@ -24,7 +25,10 @@ impl ServerCore {
         let (user, close) = (conn.user(), Close::normal(CloseReason::ClientsConcurrency));
         let mut closed = Vec::new();
         self.registry.order_with(user).change(user, |events| {
-            let joined = self.registry.users_with(user).join(user.clone(), conn.id(), conn.clone());
+            let since = |conn: &ConnCore| self.resumption.as_ref()?.suspended_since(conn);
+            let mut users = self.registry.users_with(user);
+            let joined = users.join_with(user.clone(), conn.id(), conn.clone(), since);
+            drop(users);
             for evicted in &joined.evicted {
                 evicted.0.memberships.end(&self.rooms, evicted.id());
                 if evicted.depart() {
@@ -39,6 +43,7 @@ impl ServerCore {
             closed = joined.evicted;
         });
         for evicted in closed {
+            self.end_session(&evicted, true);
             evicted.close_now(close.clone());
         }
         self.announce(user);
@@ -48,6 +53,7 @@ impl ServerCore {
     /// Removes a connection that has ended. An evicted one was removed already.
     pub(super) fn depart(&self, conn: &ConnCore, close: &Close) {
         let user = conn.user();
+        self.end_session(conn, false);
         // Before the order is locked: a message to many may hold the lock of a room for long.
         conn.0.memberships.end(&self.rooms, conn.id());
         self.in_order(user, |events| {
@@ -60,6 +66,44 @@ impl ServerCore {
                 }
             }
         });
+    }
+
+    /// A connection has lost its socket, and its client may come back.
+    pub(super) fn suspended(&self, conn: &ConnCore, close: Close) {
+        let Some((resumption, name)) =
+            self.resumption.as_ref().zip(conn.connection().session_name())
+        else {
+            return;
+        };
+        resumption.suspend(&name);
+        self.in_order(conn.user(), |events| {
+            events.push_back(CoreEvent::Suspended(conn.clone(), close));
+        });
+        if self.stop.is_cancelled() {
+            self.stop_suspended();
+        }
+    }
+
+    /// A client has come back.
+    pub(super) fn resumed(&self, conn: &ConnCore, outcome: &Outcome) {
+        let resumed = Resumed::of(outcome);
+        if let Some((resumption, name)) =
+            self.resumption.as_ref().zip(conn.connection().session_name())
+        {
+            resumption.resume(&name);
+        }
+        self.in_order(conn.user(), |events| {
+            events.push_back(CoreEvent::Resumed(conn.clone(), resumed));
+        });
+    }
+
+    /// Forgets the session of a connection that has ended.
+    pub(super) fn end_session(&self, conn: &ConnCore, evicted: bool) {
+        if let Some((resumption, name)) =
+            self.resumption.as_ref().zip(conn.connection().session_name())
+        {
+            resumption.remove(&name, evicted);
+        }
     }
 
     /// Emits the queued events of a user, and ends the user's turn.

@@ -8,16 +8,18 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
-use wse_proto::session::{Close, Duplicates, Event, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Hi, SessionMessage, Text};
+use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState};
+use wse_proto::{CloseReason, ErrorCode, Hi, NotResumed, SessionMessage, Text};
 use wse_transport::ws;
 
 use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
 use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
 use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::request::CompactRequest;
+use super::sessions;
 use crate::chain::{chain, find_source};
-use crate::connection::{Connection, DriverConfig, Incoming, Side, count};
+use crate::connection::{Connection, DriverConfig, Incoming, Side, Tasks, count};
+use crate::random;
 use crate::router::{BoxError, Failure, Report, Scope};
 
 pub(super) struct ServerSide {
@@ -48,6 +50,19 @@ struct Admission {
     accepted: Accepted,
     hi: Hi,
     request: Arc<Request<()>>,
+    resumption: Resuming,
+}
+
+/// What becomes of the session that a client wants to resume.
+enum Resuming {
+    /// Not known yet.
+    Undecided,
+    /// Its connection is to be asked for.
+    Found(Arc<Connection>),
+    /// Its connection is asked for.
+    Asked,
+    /// There is a new session; with the outcome that its client is told, if it has asked.
+    New(Option<wse_proto::Outcome>),
 }
 
 impl ServerSide {
@@ -155,20 +170,49 @@ impl ServerSide {
         }
     }
 
+    /// Decides whether an accepted connection resumes another one.
+    fn decide_resumption(&mut self, connection: &Arc<Connection>) {
+        let Phase::Accepted(admission) = &mut self.phase else { return };
+        if !matches!(admission.resumption, Resuming::Undecided) {
+            return;
+        }
+        admission.resumption = Resuming::New(None);
+        let Some(resumption) = &self.server.resumption else { return };
+        let request = connection.session(|session, _| session.resume_request().cloned());
+        let Some(request) = request else { return };
+        match resumption.find(&request, &admission.accepted.user, connection) {
+            Ok(conn) if conn.connection().is_ahead(&request) => {
+                connection.session(|session, _| session.refuse_ahead());
+            }
+            Ok(conn) => admission.resumption = Resuming::Found(Arc::clone(conn.connection())),
+            Err(outcome) => admission.resumption = Resuming::New(Some(outcome)),
+        }
+    }
+
     /// Adds an accepted connection when it is its turn. Returns the messages that the session held.
     fn poll_admission(
         &mut self,
         connection: &Arc<Connection>,
         cx: &mut Context<'_>,
     ) -> Vec<SessionMessage> {
+        self.decide_resumption(connection);
         match &self.phase {
-            Phase::Accepted(it) if self.server.poll_turn(&it.accepted.user, cx).is_ready() => {}
+            Phase::Accepted(it)
+                if matches!(it.resumption, Resuming::New(_))
+                    && self.server.poll_turn(&it.accepted.user, cx).is_ready() => {}
             _ => return Vec::new(),
         }
         let Phase::Accepted(admission) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Vec::new();
         };
-        let Admission { accepted: Accepted { user, welcome, state }, hi, request } = *admission;
+        let Admission { accepted, hi, request, resumption } = *admission;
+        let Accepted { user, welcome, state } = accepted;
+        let granted = match (resumption, &self.server.resumption) {
+            (Resuming::New(Some(outcome)), Some(resumption)) => {
+                Some((resumption, sessions::name(), outcome))
+            }
+            _ => None,
+        };
         let conn = ConnCore::new(Parts {
             id: self.id,
             user,
@@ -179,9 +223,19 @@ impl ServerSide {
             server: Arc::clone(&self.server),
             connection: Arc::clone(connection),
         });
-        match connection.session(|session, _| session.admit(welcome)) {
+        let admitted = connection.session(|session, _| {
+            if let Some((resumption, name, outcome)) = &granted {
+                let (name, outcome) = (name.clone(), outcome.clone());
+                session.grant(&resumption.budget, name, sessions::token(), outcome)?;
+            }
+            session.admit(welcome)
+        });
+        match admitted {
             Ok(held) => {
                 self.phase = Phase::User(conn.clone());
+                if let Some((resumption, name, _)) = granted {
+                    resumption.create(&name, &conn);
+                }
                 self.server.join(&conn);
                 held
             }
@@ -258,6 +312,11 @@ impl Side for ServerSide {
                     let _ = waiting.map(|waiting| waiting.send(answer));
                 }
             }
+            Event::Suspended { close } => {
+                if let Phase::User(conn) = &self.phase {
+                    self.server.suspended(conn, close);
+                }
+            }
             Event::Liveness(state) => {
                 if let Phase::User(conn) = &self.phase {
                     conn.emit(match state {
@@ -299,7 +358,8 @@ impl Side for ServerSide {
                         std::mem::replace(&mut self.phase, Phase::Ended)
                     {
                         let Decision { hi, request, .. } = *decision;
-                        let admission = Admission { accepted, hi, request };
+                        let resumption = Resuming::Undecided;
+                        let admission = Admission { accepted, hi, request, resumption };
                         self.phase = Phase::Accepted(Box::new(admission));
                     }
                 }
@@ -359,6 +419,57 @@ impl Side for ServerSide {
                 self.report_refused(Close::new(error.close_code().into(), ""), &message);
             }
             error => tracing::debug!(%error, peer = ?self.peer_addr, "connection lost"),
+        }
+    }
+
+    fn tasks(&self) -> Tasks {
+        self.server.tasks.clone()
+    }
+
+    fn heartbeat(&self) -> Option<(Heartbeat, f64)> {
+        self.server.config.heartbeat.map(|heartbeat| (heartbeat, random::unit()))
+    }
+
+    fn resumes(&mut self) -> Option<Arc<Connection>> {
+        let Phase::Accepted(admission) = &mut self.phase else { return None };
+        match std::mem::replace(&mut admission.resumption, Resuming::Asked) {
+            Resuming::Found(connection) => Some(connection),
+            other => {
+                admission.resumption = other;
+                None
+            }
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        connection: &Arc<Connection>,
+        greeted: &Arc<Connection>,
+        by: &mut Self,
+    ) -> bool {
+        let (Phase::User(conn), Phase::Accepted(admission)) = (&self.phase, &by.phase) else {
+            return false;
+        };
+        let welcome = admission.accepted.welcome.clone();
+        let Ok(outcome) = connection.attach(greeted, sessions::token(), welcome) else {
+            return false;
+        };
+        conn.set_hi(&admission.hi);
+        by.phase = Phase::Ended;
+        self.server.resumed(conn, &outcome);
+        true
+    }
+
+    fn not_resumed(&mut self, _connection: &Arc<Connection>) {
+        if let Phase::Accepted(admission) = &mut self.phase {
+            let outcome = wse_proto::Outcome::None(NotResumed::Unknown);
+            admission.resumption = Resuming::New(Some(outcome));
+        }
+    }
+
+    fn relieve(&self) {
+        if let Some(resumption) = &self.server.resumption {
+            resumption.relieve();
         }
     }
 

@@ -25,6 +25,7 @@ mod queue_state;
 mod receipts;
 mod reconnecting;
 mod refusals;
+mod resume;
 mod retries;
 mod rooms;
 mod rooms_model;

@@ -1,8 +1,12 @@
 //! The driver of a connection: the task that connects its channel, its session and its side.
 
+mod core;
 mod held;
+mod leaving;
 mod reading;
+mod resuming;
 mod state;
+mod suspended;
 mod waiting;
 mod writing;
 
@@ -14,12 +18,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use wse_proto::session::{Close, Event};
+use wse_proto::session::Close;
 
-use self::state::{Closing, Driver, Read};
+use self::leaving::Leaving;
+pub(crate) use self::resuming::Resumable;
+use self::state::{Closing, Core, Driver, End, Read};
+use self::suspended::{hand_over, suspend};
 use super::channel::Channel;
 use super::shared::Connection;
-use super::side::{Incoming, Side};
+use super::side::Side;
 use super::state::NextSteps;
 use crate::callback::text_of;
 
@@ -33,7 +40,7 @@ fn let_others_run(cx: &mut Context<'_>) {
     let _ = yielded.poll(cx);
 }
 
-/// Drives a connection to its end. Not an `async fn`, whose future would store the arguments twice.
+/// Drives a connection to the end of its channel. Not an `async fn`, whose future would store the arguments twice.
 pub(crate) fn drive<C, S>(
     channel: C,
     connection: Arc<Connection>,
@@ -41,53 +48,89 @@ pub(crate) fn drive<C, S>(
 ) -> impl Future<Output = ()>
 where
     C: Channel,
-    S: Side + Unpin,
+    S: Side,
 {
-    let mut driver = Driver {
-        channel,
-        connection,
-        side,
-        now: Duration::ZERO,
-        heard: Duration::ZERO,
-        held: None,
-        paused_since: None,
-        blocked: false,
-        ready: false,
-        departed: false,
-        broken: false,
-        closing: Closing::No,
-        deadline: None,
-        sleep: None,
-    };
+    let now = Duration::ZERO;
+    let core = Core { connection, ready: false, departed: false, now, held: None, side };
+    run(Driver::new(core, channel))
+}
+
+fn run<C: Channel, S: Side>(driver: Driver<C, S>) -> impl Future<Output = ()> {
+    let (mut driver, mut leaving) = (Some(driver), None);
     let mut panicked = false;
-    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| driver.poll(cx))) {
-        Ok(polled) => polled,
-        Err(panic) => driver.panicked(&*panic, std::mem::replace(&mut panicked, true), cx),
+    poll_fn(move |cx| {
+        if let Some(running) = &mut driver {
+            let polled = catch_unwind(AssertUnwindSafe(|| running.poll(cx)));
+            let end = match polled {
+                Ok(Poll::Ready(end)) => end,
+                Ok(Poll::Pending) => return Poll::Pending,
+                Err(panic) => match running.panicked(&*panic, panicked, cx) {
+                    Some(end) => end,
+                    None => {
+                        panicked = true;
+                        return Poll::Pending;
+                    }
+                },
+            };
+            let ended = driver.take();
+            leaving = ended.and_then(|driver| driver.end(end));
+        }
+        match &mut leaving {
+            Some(leaving) => leaving.poll(cx),
+            None => Poll::Ready(()),
+        }
     })
 }
 
-impl<C, S> Driver<C, S>
-where
-    C: Channel,
-    S: Side + Unpin,
-{
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.now = self.connection.clock.now();
+impl<C: Channel, S: Side> Driver<C, S> {
+    fn new(core: Core<S>, channel: C) -> Self {
+        Self {
+            core,
+            channel,
+            heard: Duration::ZERO,
+            paused_since: None,
+            blocked: false,
+            broken: false,
+            resumed: None,
+            closing: Closing::No,
+            deadline: None,
+            sleep: None,
+        }
+    }
+
+    /// Passes the connection on. Returns a channel that is still to be closed.
+    fn end(self, end: End) -> Option<Leaving<C>> {
+        match end {
+            End::Over => None,
+            End::Suspended => {
+                suspend(self.core);
+                None
+            }
+            End::TakenOver(takeover) => {
+                let timeout = self.core.side.config().close_timeout;
+                hand_over(self.core, takeover);
+                Some(Leaving::new(self.channel, timeout))
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.core.now = self.core.connection.clock.now();
         let mut budget = BUDGET;
         loop {
-            self.connection.begin_poll();
-            self.events(cx);
-            if !self.ready {
+            self.core.connection.begin_poll();
+            self.core.events(cx);
+            if !self.core.ready {
                 self.poll_greeting(cx);
             }
-            while budget > 1 && self.handle_held(cx) {
+            while budget > 1 && self.core.handle_held(cx) {
                 budget -= 1;
             }
             let mut read = self.read(cx);
             // Rounds without a message count too: senders in other threads could keep the loop running.
             budget -= 1;
             // Before the session is ready, a message may start something that must be polled first.
-            while self.ready && matches!(read, Read::Message) && budget > 0 {
+            while self.core.ready && matches!(read, Read::Message) && budget > 0 {
                 read = self.read(cx);
                 budget -= 1;
             }
@@ -97,36 +140,41 @@ where
             // While reading is paused, the peer's silence means nothing.
             let paused = matches!(read, Read::Paused);
             if self.channel.take_read_progress() || paused {
-                self.heard = self.now;
+                self.heard = self.core.now;
             }
-            if self.connection.beat_due(self.now) {
-                self.connection.handle_timeout(self.heard);
+            if self.core.connection.beat_due(self.core.now) {
+                self.core.connection.handle_timeout(self.heard);
             }
-            self.events(cx);
+            self.core.events(cx);
             if let Read::End = read {
-                self.handle_all_held(cx);
-                self.depart(&Close::VANISHED);
-                return Poll::Ready(());
+                self.lost(&Close::VANISHED, cx);
+                return Poll::Ready(self.over());
             }
-            if self.connection.is_finishing() {
-                self.connection.finish_if_answered();
+            if self.core.connection.is_finishing() {
+                self.core.connection.finish_if_answered();
             }
             let was_broken = self.broken;
             let lent = self.write(cx);
             let wrote_enough = writing::is_spent(lent.as_ref());
-            let NextSteps { closing, due, aborted, idle, slow } =
-                self.connection.end_round(lent, cx);
+            if self.closing != Closing::No || self.broken {
+                self.keep_queued();
+            }
+            let NextSteps { closing, due, aborted, idle, slow, asked } =
+                self.core.connection.end_round(lent, cx);
             if slow {
-                self.side.slow(&self.connection);
+                self.core.side.slow(&self.core.connection);
             }
             if aborted {
                 if let Some((close, _)) = closing {
-                    self.depart(&close);
+                    self.core.close(&close, cx);
                 }
-                return Poll::Ready(());
+                return Poll::Ready(self.over());
+            }
+            if asked && let Some(takeover) = self.core.connection.next_takeover() {
+                return Poll::Ready(End::TakenOver(takeover));
             }
             if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
-                return Poll::Ready(());
+                return Poll::Ready(self.over());
             }
             if budget == 0 || matches!(read, Read::LargeMessage) || wrote_enough {
                 let_others_run(cx);
@@ -140,6 +188,29 @@ where
         }
     }
 
+    /// The channel has ended, or the peer closes it.
+    pub(super) fn lost(&mut self, close: &Close, cx: &mut Context<'_>) {
+        let keeps = !self.core.departed && self.core.connection.outlives(close);
+        if !keeps {
+            // They were sent before the end.
+            self.core.handle_all_held(cx);
+        }
+        self.core.close(close, cx);
+    }
+
+    /// How the driver ends, now that its channel has ended.
+    fn over(&mut self) -> End {
+        self.keep_queued();
+        if self.core.connection.is_suspended() { End::Suspended } else { End::Over }
+    }
+
+    /// Keeps what is queued, if the connection waits for another channel.
+    fn keep_queued(&mut self) {
+        if self.core.connection.keep_queued() {
+            self.core.side.relieve();
+        }
+    }
+
     /// Handles a panic of a protocol, an extension or a transport, which must not end more than this connection. The first
     /// one closes the connection, and the second one ends it.
     #[cold]
@@ -148,46 +219,15 @@ where
         panic: &(dyn Any + Send),
         again: bool,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    ) -> Option<End> {
         if again {
-            self.depart(&Close::VANISHED);
-            return Poll::Ready(());
+            self.core.connection.gone();
+            self.core.depart(&Close::VANISHED);
+            return Some(End::Over);
         }
-        self.side.panicked(&self.connection, &text_of(panic));
-        self.connection.close(Close::new(1011, "internal error"));
+        self.core.side.panicked(&self.core.connection, &text_of(panic));
+        self.core.connection.close(Close::new(1011, "internal error"));
         cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Handles all events of the session.
-    fn events(&mut self, cx: &mut Context<'_>) {
-        while let Some(event) = self.connection.next_event() {
-            self.event(event, false, cx);
-        }
-    }
-
-    /// Handles an event. `reliable` says whether it is of a message that the peer sends until it has a receipt.
-    fn event(&mut self, event: Event, reliable: bool, cx: &mut Context<'_>) {
-        match event {
-            Event::Cancelled { stamp } => self.cancelled(&stamp),
-            Event::Message { name, payload } => {
-                self.side.message(&self.connection, name, payload, reliable, cx)
-            }
-            Event::Call { name, stamp, timeout, payload } => {
-                self.side.call(&self.connection, name, Incoming { stamp, timeout }, payload, cx);
-            }
-            event => self.side.event(&self.connection, event),
-        }
-    }
-
-    /// Tells the side that the connection has ended. Later calls do nothing.
-    fn depart(&mut self, close: &Close) {
-        if !std::mem::replace(&mut self.departed, true) {
-            if !self.connection.is_closing() {
-                self.connection.ended(close);
-            }
-            self.side.departed(&self.connection, close);
-            self.connection.release();
-        }
+        None
     }
 }

@@ -1,43 +1,64 @@
-//! [`Driver`]: the state of a driver.
+//! [`Driver`]: the state of a driver, and [`Core`], what stays of it without a channel.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
-use wse_proto::session::Close;
 
 use super::held::Held;
 use crate::connection::shared::Connection;
+use crate::connection::side::Side;
+use crate::connection::takeover::Takeover;
 
-/// The state of a driver.
-///
-/// The order of the fields is fixed: those that each poll reads first are at the start of the task.
+/// What a connection has with or without a channel.
 #[repr(C)]
-pub(super) struct Driver<C, S> {
+pub(super) struct Core<S: Side> {
     pub(super) connection: Arc<Connection>,
     /// Whether the session was ready at the last look.
     pub(super) ready: bool,
     /// Whether the side knows that the connection has ended.
     pub(super) departed: bool,
+    /// When this poll began. It is used as the time of everything that arrives during the poll.
+    pub(super) now: Duration,
+    /// What was read and is not handled yet.
+    pub(super) held: Option<Box<Held>>,
+    pub(super) side: S,
+}
+
+/// The state of a driver.
+///
+/// The order of the fields is fixed: those that each poll reads first are at the start of the task.
+#[repr(C)]
+pub(super) struct Driver<C, S: Side> {
+    pub(super) core: Core<S>,
     /// Whether writing has failed. The peer's messages are still read, up to its close frame.
     pub(super) broken: bool,
     pub(super) closing: Closing,
     /// The end of the close timeout, once this side closes.
     pub(super) deadline: Option<Duration>,
     pub(super) sleep: Option<Pin<Box<Sleep>>>,
-    /// When this poll began. It is used as the time of everything that arrives during the poll.
-    pub(super) now: Duration,
     /// When bytes last arrived from the peer, or it last made room for bytes that were waiting. Both are signs of life.
     pub(super) heard: Duration,
-    /// What was read and is not handled yet.
-    pub(super) held: Option<Box<Held>>,
     /// Since when nothing is read.
     pub(super) paused_since: Option<Duration>,
     /// Whether the channel had bytes left to write after the last flush.
     pub(super) blocked: bool,
-    pub(super) side: S,
+    /// What the peer resumes over this channel, while it is asked for.
+    pub(super) resumed: Option<Box<oneshot::Receiver<Box<dyn Any + Send>>>>,
     pub(super) channel: C,
+}
+
+/// How a driver ends.
+pub(super) enum End {
+    /// With its connection.
+    Over,
+    /// Its channel is lost, and the connection waits for another one.
+    Suspended,
+    /// The peer has come back over another channel, whose driver asks for the connection.
+    TakenOver(Takeover),
 }
 
 /// How far this side is with closing.
@@ -61,10 +82,10 @@ pub(super) enum Read {
     End,
 }
 
-impl<C, S> Drop for Driver<C, S> {
+impl<S: Side> Drop for Core<S> {
     /// When the task is cancelled, pending calls and receipts fail.
     fn drop(&mut self) {
-        self.connection.ended(&Close::VANISHED);
+        self.connection.gone();
         self.connection.release();
         self.connection.forget_driver();
     }

@@ -1,18 +1,13 @@
-//! What a [`Driver`] does with messages that have to wait for a handler to end.
+//! What a connection does with messages that have to wait for a handler to end.
 
 use std::task::Context;
 
 use wse_proto::{SessionMessage, Stamp};
 
-use super::state::Driver;
-use crate::connection::channel::Channel;
+use super::state::Core;
 use crate::connection::side::Side;
 
-impl<C, S> Driver<C, S>
-where
-    C: Channel,
-    S: Side + Unpin,
-{
+impl<S: Side> Core<S> {
     /// Whether a message that starts a handler must wait, or is not taken any more.
     #[inline]
     pub(super) fn must_wait(&self) -> bool {
@@ -29,10 +24,10 @@ where
         connection.running() < self.side.max_handlers() && bytes < self.side.config().handled_bytes
     }
 
-    /// Holds a message until a handler has ended. Drops it when this side has begun to close.
+    /// Holds a message until a handler has ended. Drops it when this side has begun to close, or the channel is given up.
     #[cold]
     pub(super) fn hold(&mut self, message: SessionMessage) {
-        if !self.connection.is_finishing() {
+        if !self.connection.is_finishing() && self.connection.arrived(self.now, &message.head) {
             self.held.get_or_insert_default().push(self.now, message);
         }
     }
@@ -74,7 +69,7 @@ where
             self.held = None;
         }
         next.is_some_and(|message| {
-            self.handle(Ok(message), cx);
+            self.handle(Ok(message), true, cx);
             true
         })
     }
@@ -86,6 +81,16 @@ where
             held.drop_calls();
         }
         while self.held.is_some() && !self.connection.is_finishing() && self.handle_oldest(cx) {}
+    }
+
+    /// Forgets a message that was read and not processed: the channel is lost.
+    pub(super) fn drop_deferred(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.deferred = None;
+            if held.is_empty() {
+                self.held = None;
+            }
+        }
     }
 
     /// Drops what waits: this side closes.

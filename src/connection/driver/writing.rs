@@ -8,23 +8,20 @@ use wse_transport::ws;
 
 use super::state::{Closing, Driver};
 use crate::connection::channel::Channel;
-use crate::connection::queue::{Queue, size};
+use crate::connection::queue::{Class, Entry, Queue, packed, size};
+use crate::connection::shared::Connection;
 use crate::connection::side::Side;
 
 /// The most bytes written before other tasks get their turn.
 const WRITE_BUDGET: usize = 256 * 1024;
 
-impl<C, S> Driver<C, S>
-where
-    C: Channel,
-    S: Side + Unpin,
-{
+impl<C: Channel, S: Side> Driver<C, S> {
     /// Writes what is queued, as far as the channel and the budget allow. Returns the messages that are left, and how many
     /// bytes the channel accepted; `None` when nothing was queued.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Option<(Queue, usize)> {
         let mut lent = None;
         if self.closing != Closing::Handshake && !self.broken {
-            let queue = self.connection.lend();
+            let queue = self.core.connection.lend();
             lent = (!queue.is_empty()).then_some((queue, 0));
         }
         if let Err(ws::Error::Io(error)) = self.try_write(lent.as_mut(), cx)
@@ -34,7 +31,10 @@ where
             self.broken = true;
         }
         if self.broken {
-            self.connection.discard_outbox();
+            if let Some(lent) = lent {
+                self.core.connection.return_lent(lent);
+            }
+            self.core.connection.discard_outbox();
             return None;
         }
         lent
@@ -47,12 +47,13 @@ where
     ) -> Result<(), ws::Error> {
         let channel = &mut self.channel;
         if let Some((queue, written)) = lent {
-            send_all(channel, queue, written, cx)?;
+            let counting = self.core.connection.is_counting().then_some(&*self.core.connection);
+            send_all(channel, queue, written, counting, cx)?;
         }
         let _ = channel.poll_flush(cx)?;
         // Bytes that had to wait were written, so the peer has read some.
         if channel.take_write_progress() && self.blocked {
-            self.heard = self.now;
+            self.heard = self.core.now;
         }
         self.blocked = channel.queued() > 0;
         Ok(())
@@ -66,10 +67,15 @@ where
     ) -> Poll<()> {
         let Some((close, flushed)) = closing else { return Poll::Pending };
         if self.closing == Closing::No {
-            self.deadline =
-                Some(self.connection.clock.now().saturating_add(self.side.config().close_timeout));
+            self.deadline = Some(
+                self.core
+                    .connection
+                    .clock
+                    .now()
+                    .saturating_add(self.core.side.config().close_timeout),
+            );
             self.closing = Closing::Flushing;
-            self.depart(&close);
+            self.core.close(&close, cx);
         }
         if self.closing == Closing::Flushing && flushed {
             self.closing = Closing::Handshake;
@@ -83,7 +89,7 @@ where
     /// Ready when the close timeout is over.
     fn expired(&self) -> Poll<()> {
         match self.deadline {
-            Some(deadline) if deadline <= self.connection.clock.now() => Poll::Ready(()),
+            Some(deadline) if deadline <= self.core.connection.clock.now() => Poll::Ready(()),
             _ => Poll::Pending,
         }
     }
@@ -92,7 +98,7 @@ where
     pub(super) fn timeouts(&mut self, mut due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             due = due.into_iter().chain(self.deadline).min();
-            let Some(at) = due.and_then(|due| self.connection.clock.at(due)) else {
+            let Some(at) = due.and_then(|due| self.core.connection.clock.at(due)) else {
                 // Most connections have no deadline most of the time, and then no timer.
                 self.sleep = None;
                 return Poll::Pending;
@@ -112,7 +118,7 @@ where
             if self.expired().is_ready() {
                 return Poll::Ready(());
             }
-            due = self.connection.handle_timeout(self.heard);
+            due = self.core.connection.handle_timeout(self.heard);
         }
     }
 }
@@ -127,11 +133,15 @@ fn send_all<C: Channel>(
     channel: &mut C,
     queue: &mut Queue,
     bytes: &mut usize,
+    counting: Option<&Connection>,
     cx: &mut Context<'_>,
 ) -> Result<(), ws::Error> {
     while !queue.is_empty() && *bytes < WRITE_BUDGET && channel.poll_ready(cx)?.is_ready() {
-        let Some(message) = queue.pop() else { break };
+        let Some(Entry { message, class, tracked }) = queue.pop() else { break };
         *bytes += size(&message);
+        if let Some(connection) = counting.filter(|_| class != Class::Uncounted) {
+            connection.sent(packed(message.message()), tracked);
+        }
         channel.start_send(message)?;
     }
     Ok(())

@@ -107,6 +107,11 @@ impl Session {
         self.capabilities.has_receipts() && self.peer_receipts
     }
 
+    /// Whether this is the server's side.
+    pub const fn is_server(&self) -> bool {
+        self.server
+    }
+
     /// Whether the session has ended. It handles and sends nothing any more.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)

@@ -107,6 +107,17 @@ impl Session {
         }
     }
 
+    /// Server: whether a client that has processed so many messages claims more than was sent. Its socket is closed with 1000
+    /// `wse.protocol-error`, and this session is left as it is.
+    pub fn is_ahead(&self, seen: u64) -> bool {
+        self.resume.as_ref().is_some_and(|resume| seen > resume.ring.sent())
+    }
+
+    /// Server: closes the socket whose client [is ahead](Self::is_ahead) of the session that it asks for.
+    pub fn refuse_ahead(&mut self) {
+        self.violation(ErrorCode::ProtocolViolation, None);
+    }
+
     /// Server: resumes this session over the socket that `socket` was made for, after [`refusal`](Self::refusal) has
     /// returned `None`. A session that still has a socket is taken over: the caller closes the old socket with 1000
     /// `wse.session-taken`, and throws away what is read from it from now on.

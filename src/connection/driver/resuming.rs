@@ -1,0 +1,93 @@
+//! Another channel for a connection that has lost its own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+use wse_proto::session::Session;
+
+use super::run;
+use super::state::{Core, Driver};
+use super::suspended::suspend;
+use crate::connection::channel::{Channel, start_heartbeat};
+use crate::connection::shared::Connection;
+use crate::connection::side::Side;
+
+impl<C: Channel, S: Side> Driver<C, S> {
+    /// Server: when the peer resumes another connection, takes that one over. `None` when it does not.
+    pub(super) fn poll_resumed(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        if self.resumed.is_none()
+            && let Some(connection) = self.core.side.resumes()
+        {
+            self.resumed = Some(Box::new(connection.ask_for()));
+        }
+        let resumed = self.resumed.as_mut()?;
+        let Poll::Ready(core) = Pin::new(&mut **resumed).poll(cx) else {
+            return Some(Poll::Pending);
+        };
+        self.resumed = None;
+        match core.ok().and_then(|core| core.downcast::<Core<S>>().ok()) {
+            Some(core) => self.take_over(*core),
+            None => self.core.side.not_resumed(&self.core.connection),
+        }
+        Some(Poll::Ready(()))
+    }
+
+    fn take_over(&mut self, core: Core<S>) {
+        let mut greeted = std::mem::replace(&mut self.core, core);
+        if self.core.side.adopt(&self.core.connection, &greeted.connection, &mut greeted.side) {
+            self.attached();
+        } else {
+            suspend(std::mem::replace(&mut self.core, greeted));
+            self.core.side.not_resumed(&self.core.connection);
+        }
+    }
+
+    /// The connection has this channel now.
+    fn attached(&mut self) {
+        let core = &mut self.core;
+        core.now = core.connection.clock.now();
+        // Until the next look: the limits of the channel are those from before the welcome.
+        core.ready = false;
+        self.heard = core.now;
+        self.paused_since = None;
+        core.connection.begin_poll();
+        if let Some((heartbeat, jitter)) = core.side.heartbeat() {
+            let info = core.connection.wire.info;
+            core.connection.session(|session, now| {
+                start_heartbeat::<C>(session, &info, heartbeat, now, jitter);
+            });
+        }
+    }
+}
+
+/// Client: a connection that waits for another channel.
+pub(crate) struct Resumable<S: Side>(Core<S>);
+
+impl<S: Side> Resumable<S> {
+    /// Takes a suspended connection; `None` when it has ended.
+    pub(crate) async fn take(connection: &Arc<Connection>) -> Option<Self> {
+        let asked: oneshot::Receiver<_> = connection.ask_for();
+        let core = asked.await.ok()?.downcast::<Core<S>>().ok()?;
+        Some(Self(*core))
+    }
+
+    /// The side of the connection.
+    pub(crate) fn side(&mut self) -> &mut S {
+        &mut self.0.side
+    }
+
+    /// Drives the connection over this channel, from a greeting on. `greet` makes the session greet.
+    pub(crate) fn drive<C: Channel>(
+        self,
+        channel: C,
+        greet: impl FnOnce(&mut Session),
+    ) -> impl Future<Output = ()> {
+        let mut driver = Driver::new(self.0, channel);
+        driver.core.connection.session(|session, _| greet(session));
+        driver.attached();
+        run(driver)
+    }
+}

@@ -1,0 +1,290 @@
+//! Connections that outlive their sockets: the peer comes back, and nothing is lost or doubled.
+
+use std::sync::{Arc, Mutex};
+
+use crate::support::endpoints::*;
+use async_trait::async_trait;
+use tokio::io::copy_bidirectional;
+use tokio_util::sync::CancellationToken;
+use wse::{
+    CallError, Client, ClientEvent, Conn, Connector, ResumeLimits, Resumed, Server, ServerBuilder,
+    ServerEvent, Status, Transport,
+};
+use wse_proto::Negotiate;
+use wse_proto::session::Backoff;
+
+crate::over_every_protocol! {
+    calls_and_messages_survive_the_loss_of_a_socket
+    the_server_calls_a_client_that_is_away
+    the_gap_is_told_when_too_much_was_sent
+    after_the_window_the_session_is_a_new_one
+    the_old_socket_may_still_be_open
+    a_server_that_stops_ends_suspended_connections
+    without_resume_a_connection_ends_with_its_socket
+}
+
+/// A network that can be cut.
+struct Cable<P: Negotiate> {
+    server: Server<P>,
+    /// Cancelled when the client's end, and when the server's end learns of it.
+    cuts: Arc<Mutex<[CancellationToken; 2]>>,
+}
+
+impl<P: Negotiate> Cable<P> {
+    fn new(server: &Server<P>) -> Self {
+        Self { server: server.clone(), cuts: Arc::default() }
+    }
+
+    /// Ends all sockets at both ends.
+    fn cut(&self) {
+        std::mem::take(&mut *self.cuts.lock().unwrap()).iter().for_each(CancellationToken::cancel);
+    }
+
+    /// Ends all sockets at the client's end only.
+    fn lose(&self) {
+        std::mem::take(&mut *self.cuts.lock().unwrap())[0].cancel();
+    }
+}
+
+impl<P: Negotiate> Clone for Cable<P> {
+    fn clone(&self) -> Self {
+        Self { server: self.server.clone(), cuts: Arc::clone(&self.cuts) }
+    }
+}
+
+#[async_trait]
+impl<P: Negotiate> Connector for Cable<P> {
+    async fn connect(&self, _host: &str, _port: u16) -> std::io::Result<Box<dyn Transport>> {
+        let mut far = Raw::dial(&self.server).await;
+        let (near, mut middle) = tokio::io::duplex(64 << 10);
+        let [client, server] = self.cuts.lock().unwrap().clone();
+        tokio::spawn(async move {
+            let copying = copy_bidirectional(&mut middle, &mut far);
+            if client.run_until_cancelled(copying).await.is_none() {
+                drop(middle);
+                server.cancelled().await;
+            }
+        });
+        Ok(Box::new(near))
+    }
+}
+
+fn quick() -> Backoff {
+    Backoff::default().base(ms(100)).cap(ms(100))
+}
+
+fn resumable<P: Talk>(log: &Log, builder: ServerBuilder<P>) -> ServerBuilder<P> {
+    let seen = log.clone();
+    builder.resume(ResumeLimits::default().window(secs(10))).on_event(move |event| {
+        seen.add(match event {
+            ServerEvent::Suspended(_, close) => format!("suspended {}", close.code),
+            ServerEvent::Resumed(_, how) => format!("resumed {how:?}"),
+            ServerEvent::Connected(_) => "connected".to_owned(),
+            ServerEvent::Disconnected(_, close) => format!("disconnected {}", close.code),
+            ServerEvent::Joined(_) => "joined".to_owned(),
+            ServerEvent::Left(..) => "left".to_owned(),
+            other => format!("{other:?}"),
+        });
+    })
+}
+
+/// A client that notes its messages and events.
+async fn connect<P: Talk>(protocol: &P, cable: &Cable<P>, log: &Log) -> Client<P> {
+    let (notes, events) = (log.clone(), log.clone());
+    client(protocol, &cable.server, "ann")
+        .connector(cable.clone())
+        .reconnect(quick())
+        .on("note", move |_, note: Note| {
+            notes.add(note.text);
+            async {}
+        })
+        .procedure("ask", |_, n: i64| async move {
+            tokio::time::sleep(ms(200)).await;
+            wse::Ok(n + 1)
+        })
+        .on_event(move |event| match event {
+            ClientEvent::Ready(_) => events.add("ready"),
+            ClientEvent::Suspended(close) => events.add(format!("suspended {}", close.code)),
+            ClientEvent::Resumed(how) => events.add(format!("resumed {how:?}")),
+            ClientEvent::Closed(close) => events.add(format!("closed {}", close.code)),
+            ClientEvent::Retrying { .. } => {}
+            other => events.add(format!("{other:?}")),
+        })
+        .connect()
+        .await
+        .unwrap()
+}
+
+fn conn<P: Talk>(server: &Server<P>) -> Conn<P> {
+    server.user("ann").connections().remove(0)
+}
+
+async fn calls_and_messages_survive_the_loss_of_a_socket<P: Talk>(protocol: P) {
+    let (log, notes) = (Log::default(), Log::default());
+    let heard = notes.clone();
+    let server = resumable(&log, server(&protocol))
+        .procedure("slow", |_, n: i64| async move {
+            tokio::time::sleep(ms(300)).await;
+            wse::Ok(n * 2)
+        })
+        .on("note", move |_, note: Note| {
+            heard.add(note.text);
+            async {}
+        })
+        .build();
+    let cable = Cable::new(&server);
+    let client_log = Log::default();
+    let ann = connect(&protocol, &cable, &client_log).await;
+    let id = conn(&server).id();
+    let calling = {
+        let ann = ann.clone();
+        tokio::spawn(async move { ann.call::<_, i64>("slow", &21_i64).await })
+    };
+    tokio::time::sleep(ms(50)).await;
+    ann.send("note", &note("before")).unwrap();
+    settle().await;
+    cable.cut();
+    settle().await;
+    assert_eq!(ann.status(), Status::Reconnecting);
+    for n in 0..3 {
+        conn(&server).send("note", &note(format!("away {n}"))).unwrap();
+        ann.send("note", &note(format!("mine {n}"))).unwrap();
+    }
+    assert_eq!(conn(&server).id(), id);
+    tokio::time::sleep(ms(200)).await;
+    assert_eq!(ann.status(), Status::Ready);
+    assert_eq!(calling.await.unwrap().unwrap(), 42);
+    assert_eq!(notes.lines(), ["before", "mine 0", "mine 1", "mine 2"]);
+    assert_eq!(log.lines(), ["joined", "connected", "suspended 1006", "resumed Full"]);
+    assert_eq!(
+        client_log.lines(),
+        ["ready", "suspended 1006", "resumed Full", "away 0", "away 1", "away 2"]
+    );
+    assert_eq!(conn(&server).id(), id);
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+    ann.close();
+    ann.closed().await;
+    settle().await;
+    assert_eq!(log.lines()[4..], ["disconnected 1000", "left"]);
+}
+
+async fn the_server_calls_a_client_that_is_away<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = resumable(&log, server(&protocol)).build();
+    let cable = Cable::new(&server);
+    let ann = connect(&protocol, &cable, &Log::default()).await;
+    let there = conn(&server);
+    let early = {
+        let there = there.clone();
+        tokio::spawn(async move { there.call::<_, i64>("ask", &1_i64).await })
+    };
+    settle().await;
+    cable.cut();
+    settle().await;
+    // Into the gap, while the handler of the first still runs.
+    let late = there.call::<_, i64>("ask", &2_i64).await;
+    assert_eq!((early.await.unwrap().unwrap(), late.unwrap()), (2, 3));
+    cable.cut();
+    settle().await;
+    let receipt = there.send_acked("note", &note("x")).await;
+    assert!(receipt.is_ok(), "{receipt:?}");
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn the_gap_is_told_when_too_much_was_sent<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = resumable(&log, server(&protocol))
+        .resume(ResumeLimits::default().window(secs(10)).ring_messages(5))
+        .build();
+    let cable = Cable::new(&server);
+    let client_log = Log::default();
+    let _ann = connect(&protocol, &cable, &client_log).await;
+    settle().await;
+    cable.cut();
+    settle().await;
+    for n in 1..=8 {
+        conn(&server).send("note", &note(n.to_string())).unwrap();
+    }
+    tokio::time::sleep(ms(300)).await;
+    let lost = Resumed::Partial { first: 1, last: 3 };
+    assert_eq!(log.lines().last().unwrap(), &format!("resumed {lost:?}"));
+    let mut expected =
+        vec!["ready".to_owned(), "suspended 1006".into(), format!("resumed {lost:?}")];
+    expected.extend((4..=8).map(|n| n.to_string()));
+    assert_eq!(client_log.lines(), expected);
+}
+
+async fn after_the_window_the_session_is_a_new_one<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = resumable(&log, server(&protocol))
+        .resume(ResumeLimits::default().window(ms(5)))
+        .procedure("slow", |_, n: i64| async move {
+            tokio::time::sleep(ms(300)).await;
+            wse::Ok(n * 2)
+        })
+        .build();
+    let cable = Cable::new(&server);
+    let client_log = Log::default();
+    let ann = connect(&protocol, &cable, &client_log).await;
+    let calling = {
+        let ann = ann.clone();
+        tokio::spawn(async move { ann.call::<_, i64>("slow", &21_i64).await })
+    };
+    settle().await;
+    cable.cut();
+    tokio::time::sleep(ms(300)).await;
+    let failed = calling.await.unwrap();
+    assert!(matches!(failed, Err(CallError::Disconnected(_))), "{failed:?}");
+    assert_eq!(
+        log.lines(),
+        [
+            "joined",
+            "connected",
+            "suspended 1006",
+            "disconnected 1006",
+            "left",
+            "joined",
+            "connected"
+        ]
+    );
+    assert_eq!(client_log.lines(), ["ready", "suspended 1006", "closed 1006", "ready"]);
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+async fn the_old_socket_may_still_be_open<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = resumable(&log, server(&protocol)).build();
+    let cable = Cable::new(&server);
+    let client_log = Log::default();
+    let ann = connect(&protocol, &cable, &client_log).await;
+    cable.lose();
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+    assert_eq!(log.lines(), ["joined", "connected", "resumed Full"]);
+}
+
+async fn a_server_that_stops_ends_suspended_connections<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = resumable(&log, server(&protocol)).build();
+    let cable = Cable::new(&server);
+    let ann = connect(&protocol, &cable, &Log::default()).await;
+    cable.cut();
+    settle().await;
+    let (ended, took) = timed(server.shutdown(secs(5))).await;
+    assert!(ended && took < secs(1), "{took:?}");
+    assert_eq!(log.lines(), ["joined", "connected", "suspended 1006", "disconnected 1012", "left"]);
+    ann.close();
+    assert_eq!(ann.closed().await.map(|it| it.code), Some(1006));
+}
+
+async fn without_resume_a_connection_ends_with_its_socket<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = log.events(server(&protocol)).build();
+    let cable = Cable::new(&server);
+    let client_log = Log::default();
+    let ann = connect(&protocol, &cable, &client_log).await;
+    cable.cut();
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(client_log.lines(), ["ready", "closed 1006", "ready"]);
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
