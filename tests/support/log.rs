@@ -1,11 +1,11 @@
 //! Lines of the log, of the thread that a test runs in.
 
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::{DefaultGuard, Interest, set_default, set_global_default};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Collects lines: the level, then the fields.
@@ -23,6 +23,10 @@ impl Lines {
 
     /// Collects the lines of this level and of more important ones, until the guard is dropped.
     pub fn up_to(level: Level) -> (Self, DefaultGuard) {
+        // While there is a subscriber for all threads that says "sometimes", no line is switched off for good because
+        // another test, with a subscriber of its own, did not want it.
+        static ALL: Once = Once::new();
+        ALL.call_once(|| drop(set_global_default(Self::default())));
         let lines = Self { most: Some(level), ..Self::default() };
         let guard = set_default(lines.clone());
         (lines, guard)
@@ -35,6 +39,10 @@ impl Lines {
 }
 
 impl Subscriber for Lines {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("wse") && self.most.is_some_and(|it| *metadata.level() <= it)
     }
