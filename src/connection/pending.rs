@@ -1,5 +1,6 @@
 //! [`Pending`]: the receipts that are awaited, the handlers that can be cancelled, and a close that waits.
 
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use wse_proto::session::{Close, ReceiptFailure};
 use wse_proto::{ReceiptOf, Stamp};
 
-use super::takeover::Takeover;
-
 pub(super) type ReceiptOutcome = Result<(), ReceiptFailure>;
+
+/// Sends what drives a connection to the driver that asks for it: its core, whose type depends on the side.
+pub(super) type Takeover = oneshot::Sender<Box<dyn Any + Send>>;
 
 /// What most connections do not have: receipts that they await, handlers that can be cancelled, a close that waits.
 #[derive(Debug, Default)]

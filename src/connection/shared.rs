@@ -424,7 +424,7 @@ mod tests {
         let ping = || Ok(SessionMessage::raw(Head::Ping, Bytes::new()));
         for full in [false, false, false, true] {
             // The first one follows the welcome.
-            connection.deliver(Duration::ZERO, ping());
+            connection.deliver(Duration::ZERO, ping(), false);
             assert_eq!(connection.holds_reading(), full);
         }
         let sent = connection.lend();

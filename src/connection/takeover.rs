@@ -1,16 +1,12 @@
-//! [`Takeover`]: another driver asks for a connection, since the peer has come back over another channel.
+//! Another driver asks for a connection, since the peer has come back over another channel.
 
 use std::any::Any;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::pending::Takeover;
 use super::shared::Connection;
-
-/// Sends what drives a connection to the driver that asks for it.
-///
-/// What is sent is the core of a driver, whose type depends on the side of the endpoint.
-pub(super) type Takeover = oneshot::Sender<Box<dyn Any + Send>>;
 
 impl Connection {
     /// Asks the driver of this connection, or what stands in for it while there is no channel, to hand it over. Of several

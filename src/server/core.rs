@@ -64,7 +64,7 @@ pub(super) struct ServerCore {
     pub(super) registry: Registry<ConnCore, CoreEvent>,
     pub(super) rooms: Rooms<ConnCore>,
     /// Sessions that outlive their sockets, if clients may resume them.
-    pub(super) resumption: Option<Resumption>,
+    pub(super) resumption: Option<Resumption<ConnCore>>,
     /// The addresses, with the scheme of their URLs.
     addrs: Mutex<Vec<(SocketAddr, &'static str)>>,
     last_id: AtomicU64,

@@ -24,6 +24,7 @@ mod refused;
 mod registry;
 mod report;
 mod request;
+mod resuming;
 mod room;
 mod rooms;
 mod sessions;

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use wse_proto::session::Close;
-use wse_proto::{CloseReason, Outcome, Text};
+use wse_proto::{CloseReason, Text};
 
 use super::core::{ConnCore, CoreEvent, ServerCore};
 use super::rooms::{JoinError, Member};
-use crate::connection::Resumed;
 
 impl ServerCore {
     /// Takes the turn of a user, before [`join`](Self::join) or [`announce`](Self::announce). Until
@@ -25,7 +24,7 @@ impl ServerCore {
         let (user, close) = (conn.user(), Close::normal(CloseReason::ClientsConcurrency));
         let mut closed = Vec::new();
         self.registry.order_with(user).change(user, |events| {
-            let since = |conn: &ConnCore| self.resumption.as_ref()?.suspended_since(conn);
+            let since = |conn: &ConnCore| self.suspended_since(conn);
             let mut users = self.registry.users_with(user);
             let joined = users.join_with(user.clone(), conn.id(), conn.clone(), since);
             drop(users);
@@ -66,44 +65,6 @@ impl ServerCore {
                 }
             }
         });
-    }
-
-    /// A connection has lost its socket, and its client may come back.
-    pub(super) fn suspended(&self, conn: &ConnCore, close: Close) {
-        let Some((resumption, name)) =
-            self.resumption.as_ref().zip(conn.connection().session_name())
-        else {
-            return;
-        };
-        resumption.suspend(&name);
-        self.in_order(conn.user(), |events| {
-            events.push_back(CoreEvent::Suspended(conn.clone(), close));
-        });
-        if self.stop.is_cancelled() {
-            self.stop_suspended();
-        }
-    }
-
-    /// A client has come back.
-    pub(super) fn resumed(&self, conn: &ConnCore, outcome: &Outcome) {
-        let resumed = Resumed::of(outcome);
-        if let Some((resumption, name)) =
-            self.resumption.as_ref().zip(conn.connection().session_name())
-        {
-            resumption.resume(&name);
-        }
-        self.in_order(conn.user(), |events| {
-            events.push_back(CoreEvent::Resumed(conn.clone(), resumed));
-        });
-    }
-
-    /// Forgets the session of a connection that has ended.
-    pub(super) fn end_session(&self, conn: &ConnCore, evicted: bool) {
-        if let Some((resumption, name)) =
-            self.resumption.as_ref().zip(conn.connection().session_name())
-        {
-            resumption.remove(&name, evicted);
-        }
     }
 
     /// Emits the queued events of a user, and ends the user's turn.
@@ -159,7 +120,7 @@ impl ServerCore {
     }
 
     /// Makes a change, and emits its events in the order of the user's events.
-    fn in_order(&self, user: &Text, change: impl FnOnce(&mut VecDeque<CoreEvent>)) {
+    pub(super) fn in_order(&self, user: &Text, change: impl FnOnce(&mut VecDeque<CoreEvent>)) {
         if self.registry.order_with(user).change(user, change) {
             self.announce(user);
         }

@@ -3,27 +3,23 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::sync::Notify;
-use wse_proto::session::{Budget, Close, ResumeLimits, Sessions, Token};
-use wse_proto::{CloseReason, Outcome, ResumeRequest, Text};
+use wse_proto::NotResumed;
+use wse_proto::session::{Budget, ResumeLimits, Sessions};
 
-use super::core::{ConnCore, ServerCore};
-use crate::connection::{Clock, Connection};
-use crate::random;
+use crate::connection::Clock;
 
-/// The sessions of a server by their names, and the task that ends those whose window is over.
-pub(super) struct Resumption {
+/// The sessions of a server by their names. `C` is a connection.
+pub(super) struct Resumption<C> {
     pub(super) budget: Arc<Budget>,
     /// The time of `sessions`.
     clock: Clock,
-    sessions: Mutex<Sessions<ConnCore>>,
+    sessions: Mutex<Sessions<C>>,
     /// Notified when a session was suspended.
     suspended: Notify,
 }
 
-impl Resumption {
+impl<C: Clone> Resumption<C> {
     pub(super) fn new(limits: ResumeLimits) -> Self {
         Self {
             budget: Budget::new(limits),
@@ -33,40 +29,28 @@ impl Resumption {
         }
     }
 
-    /// The connection whose session a client may resume over another one.
+    /// The connection of a session.
     ///
     /// # Errors
     ///
-    /// [`Outcome::None`] with its reason.
-    pub(super) fn find(
-        &self,
-        request: &ResumeRequest,
-        user: &str,
-        over: &Connection,
-    ) -> Result<ConnCore, Outcome> {
-        let ResumeRequest::Resume { session, .. } = request else { return Err(Outcome::New) };
-        let found = self.lock().find(session).cloned();
-        let found = found.and_then(|conn| {
-            let same_user = conn.user() == user;
-            match conn.connection().refusal(request, same_user, over) {
-                None => Ok(conn),
-                Some(reason) => Err(reason),
-            }
-        });
-        found.map_err(Outcome::None)
+    /// Why there is none.
+    pub(super) fn find(&self, name: &str) -> Result<C, NotResumed> {
+        self.lock().find(name).cloned()
     }
 
     /// Adds the session of a new connection.
-    pub(super) fn create(&self, name: &str, conn: &ConnCore) {
-        self.lock().create(name, conn.clone());
+    pub(super) fn create(&self, name: &str, conn: C) {
+        self.lock().create(name, conn);
     }
 
+    /// A session has lost its socket. Its window begins.
     pub(super) fn suspend(&self, name: &str) {
         let now = self.clock.now();
         self.lock().suspend(now, name);
         self.suspended.notify_one();
     }
 
+    /// A session has a socket again.
     pub(super) fn resume(&self, name: &str) {
         self.lock().resume(name);
     }
@@ -80,27 +64,28 @@ impl Resumption {
         drop(removed);
     }
 
-    /// Since when a connection has no socket.
-    pub(super) fn suspended_since(&self, conn: &ConnCore) -> Option<Duration> {
-        let name = conn.connection().session_name()?;
-        self.lock().suspended_since(&name)
+    /// Since when a session has no socket.
+    pub(super) fn suspended_since(&self, name: &str) -> Option<Duration> {
+        self.lock().suspended_since(name)
     }
 
-    /// Frees memory when the sessions keep too much. Some may be ended by this.
-    pub(super) fn relieve(&self) {
+    /// Frees memory when the sessions keep too much: `empty` drops what a session keeps. Returns those that end.
+    pub(super) fn relieve(&self, empty: impl FnMut(&C)) -> Vec<C> {
         let now = self.clock.now();
-        let evicted = self.lock().relieve(now, &self.budget, |conn| conn.connection().empty_ring());
-        for conn in evicted {
-            conn.connection().end_suspended();
-        }
+        self.lock().relieve(now, &self.budget, empty)
     }
 
-    /// Ends suspended sessions when their window is over.
-    async fn expire(&self) {
+    /// Forgets all sessions. Returns their connections.
+    pub(super) fn clear(&self) -> Vec<C> {
+        self.lock().clear()
+    }
+
+    /// Ends suspended sessions when their window is over, by `end`.
+    pub(super) async fn expire(&self, end: impl Fn(&C)) {
         loop {
             let now = self.clock.now();
             while let Some(conn) = { self.lock().expire(now) } {
-                conn.connection().end_suspended();
+                end(&conn);
             }
             let due = self.lock().poll_timeout().and_then(|at| self.clock.at(at));
             let suspended = self.suspended.notified();
@@ -111,42 +96,7 @@ impl Resumption {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sessions<ConnCore>> {
+    fn lock(&self) -> MutexGuard<'_, Sessions<C>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl ServerCore {
-    /// Starts the task that ends suspended sessions. Once.
-    pub(super) fn start_resumption_task(self: &Arc<Self>) {
-        if self.resumption.is_some() && self.start_once() {
-            let server = Arc::clone(self);
-            self.tasks.spawn(async move {
-                if let Some(resumption) = &server.resumption {
-                    server.stop.run_until_cancelled(resumption.expire()).await;
-                }
-            });
-        }
-    }
-
-    /// Ends all suspended sessions: the server stops.
-    pub(super) fn stop_suspended(&self) {
-        if let Some(resumption) = &self.resumption {
-            let close = Close::new(1012, CloseReason::ByServer);
-            let all = resumption.lock().clear();
-            for conn in all {
-                conn.connection().stop_suspended(&close);
-            }
-        }
-    }
-}
-
-/// A name that nobody can guess.
-pub(super) fn name() -> Text {
-    BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<16>()).into()
-}
-
-/// A new secret.
-pub(super) fn token() -> Token {
-    Token::new(random::bytes())
 }

@@ -16,7 +16,7 @@ use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
 use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
 use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::request::CompactRequest;
-use super::sessions;
+use super::resuming;
 use crate::chain::{chain, find_source};
 use crate::connection::{Connection, DriverConfig, Incoming, Side, Tasks, count};
 use crate::random;
@@ -177,10 +177,12 @@ impl ServerSide {
             return;
         }
         admission.resumption = Resuming::New(None);
-        let Some(resumption) = &self.server.resumption else { return };
+        if self.server.resumption.is_none() {
+            return;
+        }
         let request = connection.session(|session, _| session.resume_request().cloned());
         let Some(request) = request else { return };
-        match resumption.find(&request, &admission.accepted.user, connection) {
+        match self.server.resumed_by(&request, &admission.accepted.user, connection) {
             Ok(conn) if conn.connection().is_ahead(&request) => {
                 connection.session(|session, _| session.refuse_ahead());
             }
@@ -209,7 +211,7 @@ impl ServerSide {
         let Accepted { user, welcome, state } = accepted;
         let granted = match (resumption, &self.server.resumption) {
             (Resuming::New(Some(outcome)), Some(resumption)) => {
-                Some((resumption, sessions::name(), outcome))
+                Some((resumption, resuming::name(), outcome))
             }
             _ => None,
         };
@@ -226,7 +228,7 @@ impl ServerSide {
         let admitted = connection.session(|session, _| {
             if let Some((resumption, name, outcome)) = &granted {
                 let (name, outcome) = (name.clone(), outcome.clone());
-                session.grant(&resumption.budget, name, sessions::token(), outcome)?;
+                session.grant(&resumption.budget, name, resuming::token(), outcome)?;
             }
             session.admit(welcome)
         });
@@ -234,7 +236,7 @@ impl ServerSide {
             Ok(held) => {
                 self.phase = Phase::User(conn.clone());
                 if let Some((resumption, name, _)) = granted {
-                    resumption.create(&name, &conn);
+                    resumption.create(&name, conn.clone());
                 }
                 self.server.join(&conn);
                 held
@@ -451,7 +453,7 @@ impl Side for ServerSide {
             return false;
         };
         let welcome = admission.accepted.welcome.clone();
-        let Ok(outcome) = connection.attach(greeted, sessions::token(), welcome) else {
+        let Ok(outcome) = connection.attach(greeted, resuming::token(), welcome) else {
             return false;
         };
         conn.set_hi(&admission.hi);
@@ -468,9 +470,7 @@ impl Side for ServerSide {
     }
 
     fn relieve(&self) {
-        if let Some(resumption) = &self.server.resumption {
-            resumption.relieve();
-        }
+        self.server.relieve();
     }
 
     fn departed(&mut self, connection: &Arc<Connection>, close: &Close) {

@@ -1,5 +1,6 @@
 //! The driver of a connection: the task that connects its channel, its session and its side.
 
+mod budget;
 mod core;
 mod held;
 mod leaving;
@@ -7,114 +8,26 @@ mod reading;
 mod resuming;
 mod state;
 mod suspended;
+mod task;
 mod waiting;
 mod writing;
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use wse_proto::session::Close;
 
-use self::leaving::Leaving;
-pub(crate) use self::resuming::Resumable;
-use self::state::{Closing, Core, Driver, End, Read};
-use self::suspended::{hand_over, suspend};
+use self::budget::{BUDGET, let_others_run};
+use self::state::{Closing, Driver, End, Read};
+pub(crate) use self::task::{Resumable, drive};
 use super::channel::Channel;
-use super::shared::Connection;
 use super::side::Side;
 use super::state::NextSteps;
 use crate::callback::text_of;
 
-/// The most messages handled, or rounds without a message, before other tasks get their turn.
-const BUDGET: usize = 64;
-
-/// Schedules this task behind those that are ready, and behind those whose sockets have become ready meanwhile: a busy
-/// connection must not delay a quiet one.
-fn let_others_run(cx: &mut Context<'_>) {
-    let yielded = pin!(tokio::task::yield_now());
-    let _ = yielded.poll(cx);
-}
-
-/// Drives a connection to the end of its channel. Not an `async fn`, whose future would store the arguments twice.
-pub(crate) fn drive<C, S>(
-    channel: C,
-    connection: Arc<Connection>,
-    side: S,
-) -> impl Future<Output = ()>
-where
-    C: Channel,
-    S: Side,
-{
-    let now = Duration::ZERO;
-    let core = Core { connection, ready: false, departed: false, now, held: None, side };
-    run(Driver::new(core, channel))
-}
-
-fn run<C: Channel, S: Side>(driver: Driver<C, S>) -> impl Future<Output = ()> {
-    let (mut driver, mut leaving) = (Some(driver), None);
-    let mut panicked = false;
-    poll_fn(move |cx| {
-        if let Some(running) = &mut driver {
-            let polled = catch_unwind(AssertUnwindSafe(|| running.poll(cx)));
-            let end = match polled {
-                Ok(Poll::Ready(end)) => end,
-                Ok(Poll::Pending) => return Poll::Pending,
-                Err(panic) => match running.panicked(&*panic, panicked, cx) {
-                    Some(end) => end,
-                    None => {
-                        panicked = true;
-                        return Poll::Pending;
-                    }
-                },
-            };
-            let ended = driver.take();
-            leaving = ended.and_then(|driver| driver.end(end));
-        }
-        match &mut leaving {
-            Some(leaving) => leaving.poll(cx),
-            None => Poll::Ready(()),
-        }
-    })
-}
-
 impl<C: Channel, S: Side> Driver<C, S> {
-    fn new(core: Core<S>, channel: C) -> Self {
-        Self {
-            core,
-            channel,
-            heard: Duration::ZERO,
-            paused_since: None,
-            blocked: false,
-            broken: false,
-            resumed: None,
-            closing: Closing::No,
-            deadline: None,
-            sleep: None,
-        }
-    }
-
-    /// Passes the connection on. Returns a channel that is still to be closed.
-    fn end(self, end: End) -> Option<Leaving<C>> {
-        match end {
-            End::Over => None,
-            End::Suspended => {
-                suspend(self.core);
-                None
-            }
-            End::TakenOver(takeover) => {
-                let timeout = self.core.side.config().close_timeout;
-                hand_over(self.core, takeover);
-                Some(Leaving::new(self.channel, timeout))
-            }
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    /// Does what can be done now.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.core.now = self.core.connection.clock.now();
         let mut budget = BUDGET;
         loop {
@@ -214,7 +127,7 @@ impl<C: Channel, S: Side> Driver<C, S> {
     /// Handles a panic of a protocol, an extension or a transport, which must not end more than this connection. The first
     /// one closes the connection, and the second one ends it.
     #[cold]
-    fn panicked(
+    pub(super) fn panicked(
         &mut self,
         panic: &(dyn Any + Send),
         again: bool,

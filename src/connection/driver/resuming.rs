@@ -2,17 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-use wse_proto::session::Session;
-
-use super::run;
 use super::state::{Core, Driver};
 use super::suspended::suspend;
 use crate::connection::channel::{Channel, start_heartbeat};
-use crate::connection::shared::Connection;
 use crate::connection::side::Side;
 
 impl<C: Channel, S: Side> Driver<C, S> {
@@ -46,7 +40,7 @@ impl<C: Channel, S: Side> Driver<C, S> {
     }
 
     /// The connection has this channel now.
-    fn attached(&mut self) {
+    pub(super) fn attached(&mut self) {
         let core = &mut self.core;
         core.now = core.connection.clock.now();
         // Until the next look: the limits of the channel are those from before the welcome.
@@ -60,34 +54,5 @@ impl<C: Channel, S: Side> Driver<C, S> {
                 start_heartbeat::<C>(session, &info, heartbeat, now, jitter);
             });
         }
-    }
-}
-
-/// Client: a connection that waits for another channel.
-pub(crate) struct Resumable<S: Side>(Core<S>);
-
-impl<S: Side> Resumable<S> {
-    /// Takes a suspended connection; `None` when it has ended.
-    pub(crate) async fn take(connection: &Arc<Connection>) -> Option<Self> {
-        let asked: oneshot::Receiver<_> = connection.ask_for();
-        let core = asked.await.ok()?.downcast::<Core<S>>().ok()?;
-        Some(Self(*core))
-    }
-
-    /// The side of the connection.
-    pub(crate) fn side(&mut self) -> &mut S {
-        &mut self.0.side
-    }
-
-    /// Drives the connection over this channel, from a greeting on. `greet` makes the session greet.
-    pub(crate) fn drive<C: Channel>(
-        self,
-        channel: C,
-        greet: impl FnOnce(&mut Session),
-    ) -> impl Future<Output = ()> {
-        let mut driver = Driver::new(self.0, channel);
-        driver.core.connection.session(|session, _| greet(session));
-        driver.attached();
-        run(driver)
     }
 }

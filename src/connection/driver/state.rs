@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::held::Held;
+use crate::connection::pending::Takeover;
 use crate::connection::shared::Connection;
 use crate::connection::side::Side;
-use crate::connection::takeover::Takeover;
 
 /// What a connection has with or without a channel.
 #[repr(C)]

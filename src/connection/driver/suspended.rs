@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use wse_proto::session::Close;
 
+use super::budget::{BUDGET, let_others_run};
 use super::state::Core;
-use super::{BUDGET, let_others_run};
+use crate::connection::pending::Takeover;
 use crate::connection::side::Side;
 use crate::connection::state::NextSteps;
-use crate::connection::takeover::Takeover;
 
 /// Lets a task of its own stand in for the driver until the peer comes back, or the session ends.
 pub(super) fn suspend<S: Side>(mut core: Core<S>) {
