@@ -165,6 +165,7 @@ impl Outbox {
     }
 
     /// Queues a message, refuses it, or drops it, as its class and the policy say.
+    #[inline(always)]
     pub(crate) fn push(
         &mut self,
         now: impl Fn() -> Duration,

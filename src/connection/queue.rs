@@ -96,6 +96,7 @@ impl Queue {
         }
     }
 
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let next = std::mem::replace(&mut self.first, self.rest.pop_front());
         if self.rest.is_empty() && self.rest.capacity() > 0 {

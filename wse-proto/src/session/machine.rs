@@ -148,7 +148,15 @@ impl Session {
 
     /// The next output. While a session is suspended, there are only counted messages, and [`Output::Close`], which ends the
     /// last socket if there is one. At a client, counted messages wait until the session is resumed.
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output> {
+        match self.phase {
+            Phase::Ready => pop(&mut self.outputs),
+            _ => self.poll_output_apart(),
+        }
+    }
+
+    fn poll_output_apart(&mut self) -> Option<Output> {
         let waits = !self.server && (self.is_suspended() || self.is_resuming());
         match self.outputs.front() {
             Some(Output::Send(message)) if waits && message.head.is_counted() => {
@@ -177,8 +185,9 @@ impl Session {
         }
     }
 
+    #[inline]
     pub(super) fn send(&mut self, message: SessionMessage) {
-        match message.head.is_counted() {
+        match message.head.is_counted() || matches!(self.phase, Phase::Ready) {
             // A message that is not counted belongs to a socket.
             false if self.is_suspended() => {}
             // Before what waits until the session is resumed.
