@@ -14,7 +14,7 @@ use super::undelivered::Undelivered;
 use crate::callback::Callback;
 
 impl<P: Negotiate, S> ServerBuilder<P, S> {
-    /// Calls `callback` at each event: see [`Server::on_event`].
+    /// Calls `callback` at each event: see [`Server::on_event`](crate::Server::on_event).
     pub fn on_event(self, callback: impl Fn(&ServerEvent<P>) + Send + Sync + 'static) -> Self {
         self.hooked("on_event", callback)
     }
