@@ -120,9 +120,9 @@ pub use wse_proto::session::{
 pub use wse_proto::{
     Body, Capabilities, CloseReason, CodecError, CodecErrorKind, Decode, Encode, Envelope,
     ErrorCode, FLAG_ANSWER, FLAG_NOTE, FLAG_RECEIPT, FLAG_RELIABLE, Fault, Format, Head, Hi,
-    IntForm, InternalTypes, MessageKind, Negotiate, Negotiated, OneOf, OneOfFormat, Packed, Pings,
-    Protocol, ProtocolInfo, ReceiptOf, SessionMessage, Speaks, Stamp, Text, UsageError, Utf8, open,
-    open_batch, open_each, open_envelope, seal, session, testing,
+    IntForm, InternalTypes, MessageKind, Negotiate, Negotiated, NotResumed, OneOf, OneOfFormat,
+    Packed, Pings, Protocol, ProtocolInfo, ReceiptOf, SessionMessage, Speaks, Stamp, Text,
+    UsageError, Utf8, open, open_batch, open_each, open_envelope, seal, session, testing,
 };
 #[cfg(feature = "tls")]
 pub use wse_transport::tls;

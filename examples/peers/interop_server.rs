@@ -9,6 +9,10 @@ mod certificates;
 mod contract;
 #[path = "interop/custom.rs"]
 mod custom;
+#[path = "interop/log.rs"]
+mod log;
+#[path = "interop/resume.rs"]
+mod resume;
 #[path = "interop/rooms.rs"]
 mod rooms;
 #[path = "interop/value.rs"]
@@ -30,6 +34,7 @@ use value::Value;
 const HELP: &str = "usage: interop_server [--addr HOST:PORT] \
     [--protocol json|cbor|protobuf|custom] [--conn-per-user N] [--challenge] \
     [--call-timeout SECONDS] [--welcome JSON] [--max-message BYTES] [--auth-timeout SECONDS] \
+    [--resume MILLISECONDS] [--resume-bytes BYTES] \
     [--tls DIRECTORY | --path PATH...]\n       interop_server --make-certificates DIRECTORY";
 
 type Failure = Box<dyn std::error::Error>;
@@ -47,6 +52,8 @@ async fn main() -> Result<(), Failure> {
         welcome: serde_json::from_str(r#"{"hey":"some additional data for the client"}"#)?,
         max_message: 16 << 20,
         auth_timeout: None,
+        resume: None,
+        resume_bytes: 256 << 10,
     };
 
     use lexopt::prelude::*;
@@ -61,6 +68,10 @@ async fn main() -> Result<(), Failure> {
             Long("welcome") => options.welcome = serde_json::from_str(&args.value()?.string()?)?,
             Long("max-message") => options.max_message = args.value()?.parse()?,
             Long("auth-timeout") => options.auth_timeout = Some(seconds(&mut args)?),
+            Long("resume") => {
+                options.resume = Some(Duration::from_millis(args.value()?.parse()?));
+            }
+            Long("resume-bytes") => options.resume_bytes = args.value()?.parse()?,
             Long("tls") => tls = Some(certificates::read(args.value()?.as_ref())?),
             Long("make-certificates") => return certificates::make(args.value()?.as_ref()),
             Long("path") => paths.push(args.value()?.parse()?),

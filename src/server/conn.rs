@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use wse_proto::session::{Close, Liveness};
-use wse_proto::{CodecError, Decode, Encode, Negotiate, Text};
+use wse_proto::{CodecError, Decode, Encode, Negotiate, NotResumed, Text};
 
 use super::core::ConnCore;
 use crate::connection::{
@@ -99,6 +99,13 @@ impl<P: Negotiate> Conn<P> {
     #[must_use]
     pub fn state<S: Any + Send + Sync>(&self) -> Option<Arc<S>> {
         self.core.0.state.get::<Arc<S>>().cloned()
+    }
+
+    /// Returns why the client did not get the session back that it asked for, and has this new connection instead. `None`
+    /// when it asked for nothing, or when the server has no [`resume`](crate::ServerBuilder::resume).
+    #[must_use]
+    pub fn not_resumed(&self) -> Option<&NotResumed> {
+        self.core.0.state.get::<NotResumed>()
     }
 
     /// Returns the application state of type `A` that

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
 use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Hi, NotResumed, SessionMessage, Text};
+use wse_proto::{CloseReason, ErrorCode, Hi, NotResumed, Outcome, SessionMessage, Text};
 use wse_transport::ws;
 
 use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
@@ -62,7 +62,7 @@ enum Resuming {
     /// Its connection is asked for.
     Asked,
     /// There is a new session; with the outcome that its client is told, if it has asked.
-    New(Option<wse_proto::Outcome>),
+    New(Option<Outcome>),
 }
 
 impl ServerSide {
@@ -208,7 +208,10 @@ impl ServerSide {
             return Vec::new();
         };
         let Admission { accepted, hi, request, resumption } = *admission;
-        let Accepted { user, welcome, state } = accepted;
+        let Accepted { user, welcome, mut state } = accepted;
+        if let Resuming::New(Some(Outcome::None(reason))) = &resumption {
+            state.insert(reason.clone());
+        }
         let granted = match (resumption, &self.server.resumption) {
             (Resuming::New(Some(outcome)), Some(resumption)) => {
                 Some((resumption, resuming::name(), outcome))
@@ -464,7 +467,7 @@ impl Side for ServerSide {
 
     fn not_resumed(&mut self, _connection: &Arc<Connection>) {
         if let Phase::Accepted(admission) = &mut self.phase {
-            let outcome = wse_proto::Outcome::None(NotResumed::Unknown);
+            let outcome = Outcome::None(NotResumed::Unknown);
             admission.resumption = Resuming::New(Some(outcome));
         }
     }

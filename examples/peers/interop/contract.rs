@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use wse::{
     Accept, BoxError, CallError, Close, CloseReason, CodecError, Conn, ErrorCode, Fault, Hello,
-    Negotiate, Refuse, Server, ServerEvent, Speaks, Unauthenticated, ws,
+    Negotiate, Refuse, ResumeLimits, Server, ServerEvent, Speaks, Unauthenticated, ws,
 };
 
-use crate::rooms;
+use crate::log::Log;
+use crate::resume::Resumes;
 use crate::value::{Value, map, number};
+use crate::{resume, rooms};
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -20,25 +22,10 @@ pub struct Options {
     pub welcome: Value,
     pub max_message: usize,
     pub auth_timeout: Option<Duration>,
-}
-
-/// What has happened, for clients to ask about.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<Value>>>);
-
-impl Log {
-    fn record<const N: usize>(&self, event: &str, members: [(&str, Value); N]) {
-        let Value::Map(mut entry) = map(members) else { return };
-        let mut log = self.0.lock().expect("no panic while it is held");
-        entry.insert("event".into(), event.into());
-        entry.insert("n".into(), log.len().into());
-        log.push(Value::Map(entry));
-    }
-
-    fn since(&self, n: usize) -> Value {
-        let log = self.0.lock().expect("no panic while it is held");
-        Value::List(log.iter().skip(n).cloned().collect())
-    }
+    /// How long sessions can be resumed.
+    pub resume: Option<Duration>,
+    /// The size of a session's ring.
+    pub resume_bytes: usize,
 }
 
 /// How a procedure fails, in the contract's three ways.
@@ -53,7 +40,7 @@ pub fn server<P: Speaks<Value>>(protocol: P, options: &Options) -> Server<P> {
     let log = Log::default();
     let users = Arc::new(Mutex::new(0));
     let Options { challenge, welcome, .. } = options.clone();
-    let server = Server::builder(protocol)
+    let mut builder = Server::builder(protocol)
         .connections_per_user(options.connections_per_user)
         .call_timeout(options.call_timeout)
         .auth_timeout(options.auth_timeout)
@@ -61,8 +48,13 @@ pub fn server<P: Speaks<Value>>(protocol: P, options: &Options) -> Server<P> {
         .room_events(true)
         .identify_with(move |conn, hello: Hello<Value, Value>| {
             identify(conn, hello, challenge, welcome.clone(), Arc::clone(&users))
-        })
-        .build();
+        });
+    if let Some(window) = options.resume {
+        // Bytes are the only limit of a ring.
+        let limits = ResumeLimits::default().ring_bytes(options.resume_bytes);
+        builder = builder.resume(limits.ring_messages(usize::MAX).window(window));
+    }
+    let server = builder.build();
     let ignored = log.clone();
     server.unhandled(move |conn, message| {
         let log = ignored.clone();
@@ -80,6 +72,7 @@ pub fn server<P: Speaks<Value>>(protocol: P, options: &Options) -> Server<P> {
     messages(&server, &log);
     procedures(&server, &log);
     rooms::procedures(&server, &log);
+    resume::procedures(&server, &log);
     events(&server, &log);
     server
 }
@@ -115,7 +108,7 @@ async fn identify<P: Speaks<Value>>(
             format!("user-{users}")
         }
     };
-    Ok(Accept::user(user).welcome(welcome))
+    Ok(Accept::user(user).welcome(welcome).state(Resumes::default()))
 }
 
 fn messages<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
@@ -344,6 +337,8 @@ fn events<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
             let [code, reason] = closed(close);
             log.record("disconnected", [cid, id, code, reason]);
         }
+        ServerEvent::Suspended(conn, _) => log.record("suspended", ids(conn)),
+        ServerEvent::Resumed(conn, how) => resume::resumed(&log, conn, how),
         ServerEvent::Entered(conn, room) => log.record("entered", in_room(conn, room)),
         ServerEvent::Exited(conn, room) => log.record("exited", in_room(conn, room)),
         ServerEvent::Undelivered(message) => {
@@ -383,7 +378,7 @@ fn meta<P: Speaks<Value>>(conn: &Conn<P>) -> Value {
     }
 }
 
-fn ids<P: Negotiate>(conn: &Conn<P>) -> [(&'static str, Value); 2] {
+pub fn ids<P: Negotiate>(conn: &Conn<P>) -> [(&'static str, Value); 2] {
     [("cid", conn.user_id().into()), ("conn_id", conn.id().to_string().as_str().into())]
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use wse::{Negotiate, Outcome, Reliable, Room, SendError, Server, Speaks};
 
-use crate::contract::{Failure, Log, procedure};
+use crate::contract::{Failure, procedure};
+use crate::log::Log;
 use crate::value::{Value, map};
 
 /// The most messages that `ticks` sends.
