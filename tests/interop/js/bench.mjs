@@ -19,6 +19,7 @@ export class Server {
 
   static async start(path, flags) {
     const server = new Server()
+    server.flags = flags
     server.child = spawn(path, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
     Server.#children.add(server.child)
     server.child.once('exit', () => Server.#children.delete(server.child))

@@ -2,7 +2,7 @@
 
 import { randomInt } from 'node:crypto'
 import { WebSocket } from 'ws'
-import { NOTE, RECEIPT, TYPES } from './codecs.mjs'
+import { NOTE, RECEIPT, TYPES, isCounted } from './codecs.mjs'
 import { within } from './wait.mjs'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
@@ -27,19 +27,27 @@ export class CallFailed extends Error {
 export class Client {
   /** Every message that came, in order: `[type, payload, stamp]`, or `null` for one that does not decode. */
   received = []
+  /** The bytes of each of them. */
+  lengths = []
   /** Resolves to `{code, reason}`. */
   closed
   ready = false
+  /** What the server has said of the session, if the greeting had `resume`. */
+  session
+  /** How many counted messages of the session have come. */
+  seen = 0
 
   #calls = new Map()
   #procedures = new Map()
   #inbox = []
   #waiting = []
 
-  /** With `receipts` it says that it gives receipts, and gives them. */
-  constructor(url, codec, { offer = [codec.name], patience = 4000, receipts = false, ...options } = {}) {
+  /** With `receipts` it says that it gives receipts, and gives them. `resume` goes into the greeting, if it is there. */
+  constructor(url, codec, { offer = [codec.name], patience = 4000, receipts = false, resume, ...options } = {}) {
     this.codec = codec
     this.receipts = receipts
+    this.resume = resume
+    this.seen = resume?.seen ?? 0
     this.patience = patience
     this.ws = new WebSocket(url, offer, options)
     this.opened = new Promise((resolve, reject) => {
@@ -68,7 +76,9 @@ export class Client {
   }
 
   async greet(identity, meta, solve) {
-    this.raw(this.codec.pack([TYPES.hi, { identity, meta }], this.receipts ? RECEIPT : 0))
+    const { resume } = this
+    const hi = { identity, meta, ...(resume !== undefined && { resume }) }
+    this.raw(this.codec.pack([TYPES.hi, hi], this.receipts ? RECEIPT : 0))
     if (solve) this.send(TYPES.challenge, await solve(await this.take(TYPES.challenge)))
     return this.take(TYPES.welcome)
   }
@@ -142,6 +152,7 @@ export class Client {
 
   #receive(data) {
     let message
+    this.lengths.push(data.length)
     try {
       message = this.codec.unpack(data)
     } catch {
@@ -150,6 +161,8 @@ export class Client {
     }
     this.received.push(message)
     const [type, payload, stamp] = message
+    if (type === TYPES.session) this.#said(payload)
+    if (isCounted(type)) this.seen += 1
     if (type === TYPES.welcome) this.ready = true
     if (type === TYPES.response) this.#settle(stamp)?.resolve(payload)
     else if (type === TYPES.fault) this.#settle(stamp)?.fail(payload)
@@ -158,6 +171,13 @@ export class Client {
       this.#deliver(type, payload)
     } else if (stamp) this.#serve(type, payload, stamp)
     else this.#deliver(type, payload)
+  }
+
+  // What comes next has the number behind `seen`.
+  #said(session) {
+    this.session = session
+    if (session.outcome === 'partial') this.seen = session.lost[1]
+    else if (session.outcome !== 'full') this.seen = 0
   }
 
   // A reply that belongs to no running call finds nothing here, and is not answered.

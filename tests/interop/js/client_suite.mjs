@@ -20,6 +20,8 @@ const TOPICS = [
   'devices',
   'rooms',
   'receipts',
+  'resume',
+  'resume_refused',
   'channel',
   'calls',
   'both_ways',

@@ -9,11 +9,21 @@ import protobuf from 'protobufjs'
 export const TYPES = Object.freeze({
   hi: '~wse:hi',
   challenge: '~wse:challenge',
+  session: '~wse:session',
   welcome: '~wse:welcome',
+  seen: '~wse:seen',
   response: '~wse:response',
   fault: '~wse:response-err',
   receipt: '~wse:receipt',
 })
+
+const UNCOUNTED = new Set([
+  ...[TYPES.hi, TYPES.challenge, TYPES.session, TYPES.welcome, TYPES.seen, TYPES.receipt],
+  ...['~wse:ping', '~wse:pong', '~wse:complaint', '~wse:drain', '~wse:expires', '~wse:renew', '~wse:renewed'],
+])
+
+/** Whether both sides count messages of this type. */
+export const isCounted = (type) => !UNCOUNTED.has(type)
 
 /** In the greeting: the client gives receipts. Of a message: it wants one. */
 export const RECEIPT = 1
@@ -111,7 +121,10 @@ const unpackValue = (bytes) => (bytes.length === 0 ? null : fromValue(Value.deco
 
 function packBody(type, payload) {
   if (payload === null) return Buffer.alloc(0)
-  if (type === TYPES.hi) return encode(Hi, { identity: packValue(payload.identity), meta: packValue(payload.meta) })
+  if (type === TYPES.hi) {
+    const { identity, meta, resume } = payload
+    return encode(Hi, { identity: packValue(identity), meta: packValue(meta), resume: packValue(resume) })
+  }
   if (type === TYPES.fault) {
     const { code = '', message = '', details } = payload
     return encode(Fault, { code, message: message ?? '', details: packValue(details) })

@@ -11,7 +11,20 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from wse_codecs import CHALLENGE, FAULT, HI, NOTE, RECEIPT, RESPONSE, WANTS, WELCOME, Codec, Message
+from wse_codecs import (
+    CHALLENGE,
+    FAULT,
+    HI,
+    NOTE,
+    RECEIPT,
+    RESPONSE,
+    SESSION,
+    UNCOUNTED,
+    WANTS,
+    WELCOME,
+    Codec,
+    Message,
+)
 
 PATIENCE = 4.0
 SILENT = object()
@@ -43,10 +56,13 @@ class CallFailed(Exception):
 class Client:
     """One connection. `received` is every message that came, None for one that does not decode.
 
-    With `receipts` it says that it gives receipts, and gives them."""
+    With `receipts` it says that it gives receipts, and gives them. `resume` goes into the greeting, if it is there.
+    `session` is what the server has said of the session then, and `seen` how many counted messages of it have come."""
 
-    def __init__(self, socket: Any, codec: Codec, receipts: bool = False) -> None:
-        self.socket, self.codec, self.receipts = socket, codec, receipts
+    def __init__(self, socket: Any, codec: Codec, receipts: bool = False, resume: Any = None) -> None:
+        self.socket, self.codec, self.receipts, self.resume = socket, codec, receipts, resume
+        self.session: dict[str, Any] = {}
+        self.seen = resume["seen"] if isinstance(resume, dict) and "seen" in resume else 0
         self.received: list[Message | None] = []
         self.closed: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self.welcome: Any = None
@@ -58,7 +74,7 @@ class Client:
 
     @classmethod
     async def open(
-        cls, url: str, codec: Codec, offer: list[str] | None = None, receipts: bool = False
+        cls, url: str, codec: Codec, offer: list[str] | None = None, receipts: bool = False, resume: Any = None
     ) -> Client:
         socket = await connect(
             url,
@@ -68,7 +84,7 @@ class Client:
             open_timeout=PATIENCE,
             close_timeout=PATIENCE,
         )
-        return cls(socket, codec, receipts)
+        return cls(socket, codec, receipts, resume)
 
     @classmethod
     async def connect(
@@ -80,7 +96,8 @@ class Client:
 
     async def greet(self, identity: Any, meta: Any = None, solve: Callable[[Any], Any] | None = None) -> Any:
         """The welcome payload, or `Closed`. `solve(quest)` answers a challenge."""
-        await self.raw(self.codec.pack(HI, {"identity": identity, "meta": meta}, None, WANTS if self.receipts else 0))
+        hi = {"identity": identity, "meta": meta} | ({} if self.resume is None else {"resume": self.resume})
+        await self.raw(self.codec.pack(HI, hi, None, WANTS if self.receipts else 0))
         if solve:
             await self.send(CHALLENGE, solve(await self.take(CHALLENGE)))
         self.welcome = await self.take(WELCOME)
@@ -172,6 +189,9 @@ class Client:
             return
         self.received.append(message)
         kind, payload, stamp = message
+        if kind == SESSION:
+            self._said(payload)
+        self.seen += kind not in UNCOUNTED
         if kind in (RESPONSE, FAULT):
             # A reply that belongs to no running call finds nothing here, and is not answered.
             answer = self._calls.get(stamp) if isinstance(stamp, str) else None
@@ -187,6 +207,14 @@ class Client:
             async with self._news:
                 self._inbox.append((kind, payload))
                 self._news.notify_all()
+
+    def _said(self, session: dict[str, Any]) -> None:
+        # What comes next has the number behind `seen`.
+        self.session = session
+        if session["outcome"] == "partial":
+            self.seen = session["lost"][1]
+        elif session["outcome"] != "full":
+            self.seen = 0
 
     async def _serve(self, rpc: str, payload: Any, stamp: str) -> None:
         handler = self._procedures.get(rpc)

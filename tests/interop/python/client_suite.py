@@ -13,11 +13,13 @@ import asyncio
 import signal
 
 from bench import Bench, Check, Group, Server
-from checks import auth, calls, malformed, receipts, rooms, users
+from checks import auth, calls, malformed, receipts, resume, rooms, users
 from client import Client
 from wse_codecs import CODECS
 
-GROUPS: list[Group] = [*auth.GROUPS, *users.GROUPS, *rooms.GROUPS, *receipts.GROUPS, *calls.GROUPS, *malformed.GROUPS]
+GROUPS: list[Group] = [
+    group for topic in (auth, users, rooms, receipts, resume, calls, malformed) for group in topic.GROUPS
+]
 PATIENCE = 15
 AT_ONCE = 4
 

@@ -17,10 +17,18 @@ from google.protobuf.struct_pb2 import NULL_VALUE, Value
 
 HI = "~wse:hi"
 CHALLENGE = "~wse:challenge"
+SESSION = "~wse:session"
 WELCOME = "~wse:welcome"
+SEEN = "~wse:seen"
 RESPONSE = "~wse:response"
 FAULT = "~wse:response-err"
 RECEIPT = "~wse:receipt"
+
+UNCOUNTED = frozenset(
+    [HI, CHALLENGE, SESSION, WELCOME, SEEN, RECEIPT]
+    + ["~wse:ping", "~wse:pong", "~wse:complaint", "~wse:drain", "~wse:expires", "~wse:renew", "~wse:renewed"]
+)
+"""What neither side counts."""
 
 WANTS = 1
 """In the greeting: the client gives receipts. Of a message: it wants one."""
@@ -92,7 +100,7 @@ def _messages() -> dict[str, Any]:
     text, data, number = kinds.TYPE_STRING, kinds.TYPE_BYTES, kinds.TYPE_UINT32
     layout = {
         "Envelope": [("type", text), ("payload", data), ("stamp", text), ("flags", number)],
-        "Hi": [("identity", data), ("meta", data)],
+        "Hi": [("identity", data), ("meta", data), ("resume", data)],
         "Fault": [("code", text), ("message", text), ("details", data)],
     }
     file = descriptor_pb2.FileDescriptorProto(name="wse-interop.proto", package="wse.interop", syntax="proto3")
@@ -161,9 +169,8 @@ def pack_body(kind: str, payload: Any) -> bytes:
     if payload is None:
         return b""
     if kind == HI:
-        return Hi(
-            identity=pack_value(payload.get("identity")), meta=pack_value(payload.get("meta"))
-        ).SerializeToString()
+        members = {name: pack_value(payload.get(name)) for name in ("identity", "meta", "resume")}
+        return Hi(**members).SerializeToString()
     if kind == FAULT:
         details = pack_value(payload.get("details"))
         fault = Fault(code=payload.get("code") or "", message=payload.get("message") or "", details=details)
