@@ -175,6 +175,19 @@ fn session_axum_serves_our_client_over_axums_own_websocket() {
 }
 
 #[test]
+fn resume_loses_nothing_when_its_link_is_cut() {
+    let printed = run("resume");
+    let docs = std::fs::read_to_string("examples/resume.rs").expect("its source");
+    let lines = docs.lines().filter_map(|line| line.strip_prefix("//! "));
+    let promised: Vec<_> = lines
+        .skip_while(|line| !line.starts_with("the relay"))
+        .take_while(|line| *line != "```")
+        .collect();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), promised);
+    assert_eq!(promised.len(), 7);
+}
+
+#[test]
 fn chat_carries_what_one_says_to_the_other() {
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     std::thread::spawn(move || {
