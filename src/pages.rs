@@ -17,6 +17,7 @@ pages! {
     Limits: "docs/limits.md",
     Payloads: "docs/payloads.md",
     Proxies: "docs/proxies.md",
+    Resume: "docs/resume.md",
     Rooms: "docs/rooms.md",
     Transport: "docs/transport.md",
     Wire: "docs/wire.md",
