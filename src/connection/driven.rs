@@ -254,7 +254,10 @@ impl Connection {
             let attached = !state.session.is_counting() || state.session.is_attached();
             if attached && state.outbox.give_up_at().is_some_and(|at| at <= now) {
                 state.session.close(Close::new(1013, "send queue full"));
-                state.outbox.give_up();
+                // What a session that outlives this has accepted is kept for its next socket.
+                if !state.session.is_suspended() {
+                    state.outbox.give_up();
+                }
             }
         });
         self.due(&self.lock())

@@ -274,6 +274,12 @@ impl Outbox {
         }
     }
 
+    /// There is another channel: how slow the peer is counts from now on.
+    #[cold]
+    pub(super) fn restart_patience(&mut self, now: Duration) {
+        self.full_since = self.full_since.map(|_| now);
+    }
+
     /// Drops the messages that calls and receipts have waited for.
     pub(super) fn drop_tracked(&mut self) {
         let bytes = &mut self.bytes;
@@ -435,6 +441,17 @@ mod tests {
             outbox.push(|| NOW, Class::Message, message(n), None).unwrap();
         }
         assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
+    }
+
+    #[test]
+    fn a_peer_is_not_slow_while_it_is_away() {
+        let later = NOW + Duration::from_secs(60);
+        let mut outbox = outbox(SlowPeer::Close { after: NOW });
+        outbox.restart_patience(later);
+        assert_eq!(outbox.give_up_at(), Some(later + NOW));
+        write(&mut outbox);
+        outbox.restart_patience(later);
+        assert_eq!(outbox.give_up_at(), None);
     }
 
     #[test]

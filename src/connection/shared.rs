@@ -329,6 +329,7 @@ impl Connection {
     /// Processes the output and events of the session. Returns what the caller has to
     /// [`report`](Self::report) once the lock is released.
     pub(super) fn settle(&self, state: &mut State) -> Settled {
+        let was_detached = state.is_detached();
         state.settle(&self.counts, |outbox, to_send| {
             let (class, message) = match to_send {
                 ToSend::Ping(payload) => (Class::Uncounted, Ok(ws::Message::Ping(payload))),
@@ -346,6 +347,9 @@ impl Connection {
                 let _ = outbox.push(|| self.clock.now(), class, message, None);
             }
         });
+        if was_detached && !state.is_detached() {
+            state.outbox.restart_patience(self.clock.now());
+        }
         self.counting.store(state.session.is_counting(), Ordering::Relaxed);
         self.has_events.store(!state.events.is_empty(), Ordering::Relaxed);
         let beat = state.session.poll_heartbeat().map_or(u64::MAX, |at| at.as_nanos() as u64);

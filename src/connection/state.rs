@@ -127,6 +127,12 @@ impl State {
         [self.due, give_up, self.finishing_until()].into_iter().flatten().min()
     }
 
+    /// Whether the session has no socket past its welcome.
+    #[inline]
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached
+    }
+
     /// Whether a message may be queued, as far as its size allows it.
     pub(super) fn is_writable(&self) -> bool {
         self.outbox.is_writable() && self.session.has_space(1)

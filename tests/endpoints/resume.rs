@@ -1,14 +1,16 @@
 //! Connections that outlive their sockets: the peer comes back, and nothing is lost or doubled.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use crate::support::endpoints::*;
 use async_trait::async_trait;
 use tokio::io::copy_bidirectional;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wse::{
-    CallError, Client, ClientEvent, Conn, Connector, ResumeLimits, Resumed, Server, ServerBuilder,
-    ServerEvent, Status, Transport,
+    CallError, Client, ClientEvent, Conn, Connector, ResumeLimits, Resumed, SendError, SendQueue,
+    Server, ServerBuilder, ServerEvent, SlowPeer, Status, Transport,
 };
 use wse_proto::Negotiate;
 use wse_proto::session::Backoff;
@@ -19,6 +21,7 @@ crate::over_every_protocol! {
     the_gap_is_told_when_too_much_was_sent
     after_the_window_the_session_is_a_new_one
     the_old_socket_may_still_be_open
+    what_a_slow_client_has_not_read_is_kept
     a_server_that_stops_ends_suspended_connections
     without_resume_a_connection_ends_with_its_socket
 }
@@ -28,11 +31,13 @@ struct Cable<P: Negotiate> {
     server: Server<P>,
     /// Cancelled when the client's end, and when the server's end learns of it.
     cuts: Arc<Mutex<[CancellationToken; 2]>>,
+    /// Whether nothing is passed on, in either direction.
+    stalled: watch::Sender<bool>,
 }
 
 impl<P: Negotiate> Cable<P> {
     fn new(server: &Server<P>) -> Self {
-        Self { server: server.clone(), cuts: Arc::default() }
+        Self { server: server.clone(), cuts: Arc::default(), stalled: watch::Sender::new(false) }
     }
 
     /// Ends all sockets at both ends.
@@ -48,7 +53,11 @@ impl<P: Negotiate> Cable<P> {
 
 impl<P: Negotiate> Clone for Cable<P> {
     fn clone(&self) -> Self {
-        Self { server: self.server.clone(), cuts: Arc::clone(&self.cuts) }
+        Self {
+            server: self.server.clone(),
+            cuts: Arc::clone(&self.cuts),
+            stalled: self.stalled.clone(),
+        }
     }
 }
 
@@ -58,8 +67,19 @@ impl<P: Negotiate> Connector for Cable<P> {
         let mut far = Raw::dial(&self.server).await;
         let (near, mut middle) = tokio::io::duplex(64 << 10);
         let [client, server] = self.cuts.lock().unwrap().clone();
+        let mut stalled = self.stalled.subscribe();
         tokio::spawn(async move {
-            let copying = copy_bidirectional(&mut middle, &mut far);
+            let copying = async {
+                let mut copying = pin!(copy_bidirectional(&mut middle, &mut far));
+                loop {
+                    let _ = stalled.wait_for(|stalled| !stalled).await;
+                    tokio::select! {
+                        biased;
+                        _ = stalled.wait_for(|&stalled| stalled) => {}
+                        _ = &mut copying => break,
+                    }
+                }
+            };
             if client.run_until_cancelled(copying).await.is_none() {
                 drop(middle);
                 server.cancelled().await;
@@ -231,7 +251,11 @@ async fn after_the_window_the_session_is_a_new_one<P: Talk>(protocol: P) {
         tokio::spawn(async move { ann.call::<_, i64>("slow", &21_i64).await })
     };
     settle().await;
+    // The client does not come back before the window is over.
+    cable.stalled.send_replace(true);
     cable.cut();
+    tokio::time::sleep(ms(50)).await;
+    cable.stalled.send_replace(false);
     tokio::time::sleep(ms(300)).await;
     let failed = calling.await.unwrap();
     assert!(matches!(failed, Err(CallError::Disconnected(_))), "{failed:?}");
@@ -261,6 +285,40 @@ async fn the_old_socket_may_still_be_open<P: Talk>(protocol: P) {
     tokio::time::sleep(ms(300)).await;
     assert_eq!(adds(&ann).await.unwrap(), 3);
     assert_eq!(log.lines(), ["joined", "connected", "resumed Full"]);
+}
+
+async fn what_a_slow_client_has_not_read_is_kept<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let slow_peer = SlowPeer::Close { after: secs(1) };
+    let server = resumable(&log, server(&protocol))
+        .send_queue(SendQueue::default().messages(20).slow_peer(slow_peer))
+        .resume(ResumeLimits::default().window(secs(60)).ring_bytes(16 << 20))
+        .build();
+    let cable = Cable::new(&server);
+    let client_log = Log::default();
+    let _ann = connect(&protocol, &cable, &client_log).await;
+    cable.stalled.send_replace(true);
+    let text = "x".repeat(20_000);
+    let mut sent = 0;
+    loop {
+        settle().await;
+        match conn(&server).send("note", &note(format!("{sent} {text}"))) {
+            Ok(()) => sent += 1,
+            Err(error) => break assert!(matches!(error, SendError::QueueFull), "{error:?}"),
+        }
+    }
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(log.lines().last().unwrap(), "suspended 1013");
+    cable.cut();
+    cable.stalled.send_replace(false);
+    tokio::time::sleep(secs(1)).await;
+    let events = log.lines();
+    let events: Vec<_> = events.iter().filter(|line| !line.starts_with("Slow")).collect();
+    assert_eq!(events, ["joined", "connected", "suspended 1013", "resumed Full"]);
+    let lines = client_log.lines();
+    let notes = lines.iter().filter_map(|line| line.split_once(' ')).filter(|it| it.1 == text);
+    let expected: Vec<_> = (0..sent).map(|n| n.to_string()).collect();
+    assert_eq!(notes.map(|it| it.0.to_owned()).collect::<Vec<_>>(), expected);
 }
 
 async fn a_server_that_stops_ends_suspended_connections<P: Talk>(protocol: P) {
