@@ -165,6 +165,8 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// - Each retry is a [`ClientEvent::Retrying`] and a `warn` of `tracing`.
     /// - The first connection is not retried, so that a wrong address is an error at once, unless
     ///   `attempts` or [`retry_first`](Self::retry_first) is set.
+    /// - If the server lets clients resume their sessions ([`ServerBuilder::resume`](crate::ServerBuilder::resume)), the
+    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`].
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.settings.reconnect = Some(backoff);
         self

@@ -53,7 +53,9 @@ pub enum ServerEvent<P: Negotiate> {
     /// connected for [`Server::user`](crate::Server::user) and rooms, and what is sent to it is kept.
     /// `Resumed` follows, or `Disconnected` after the window. Only with [`resume`](crate::ServerBuilder::resume).
     Suspended(Conn<P>, Close),
-    /// The client of a connection has come back, with another socket.
+    /// The client of a connection has come back, with another socket. `Suspended` does not come before it if the server has
+    /// not noticed yet that the old socket is lost. A client that comes back too late has a new connection:
+    /// [`Conn::not_resumed`] says why.
     Resumed(Conn<P>, Resumed),
     /// A client did not answer a ping in time.
     Late(Conn<P>),
