@@ -274,7 +274,7 @@ async fn run_until_end(
         }
     };
     if !connection.is_finishing() {
-        connection.close(close);
+        connection.close_for_good(close);
     }
     // Arrives when the closing handshake begins. The driver completes the handshake.
     let _ = ended.await;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wse_proto::session::{Close, Event, FastEvent, NotAttached, Token, Tracked, reconnects};
-use wse_proto::{CodecError, Head, NotResumed, Outcome, ResumeRequest, SessionMessage};
+use wse_proto::{CodecError, Head, NotResumed, ResumeRequest, SessionMessage};
 
 use super::counts::count;
 use super::outbox::News;
-use super::queue::{Class, Queue, packed, size};
+use super::queue::{Queue, packed, size};
 use super::shared::Connection;
 use super::state::{NextSteps, State};
 use super::wire::Wire;
@@ -22,10 +22,14 @@ impl Connection {
         self.driving.store(true, Ordering::Relaxed);
     }
 
-    /// Drops the driver's waker, so that handles that outlive the connection do not keep its task.
+    /// Drops the driver's waker, so that handles that outlive the connection do not keep its task; and tells those who ask for
+    /// the connection that it has ended.
     pub(super) fn forget_driver(&self) {
-        let waker = self.lock().waker.take();
-        drop(waker);
+        let mut state = self.lock();
+        let takeovers = state.pending.as_mut().map(|it| std::mem::take(&mut it.takeovers));
+        let waker = state.waker.take();
+        drop(state);
+        drop((waker, takeovers));
     }
 
     /// Whether the heartbeat is due.
@@ -114,7 +118,7 @@ impl Connection {
     pub(super) fn lend(&self) -> Queue {
         let mut state = self.lock();
         state.dirty = !state.events.is_empty();
-        match state.session.is_counting() && !state.session.is_attached() {
+        match state.detached {
             false => state.outbox.lend(),
             true => state.outbox.lend_uncounted(),
         }
@@ -140,7 +144,7 @@ impl Connection {
         let mut bytes = 0;
         while let Some(entry) = queue.pop() {
             match entry.class {
-                Class::Uncounted => bytes += size(&entry.message),
+                class if !class.is_counted() => bytes += size(&entry.message),
                 _ if state.session.is_server() => {
                     bytes += size(&entry.message);
                     let packed = packed(entry.message.message());
@@ -238,6 +242,13 @@ impl Connection {
         self.is_counting() && self.lock().session.is_suspended()
     }
 
+    /// What this side has closed the session with, if that has ended.
+    pub(super) fn closed_with(&self) -> Option<Close> {
+        let state = self.lock();
+        let close = state.closing.as_deref().filter(|_| state.session.is_closed());
+        close.cloned()
+    }
+
     /// Whether this side has begun to close.
     pub(crate) fn is_closing(&self) -> bool {
         self.lock().closing.is_some()
@@ -251,8 +262,7 @@ impl Connection {
             state.session.handle_timeout(now);
             state.finish_in_time(now);
             // While there is no channel, nothing is said about the peer's speed.
-            let attached = !state.session.is_counting() || state.session.is_attached();
-            if attached && state.outbox.give_up_at().is_some_and(|at| at <= now) {
+            if !state.detached && state.outbox.give_up_at().is_some_and(|at| at <= now) {
                 state.session.close(Close::new(1013, "send queue full"));
                 // What a session that outlives this has accepted is kept for its next socket.
                 if !state.session.is_suspended() {
@@ -330,10 +340,13 @@ impl Connection {
         greeted: &Self,
         token: Token,
         welcome: Bytes,
-    ) -> Result<Outcome, NotAttached> {
+    ) -> Result<(), NotAttached> {
         self.with(|state| {
             let mut greeted = greeted.lock();
-            state.session.attach(&mut greeted.session, token, welcome)
+            let outcome = state.session.attach(&mut greeted.session, token, welcome)?;
+            // In the order in which the session was suspended and resumed.
+            state.events.push_back(Event::Resumed { outcome });
+            Ok(())
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use wse_proto::session::Close;
+use wse_proto::session::{Close, reconnects};
 
 use super::pending::{Finishing, Waits};
 use super::shared::Connection;
@@ -68,6 +68,14 @@ impl Connection {
         self.finishing.load(Ordering::Relaxed)
     }
 
+    /// Whether new messages and calls of the peer are dropped, since this side closes. If the session goes on after that, they
+    /// wait until then.
+    #[cold]
+    pub(super) fn drops_new(&self) -> bool {
+        let goes_on = |close: &Close| self.is_counting() && reconnects(close.code);
+        self.is_finishing() && !self.lock().finishing().is_some_and(|it| goes_on(&it.close))
+    }
+
     /// A procedure that has closed this connection is answered, or has ended without an answer.
     #[cold]
     pub(crate) fn answered_own(&self) {
@@ -126,6 +134,11 @@ impl State {
         self.pending.as_ref()?.finishing.as_ref()
     }
 
+    /// Whether a close waits.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finishing().is_some()
+    }
+
     /// When the close stops waiting for answers.
     pub(super) fn finishing_until(&self) -> Option<Duration> {
         self.finishing().map(|finishing| finishing.until)
@@ -144,7 +157,10 @@ impl State {
     fn end_finishing(&mut self, end: impl FnOnce(&mut Finishing) -> bool) {
         let Some(pending) = &mut self.pending else { return };
         if let Some(finishing) = pending.finishing.take_if(|it| end(it)) {
-            self.session.close(finishing.close);
+            match self.session.is_server() {
+                true => self.session.close(finishing.close),
+                false => self.session.close_for_good(finishing.close),
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wse_proto::session::Tracked;
 
-use super::queue::{Answers, Class, Entry, Queue, Queued, size};
+use super::queue::{Class, Entry, Queue, Queued, Tally, size};
 
 /// What waits in the send queue of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +97,9 @@ pub(crate) struct Outbox {
     lent: usize,
     bytes: usize,
     /// The queued answers, lent ones included.
-    answers: Answers,
+    answers: Tally,
+    /// The queued messages that are sent again, lent ones included.
+    replays: Tally,
     /// Since when the queue is full or has refused a message; `None` after something was written.
     full_since: Option<Duration>,
     /// Whether the queue was full since it was last empty. A peer that is slow all the time is reported once.
@@ -128,7 +130,8 @@ impl Outbox {
             queue: Queue::default(),
             lent: 0,
             bytes: 0,
-            answers: Answers::default(),
+            answers: Tally::default(),
+            replays: Tally::default(),
             full_since: None,
             slow: false,
             dropped: 0,
@@ -174,12 +177,19 @@ impl Outbox {
         tracked: Option<Box<Tracked>>,
     ) -> Result<(), Full> {
         let len = size(&message);
-        let fits = self.is_empty()
-            || (self.len() < self.limits.messages && self.bytes + len <= self.limits.bytes);
+        if class == Class::Replay {
+            self.bytes += len;
+            self.replays.add(len);
+            self.queue.push(Entry { message, class, tracked });
+            return Ok(());
+        }
+        let Tally { messages, bytes } = self.limited();
+        let fits =
+            messages == 0 || (messages < self.limits.messages && bytes + len <= self.limits.bytes);
         if !fits {
             self.fills(&now);
             match (class, self.limits.slow_peer) {
-                (Class::Answer | Class::Uncounted, _) => {}
+                (class, _) if class.is_answer() => {}
                 (Class::Message, SlowPeer::DropNewest) => {
                     self.drops(1);
                     return Ok(());
@@ -231,7 +241,7 @@ impl Outbox {
         rest.append(std::mem::take(&mut self.queue));
         self.queue = rest;
         if wrote {
-            self.answers = self.queue.answers();
+            (self.answers, self.replays) = self.queue.tally();
         }
         if wrote && !self.is_full() {
             self.full_since = None;
@@ -253,12 +263,19 @@ impl Outbox {
     /// messages did, two sides that both send much would wait for each other. For the same reason the limit on messages
     /// counts twice: a peer may wait for that many answers by default.
     pub(crate) fn holds_reading(&self) -> bool {
-        let Answers { messages, bytes } = self.answers;
+        let Tally { messages, bytes } = self.answers;
         messages / 2 >= self.limits.messages || bytes >= self.limits.bytes
     }
 
     fn is_full(&self) -> bool {
-        self.len() >= self.limits.messages || self.bytes >= self.limits.bytes
+        let Tally { messages, bytes } = self.limited();
+        messages >= self.limits.messages || bytes >= self.limits.bytes
+    }
+
+    /// The messages that the limits apply to.
+    fn limited(&self) -> Tally {
+        let Tally { messages, bytes } = self.replays;
+        Tally { messages: self.len() - messages, bytes: self.bytes - bytes }
     }
 
     /// Whether a message may be accepted: the queue is not full, and something was written since it last refused one.
@@ -274,22 +291,24 @@ impl Outbox {
         }
     }
 
-    /// There is another channel: how slow the peer is counts from now on.
-    #[cold]
-    pub(super) fn restart_patience(&mut self, now: Duration) {
-        self.full_since = self.full_since.map(|_| now);
-    }
-
-    /// Drops the messages that calls and receipts have waited for.
-    pub(super) fn drop_tracked(&mut self) {
+    /// Drops the messages for which `wanted` returns false, since nobody waits for them any more.
+    pub(super) fn drop_unwanted(&mut self, wanted: impl Fn(Class, Option<&Tracked>) -> bool) {
         let bytes = &mut self.bytes;
         self.queue.retain(|entry| {
-            let keep = entry.tracked.is_none();
+            let keep = wanted(entry.class, entry.tracked.as_deref());
             if !keep {
                 *bytes -= size(&entry.message);
             }
             keep
         });
+        (self.answers, self.replays) = self.queue.tally();
+    }
+
+    /// There is a channel again. How long the queue is full counts from now on.
+    pub(super) fn begin(&mut self, now: impl Fn() -> Duration) {
+        if self.full_since.is_some() {
+            self.full_since = self.is_full().then(now);
+        }
     }
 
     /// Drops all messages.
@@ -297,7 +316,7 @@ impl Outbox {
         self.queue = Queue::default();
         self.lent = 0;
         self.bytes = 0;
-        self.answers = Answers::default();
+        (self.answers, self.replays) = Default::default();
         self.full_since = None;
     }
 
@@ -447,10 +466,10 @@ mod tests {
     fn a_peer_is_not_slow_while_it_is_away() {
         let later = NOW + Duration::from_secs(60);
         let mut outbox = outbox(SlowPeer::Close { after: NOW });
-        outbox.restart_patience(later);
+        outbox.begin(|| later);
         assert_eq!(outbox.give_up_at(), Some(later + NOW));
         write(&mut outbox);
-        outbox.restart_patience(later);
+        outbox.begin(|| later);
         assert_eq!(outbox.give_up_at(), None);
     }
 

@@ -15,14 +15,21 @@ pub(crate) enum Class {
     Call,
     /// A message: queued, refused or dropped, depending on the policy.
     Message,
-    /// What resume does not count: a message of the session itself, or one that is sent again. As an answer in all else.
+    /// What resume does not count: a message of the session itself. As an answer in all else.
     Uncounted,
+    /// A message that is sent again after a resume. It is not counted again, and the limits of the queue do not apply.
+    Replay,
 }
 
 impl Class {
     /// Whether the queue refuses no message of this class.
     pub(super) fn is_answer(self) -> bool {
         matches!(self, Self::Answer | Self::Uncounted)
+    }
+
+    /// Whether the message takes a number when it is written, if the session can be resumed.
+    pub(super) fn is_counted(self) -> bool {
+        !matches!(self, Self::Uncounted | Self::Replay)
     }
 }
 
@@ -73,14 +80,14 @@ pub(super) struct Queue {
     rest: VecDeque<Entry>,
 }
 
-/// The number of queued answers, and their bytes.
+/// How many of the queued messages are of one kind, and their bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct Tally {
     pub(super) messages: usize,
     pub(super) bytes: usize,
 }
 
-impl Answers {
+impl Tally {
     pub(super) fn add(&mut self, bytes: usize) {
         self.messages += 1;
         self.bytes += bytes;
@@ -116,7 +123,7 @@ impl Queue {
     /// Takes the messages at the front that resume does not count.
     pub(super) fn take_uncounted(&mut self) -> Self {
         let mut uncounted = Self::default();
-        while self.first.as_ref().is_some_and(|it| it.class == Class::Uncounted)
+        while self.first.as_ref().is_some_and(|it| !it.class.is_counted())
             && let Some(entry) = self.pop()
         {
             uncounted.push(entry);
@@ -142,15 +149,17 @@ impl Queue {
         self.first.is_none()
     }
 
-    /// Counts the answers. This is done after each write, when the queue is usually empty.
-    pub(super) fn answers(&self) -> Answers {
-        let mut answers = Answers::default();
+    /// Counts the answers and the replayed messages. This is done after each write, when the queue is usually empty.
+    pub(super) fn tally(&self) -> (Tally, Tally) {
+        let (mut answers, mut replays) = (Tally::default(), Tally::default());
         for Entry { message, class, .. } in self.first.iter().chain(&self.rest) {
             if class.is_answer() {
                 answers.add(size(message));
+            } else if *class == Class::Replay {
+                replays.add(size(message));
             }
         }
-        answers
+        (answers, replays)
     }
 }
 

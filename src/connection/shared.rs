@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     pub(super) handlers: AtomicU32,
     /// The payloads that these handlers were given, in [units](super::handlers).
     pub(super) handled: AtomicU32,
+    /// How many sessions there were before this one, at a client. Updated at each change of the session.
+    sessions: AtomicU32,
     state: Mutex<State>,
     pub(crate) wire: Wire,
     pub(crate) counts: Arc<Counters>,
@@ -92,6 +94,7 @@ impl Connection {
             clock,
             handlers: AtomicU32::new(0),
             handled: AtomicU32::new(0),
+            sessions: AtomicU32::new(0),
             state: Mutex::new(State::new(session, queue)),
             wire,
             counts,
@@ -240,6 +243,11 @@ impl Connection {
         }
     }
 
+    /// The number of the session. A call of another one is not answered any more.
+    pub(crate) fn session_number(&self) -> u32 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
     /// Answers a call with a failure.
     pub(crate) fn fault(&self, stamp: Stamp, fault: Fault, receipt: bool) {
         let seal = |stamp, fault| {
@@ -259,6 +267,11 @@ impl Connection {
     /// peer is handled all the same: the peer may have a receipt for it.
     pub(crate) fn close(&self, close: Close) {
         self.with(|state| state.session.close(close));
+    }
+
+    /// As [`close`](Self::close), but the session is not resumed, whatever the code.
+    pub(crate) fn close_for_good(&self, close: Close) {
+        self.with(|state| state.session.close_for_good(close));
     }
 
     /// Runs a method of the session, and then processes its output and events.
@@ -329,11 +342,11 @@ impl Connection {
     /// Processes the output and events of the session. Returns what the caller has to
     /// [`report`](Self::report) once the lock is released.
     pub(super) fn settle(&self, state: &mut State) -> Settled {
-        let was_detached = state.is_detached();
+        let was_detached = state.detached;
         state.settle(&self.counts, |outbox, to_send| {
             let (class, message) = match to_send {
                 ToSend::Ping(payload) => (Class::Uncounted, Ok(ws::Message::Ping(payload))),
-                ToSend::Again(packed) => (Class::Uncounted, frame(self.wire.info.kind(), packed)),
+                ToSend::Again(packed) => (Class::Replay, frame(self.wire.info.kind(), packed)),
                 ToSend::Message(message) => {
                     let counts = message.head.is_counted();
                     let class = if counts { Class::Answer } else { Class::Uncounted };
@@ -347,19 +360,44 @@ impl Connection {
                 let _ = outbox.push(|| self.clock.now(), class, message, None);
             }
         });
-        if was_detached && !state.is_detached() {
-            state.outbox.restart_patience(self.clock.now());
+        self.sessions.store(state.sessions, Ordering::Relaxed);
+        if was_detached && !state.detached {
+            self.waited(state);
+        }
+        if self.is_finishing() && !state.is_finishing() && !state.session.is_closed() {
+            // The peer may come back after this close.
+            self.finishing.store(false, Ordering::Relaxed);
         }
         self.counting.store(state.session.is_counting(), Ordering::Relaxed);
         self.has_events.store(!state.events.is_empty(), Ordering::Relaxed);
         let beat = state.session.poll_heartbeat().map_or(u64::MAX, |at| at.as_nanos() as u64);
         self.beat.store(beat, Ordering::Relaxed);
-        Settled { ended: state.ended.take(), closed: state.session.is_closed() }
+        Settled {
+            ended: state.ended.take(),
+            closed: state.session.is_closed(),
+            over: state.over.take(),
+        }
+    }
+
+    /// What has waited for a channel is written from now on; or never, if the session has ended without one.
+    #[cold]
+    fn waited(&self, state: &mut State) {
+        let State { outbox, calls, session, .. } = state;
+        let closed = session.is_closed();
+        outbox.drop_unwanted(|class, tracked| match tracked {
+            _ if closed => !class.is_counted(),
+            Some(Tracked::Call(call)) => calls.contains_key(call),
+            _ => true,
+        });
+        outbox.begin(|| self.clock.now());
     }
 
     /// Tells the callers of calls and receipts that they have ended, and senders that the session
     /// has. Called without the lock, since their wakers may run code of the application.
-    pub(super) fn report(&self, Settled { ended, closed }: Settled) {
+    pub(super) fn report(&self, Settled { ended, closed, over }: Settled) {
+        if let Some(over) = over {
+            over.cancel();
+        }
         if let Some(ended) = ended {
             ended.report();
         }

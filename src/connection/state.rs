@@ -7,12 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
 use wse_proto::{ReceiptOf, SessionMessage, Stamp};
 
 use super::counts::{Counters, count};
 use super::outbox::{Outbox, SendQueue};
 use super::pending::{Pending, ReceiptOutcome};
+use super::queue::Class;
 
 pub(super) type Outcome = Result<Bytes, CallFailure>;
 
@@ -33,8 +35,9 @@ pub(super) struct State {
     /// The waker of the driver, while it is idle.
     pub(super) waker: Option<Waker>,
     pub(super) outbox: Outbox,
-    /// Whether the session has no socket past its welcome. Updated at each change of the session.
-    detached: bool,
+    /// Whether the session has no socket past its welcome, so that what is counted waits. Updated at each change of the
+    /// session.
+    pub(super) detached: bool,
     /// The next deadline of the session. Updated at each change of the session.
     due: Option<Duration>,
     pub(super) events: VecDeque<Event>,
@@ -48,6 +51,10 @@ pub(super) struct State {
     /// end, so that they find the endpoint in its new state.
     pub(super) failed: Option<Box<Ended>>,
     pub(super) pending: Option<Box<Pending>>,
+    /// How many sessions there were before this one, at a client.
+    pub(super) sessions: u32,
+    /// What ends the handlers of the last one, until the lock is released.
+    pub(super) over: Option<CancellationToken>,
 }
 
 /// Calls and receipts with their outcomes.
@@ -74,6 +81,8 @@ pub(super) struct Settled {
     pub(super) ended: Option<Box<Ended>>,
     /// Whether the session is closed.
     pub(super) closed: bool,
+    /// What ends the handlers of a session that was followed by another one.
+    pub(super) over: Option<CancellationToken>,
 }
 
 /// An output of the session that is to be sent.
@@ -118,6 +127,8 @@ impl State {
             ended: None,
             failed: None,
             pending: None,
+            sessions: 0,
+            over: None,
         }
     }
 
@@ -125,12 +136,6 @@ impl State {
     pub(super) fn due(&self) -> Option<Duration> {
         let give_up = if self.detached { None } else { self.outbox.give_up_at() };
         [self.due, give_up, self.finishing_until()].into_iter().flatten().min()
-    }
-
-    /// Whether the session has no socket past its welcome.
-    #[inline]
-    pub(super) fn is_detached(&self) -> bool {
-        self.detached
     }
 
     /// Whether a message may be queued, as far as its size allows it.
@@ -155,6 +160,15 @@ impl State {
     fn ended(&mut self) -> &mut Ended {
         let ended = if self.session.is_closed() { &mut self.failed } else { &mut self.ended };
         ended.get_or_insert_default()
+    }
+
+    /// The peer has a new session, and does not know its calls of the old one.
+    fn begin_anew(&mut self) {
+        self.sessions += 1;
+        if let Some(pending) = &mut self.pending {
+            pending.running.clear();
+            self.over = Some(std::mem::take(&mut pending.ended));
+        }
     }
 
     /// Processes the output and events of the session. `queue` queues its messages.
@@ -187,15 +201,19 @@ impl State {
                 Event::Dropped(what) => counts.dropped(what),
                 event => {
                     if let Event::Resumed { outcome: wse_proto::Outcome::None(_) } = event {
-                        // They have failed: nobody waits for them in the new session.
-                        self.outbox.drop_tracked();
+                        // Nobody waits for them in the new session, whose stamps mean other calls.
+                        self.outbox.drop_unwanted(|class, tracked| {
+                            tracked.is_none() && class != Class::Answer
+                        });
+                        self.begin_anew();
                     }
                     self.events.push_back(event);
                 }
             }
         }
         self.ready = self.session.check_ready().is_ok() && self.may_send();
-        self.detached = self.session.is_counting() && !self.session.is_attached() && self.ready;
+        let has_socket = self.session.is_attached() || self.session.is_closed();
+        self.detached = self.session.is_counting() && !has_socket;
         self.due = self.session.poll_deadline();
     }
 }

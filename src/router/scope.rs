@@ -133,6 +133,7 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
             Poll::Pending => {
                 let report = report.clone();
                 let size = router.answer_size(&name);
+                let session = connection.session_number();
                 let mut own = OwnClose { connection: Arc::clone(connection), closes };
                 running::spawn(
                     tasks,
@@ -155,7 +156,9 @@ impl<C: Send + 'static, R: Report> Scope<'_, C, R> {
                             size.record(payload_size(reply));
                         }
                         let outcome = outcome.map_err(|error| (name, error));
-                        answer(&connection, &report, stamp, running, outcome, expose);
+                        if connection.session_number() == session {
+                            answer(&connection, &report, stamp, running, outcome, expose);
+                        }
                         drop(own);
                     },
                 );

@@ -330,6 +330,11 @@ impl ConnCore {
         self.0.server.emit(event);
     }
 
+    /// Whether the connection has ended.
+    pub(super) fn is_departed(&self) -> bool {
+        self.0.departed.load(Ordering::Acquire)
+    }
+
     /// Marks the connection as ended. Returns whether this was the first time.
     pub(super) fn depart(&self) -> bool {
         !self.0.departed.swap(true, Ordering::AcqRel)

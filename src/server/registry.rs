@@ -102,6 +102,11 @@ impl<C: Clone, E> Registry<C, E> {
         self.each(|_| true, Connection::abort);
     }
 
+    /// Whether all connections were aborted.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::SeqCst)
+    }
+
     /// Returns the connections shard by shard, each locked in its turn. For work that calls no
     /// application code, wakers included.
     pub(super) fn open_connections(&self) -> impl Iterator<Item = MutexGuard<'_, OpenConnections>> {

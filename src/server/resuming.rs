@@ -53,25 +53,40 @@ impl ServerCore {
 
     /// A connection has lost its socket, and its client may come back.
     pub(super) fn suspended(&self, conn: &ConnCore, close: Close) {
-        let name = conn.connection().session_name();
-        let Some((resumption, name)) = self.resumption.as_ref().zip(name) else { return };
-        resumption.suspend(&name);
+        self.begin_window(conn);
         self.in_order(conn.user(), |events| {
-            events.push_back(CoreEvent::Suspended(conn.clone(), close));
+            // Nothing comes after the end.
+            if !conn.is_departed() {
+                events.push_back(CoreEvent::Suspended(conn.clone(), close));
+            }
         });
         if self.stop.is_cancelled() {
             self.stop_suspended();
         }
     }
 
-    /// A client has come back.
-    pub(super) fn resumed(&self, conn: &ConnCore, outcome: &Outcome) {
+    /// The window of a suspended connection begins.
+    pub(super) fn begin_window(&self, conn: &ConnCore) {
         let name = conn.connection().session_name();
         if let Some((resumption, name)) = self.resumption.as_ref().zip(name) {
-            resumption.resume(&name);
+            resumption.suspend(&name);
         }
+    }
+
+    /// The window of a suspended connection does not go on. Returns false when it was over already, or the connection has
+    /// ended otherwise.
+    pub(super) fn keep_session(&self, conn: &ConnCore) -> bool {
+        let name = conn.connection().session_name();
+        self.resumption.as_ref().zip(name).is_some_and(|(it, name)| it.resume(&name))
+    }
+
+    /// A client has come back.
+    pub(super) fn resumed(&self, conn: &ConnCore, outcome: &Outcome) {
+        self.keep_session(conn);
         self.in_order(conn.user(), |events| {
-            events.push_back(CoreEvent::Resumed(conn.clone(), Resumed::of(outcome)));
+            if !conn.is_departed() {
+                events.push_back(CoreEvent::Resumed(conn.clone(), Resumed::of(outcome)));
+            }
         });
     }
 

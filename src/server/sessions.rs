@@ -50,9 +50,11 @@ impl<C: Clone> Resumption<C> {
         self.suspended.notify_one();
     }
 
-    /// A session has a socket again.
-    pub(super) fn resume(&self, name: &str) {
-        self.lock().resume(name);
+    /// A session has a socket again. Returns false when it has ended.
+    pub(super) fn resume(&self, name: &str) -> bool {
+        let mut sessions = self.lock();
+        sessions.resume(name);
+        sessions.find(name).is_ok()
     }
 
     /// Forgets a session that has ended. If it was `evicted`, its client learns that.

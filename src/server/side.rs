@@ -61,6 +61,8 @@ enum Resuming {
     Found(Arc<Connection>),
     /// Its connection is asked for.
     Asked,
+    /// The client breaks the protocol.
+    Violated,
     /// There is a new session; with the outcome that its client is told, if it has asked.
     New(Option<Outcome>),
 }
@@ -184,6 +186,7 @@ impl ServerSide {
         let Some(request) = request else { return };
         match self.server.resumed_by(&request, &admission.accepted.user, connection) {
             Ok(conn) if conn.connection().is_ahead(&request) => {
+                admission.resumption = Resuming::Violated;
                 connection.session(|session, _| session.refuse_ahead());
             }
             Ok(conn) => admission.resumption = Resuming::Found(Arc::clone(conn.connection())),
@@ -322,6 +325,11 @@ impl Side for ServerSide {
                     self.server.suspended(conn, close);
                 }
             }
+            Event::Resumed { outcome } => {
+                if let Phase::User(conn) = &self.phase {
+                    self.server.resumed(conn, &outcome);
+                }
+            }
             Event::Liveness(state) => {
                 if let Phase::User(conn) = &self.phase {
                     conn.emit(match state {
@@ -456,12 +464,19 @@ impl Side for ServerSide {
             return false;
         };
         let welcome = admission.accepted.welcome.clone();
-        let Ok(outcome) = connection.attach(greeted, resuming::token(), welcome) else {
+        // Its window does not end from here on, unless it has ended.
+        if !self.server.keep_session(conn) {
             return false;
-        };
+        }
+        if connection.attach(greeted, resuming::token(), welcome).is_err() {
+            self.server.begin_window(conn);
+            return false;
+        }
         conn.set_hi(&admission.hi);
         by.phase = Phase::Ended;
-        self.server.resumed(conn, &outcome);
+        if self.server.registry.is_aborted() {
+            connection.abort();
+        }
         true
     }
 

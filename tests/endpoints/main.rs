@@ -26,6 +26,7 @@ mod receipts;
 mod reconnecting;
 mod refusals;
 mod resume;
+mod resume_ends;
 mod retries;
 mod rooms;
 mod rooms_model;

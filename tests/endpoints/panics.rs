@@ -12,7 +12,7 @@ use crate::support::endpoints::{Log, Raw, secs, settle};
 
 /// The JSON array, with panics at messages of some names.
 #[derive(Clone, Debug)]
-struct Flaky;
+pub struct Flaky;
 
 impl Protocol for Flaky {
     type Format = JsonFormat;

@@ -1,6 +1,7 @@
 //! Connections that outlive their sockets: the peer comes back, and nothing is lost or doubled.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support::endpoints::*;
@@ -27,26 +28,58 @@ crate::over_every_protocol! {
 }
 
 /// A network that can be cut.
-struct Cable<P: Negotiate> {
+pub struct Cable<P: Negotiate> {
     server: Server<P>,
     /// Cancelled when the client's end, and when the server's end learns of it.
     cuts: Arc<Mutex<[CancellationToken; 2]>>,
-    /// Whether nothing is passed on, in either direction.
+    /// Whether what passes is lost, and how many bytes are under way at most.
     stalled: watch::Sender<bool>,
+    /// Whether nothing is passed on, in either direction.
+    held: watch::Sender<bool>,
+    width: Arc<AtomicUsize>,
+    /// Whether new sockets open.
+    plugged: watch::Sender<bool>,
 }
 
 impl<P: Negotiate> Cable<P> {
-    fn new(server: &Server<P>) -> Self {
-        Self { server: server.clone(), cuts: Arc::default(), stalled: watch::Sender::new(false) }
+    pub fn new(server: &Server<P>) -> Self {
+        Self {
+            server: server.clone(),
+            cuts: Arc::default(),
+            stalled: watch::Sender::new(false),
+            held: watch::Sender::new(false),
+            width: Arc::new(AtomicUsize::new(64 << 10)),
+            plugged: watch::Sender::new(true),
+        }
+    }
+
+    /// Ends all sockets, and lets none open until it is plugged in again.
+    pub fn unplug(&self) {
+        self.plugged.send_replace(false);
+        self.cut();
+    }
+
+    pub fn plug(&self) {
+        self.plugged.send_replace(true);
+    }
+
+    /// What passes is lost, until the next socket.
+    pub fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    /// From the next socket on, little is under way.
+    pub fn narrow(&self) {
+        self.width.store(256, Ordering::Relaxed);
     }
 
     /// Ends all sockets at both ends.
-    fn cut(&self) {
+    pub fn cut(&self) {
         std::mem::take(&mut *self.cuts.lock().unwrap()).iter().for_each(CancellationToken::cancel);
     }
 
     /// Ends all sockets at the client's end only.
-    fn lose(&self) {
+    pub fn lose(&self) {
         std::mem::take(&mut *self.cuts.lock().unwrap())[0].cancel();
     }
 }
@@ -57,6 +90,9 @@ impl<P: Negotiate> Clone for Cable<P> {
             server: self.server.clone(),
             cuts: Arc::clone(&self.cuts),
             stalled: self.stalled.clone(),
+            held: self.held.clone(),
+            width: Arc::clone(&self.width),
+            plugged: self.plugged.clone(),
         }
     }
 }
@@ -64,21 +100,32 @@ impl<P: Negotiate> Clone for Cable<P> {
 #[async_trait]
 impl<P: Negotiate> Connector for Cable<P> {
     async fn connect(&self, _host: &str, _port: u16) -> std::io::Result<Box<dyn Transport>> {
+        let mut plugged = self.plugged.subscribe();
+        let _ = plugged.wait_for(|it| *it).await.map(drop);
         let mut far = Raw::dial(&self.server).await;
-        let (near, mut middle) = tokio::io::duplex(64 << 10);
-        let [client, server] = self.cuts.lock().unwrap().clone();
+        let (near, mut middle) = tokio::io::duplex(self.width.load(Ordering::Relaxed));
+        self.stalled.send_replace(false);
         let mut stalled = self.stalled.subscribe();
+        let [client, server] = self.cuts.lock().unwrap().clone();
+        let mut held = self.held.subscribe();
         tokio::spawn(async move {
             let copying = async {
-                let mut copying = pin!(copy_bidirectional(&mut middle, &mut far));
-                loop {
-                    let _ = stalled.wait_for(|stalled| !stalled).await;
-                    tokio::select! {
-                        biased;
-                        _ = stalled.wait_for(|&stalled| stalled) => {}
-                        _ = &mut copying => break,
-                    }
+                let losing = async {
+                    let _ = stalled.wait_for(|it| *it).await;
+                };
+                tokio::select! {
+                    biased;
+                    () = losing => {}
+                    copied = pass(&mut middle, &mut far, &mut held) => return copied,
                 }
+                let (mut here, mut there) =
+                    (tokio::io::split(&mut middle), tokio::io::split(&mut far));
+                let (mut one, mut two) = (tokio::io::sink(), tokio::io::sink());
+                let lost = tokio::join!(
+                    tokio::io::copy(&mut here.0, &mut one),
+                    tokio::io::copy(&mut there.0, &mut two),
+                );
+                Ok((lost.0?, lost.1?))
             };
             if client.run_until_cancelled(copying).await.is_none() {
                 drop(middle);
@@ -89,11 +136,28 @@ impl<P: Negotiate> Connector for Cable<P> {
     }
 }
 
+pub /// Copies in both directions, unless it is held.
+async fn pass(
+    near: &mut tokio::io::DuplexStream,
+    far: &mut Box<dyn Transport>,
+    held: &mut watch::Receiver<bool>,
+) -> std::io::Result<(u64, u64)> {
+    let mut copying = pin!(copy_bidirectional(near, far));
+    loop {
+        let _ = held.wait_for(|held| !held).await.map(drop);
+        tokio::select! {
+            biased;
+            _ = held.wait_for(|&held| held) => {}
+            copied = &mut copying => return copied,
+        }
+    }
+}
+
 fn quick() -> Backoff {
     Backoff::default().base(ms(100)).cap(ms(100))
 }
 
-fn resumable<P: Talk>(log: &Log, builder: ServerBuilder<P>) -> ServerBuilder<P> {
+pub fn resumable<P: Talk>(log: &Log, builder: ServerBuilder<P>) -> ServerBuilder<P> {
     let seen = log.clone();
     builder.resume(ResumeLimits::default().window(secs(10))).on_event(move |event| {
         seen.add(match event {
@@ -109,7 +173,7 @@ fn resumable<P: Talk>(log: &Log, builder: ServerBuilder<P>) -> ServerBuilder<P> 
 }
 
 /// A client that notes its messages and events.
-async fn connect<P: Talk>(protocol: &P, cable: &Cable<P>, log: &Log) -> Client<P> {
+pub async fn connect<P: Talk>(protocol: &P, cable: &Cable<P>, log: &Log) -> Client<P> {
     let (notes, events) = (log.clone(), log.clone());
     client(protocol, &cable.server, "ann")
         .connector(cable.clone())
@@ -135,7 +199,7 @@ async fn connect<P: Talk>(protocol: &P, cable: &Cable<P>, log: &Log) -> Client<P
         .unwrap()
 }
 
-fn conn<P: Talk>(server: &Server<P>) -> Conn<P> {
+pub fn conn<P: Talk>(server: &Server<P>) -> Conn<P> {
     server.user("ann").connections().remove(0)
 }
 
@@ -251,11 +315,9 @@ async fn after_the_window_the_session_is_a_new_one<P: Talk>(protocol: P) {
         tokio::spawn(async move { ann.call::<_, i64>("slow", &21_i64).await })
     };
     settle().await;
-    // The client does not come back before the window is over.
-    cable.stalled.send_replace(true);
-    cable.cut();
+    cable.unplug();
     tokio::time::sleep(ms(50)).await;
-    cable.stalled.send_replace(false);
+    cable.plug();
     tokio::time::sleep(ms(300)).await;
     let failed = calling.await.unwrap();
     assert!(matches!(failed, Err(CallError::Disconnected(_))), "{failed:?}");
@@ -297,7 +359,7 @@ async fn what_a_slow_client_has_not_read_is_kept<P: Talk>(protocol: P) {
     let cable = Cable::new(&server);
     let client_log = Log::default();
     let _ann = connect(&protocol, &cable, &client_log).await;
-    cable.stalled.send_replace(true);
+    cable.held.send_replace(true);
     let text = "x".repeat(20_000);
     let mut sent = 0;
     loop {
@@ -310,7 +372,7 @@ async fn what_a_slow_client_has_not_read_is_kept<P: Talk>(protocol: P) {
     tokio::time::sleep(secs(2)).await;
     assert_eq!(log.lines().last().unwrap(), "suspended 1013");
     cable.cut();
-    cable.stalled.send_replace(false);
+    cable.held.send_replace(false);
     tokio::time::sleep(secs(1)).await;
     let events = log.lines();
     let events: Vec<_> = events.iter().filter(|line| !line.starts_with("Slow")).collect();

@@ -5,7 +5,7 @@ use std::task::Context;
 use bytes::Bytes;
 use wse_proto::session::{Close, Event, FastEvent};
 use wse_proto::{
-    CloseReason, CodecError, Envelope, Head, MessageKind, Packed, SessionMessage, Utf8,
+    CloseReason, CodecError, Envelope, Head, MessageKind, Outcome, Packed, SessionMessage, Utf8,
 };
 
 use super::held::Received;
@@ -129,6 +129,12 @@ impl<S: Side> Core<S> {
     fn event(&mut self, event: Event, reliable: bool, cx: &mut Context<'_>) {
         match event {
             Event::Cancelled { stamp } => self.cancelled(&stamp),
+            Event::Resumed { outcome: Outcome::None(_) } => {
+                if let Some(held) = &mut self.held {
+                    held.drop_calls();
+                }
+                self.side.event(&self.connection, event);
+            }
             Event::Message { name, payload } => {
                 self.side.message(&self.connection, name, payload, reliable, cx)
             }
@@ -146,6 +152,9 @@ impl<S: Side> Core<S> {
         }
         if self.connection.is_suspended() {
             self.events(cx);
+        }
+        // The side may have ended it meanwhile.
+        if self.connection.is_suspended() {
             self.side.lost(close);
         } else {
             self.depart(close);

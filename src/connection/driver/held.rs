@@ -62,6 +62,8 @@ impl Held {
 
     pub(super) fn drop_calls(&mut self) {
         self.calls.clear();
+        self.waiting.retain(|(_, message)| !matches!(message.head, Head::Call { .. }));
+        self.bytes = self.waiting.iter().map(|(_, message)| weight(message)).sum();
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The driver of a connection: the task that connects its channel, its session and its side.
 
+mod asked;
 mod budget;
 mod core;
 mod held;
@@ -114,7 +115,14 @@ impl<C: Channel, S: Side> Driver<C, S> {
     /// How the driver ends, now that its channel has ended.
     fn over(&mut self) -> End {
         self.keep_queued();
-        if self.core.connection.is_suspended() { End::Suspended } else { End::Over }
+        if self.core.connection.is_suspended() {
+            return End::Suspended;
+        }
+        // Not told yet, if it was suspended when this side began to close.
+        if let Some(close) = self.core.connection.closed_with() {
+            self.core.depart(&close);
+        }
+        End::Over
     }
 
     /// Keeps what is queued, if the connection waits for another channel.
@@ -139,7 +147,8 @@ impl<C: Channel, S: Side> Driver<C, S> {
             return Some(End::Over);
         }
         self.core.side.panicked(&self.core.connection, &text_of(panic));
-        self.core.connection.close(Close::new(1011, "internal error"));
+        // What the protocol does not survive would be sent again if the session went on.
+        self.core.connection.close_for_good(Close::new(1011, "internal error"));
         cx.waker().wake_by_ref();
         None
     }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::asked::Asked;
 use super::state::{Core, Driver};
 use super::suspended::suspend;
 use crate::connection::channel::{Channel, start_heartbeat};
@@ -15,15 +16,15 @@ impl<C: Channel, S: Side> Driver<C, S> {
         if self.resumed.is_none()
             && let Some(connection) = self.core.side.resumes()
         {
-            self.resumed = Some(Box::new(connection.ask_for()));
+            self.resumed = Some(Box::new(Asked::new(&connection)));
         }
         let resumed = self.resumed.as_mut()?;
         let Poll::Ready(core) = Pin::new(&mut **resumed).poll(cx) else {
             return Some(Poll::Pending);
         };
         self.resumed = None;
-        match core.ok().and_then(|core| core.downcast::<Core<S>>().ok()) {
-            Some(core) => self.take_over(*core),
+        match core {
+            Some(core) => self.take_over(core),
             None => self.core.side.not_resumed(&self.core.connection),
         }
         Some(Poll::Ready(()))
@@ -34,6 +35,8 @@ impl<C: Channel, S: Side> Driver<C, S> {
         if self.core.side.adopt(&self.core.connection, &greeted.connection, &mut greeted.side) {
             self.attached();
         } else {
+            // Its own channel is gone.
+            self.core.connection.lose(&Close::VANISHED);
             suspend(std::mem::replace(&mut self.core, greeted));
             self.core.side.not_resumed(&self.core.connection);
         }

@@ -1,13 +1,12 @@
 //! [`Driver`]: the state of a driver, and [`Core`], what stays of it without a channel.
 
-use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use super::asked::Asked;
 use super::held::Held;
 use crate::connection::pending::Takeover;
 use crate::connection::shared::Connection;
@@ -47,7 +46,7 @@ pub(super) struct Driver<C, S: Side> {
     /// Whether the channel had bytes left to write after the last flush.
     pub(super) blocked: bool,
     /// What the peer resumes over this channel, while it is asked for.
-    pub(super) resumed: Option<Box<oneshot::Receiver<Box<dyn Any + Send>>>>,
+    pub(super) resumed: Option<Box<Asked<S>>>,
     pub(super) channel: C,
 }
 

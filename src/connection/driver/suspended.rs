@@ -1,6 +1,8 @@
 //! A connection without a channel, which its peer may resume.
 
+use std::any::Any;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use wse_proto::session::Close;
 
 use super::budget::{BUDGET, let_others_run};
 use super::state::Core;
+use crate::callback::text_of;
 use crate::connection::pending::Takeover;
 use crate::connection::side::Side;
 use crate::connection::state::NextSteps;
@@ -45,12 +48,25 @@ impl<S: Side> Future for Suspended<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let Some(core) = &mut this.core else { return Poll::Ready(()) };
-        for _ in 0..BUDGET {
+        catch_unwind(AssertUnwindSafe(|| this.run(cx))).unwrap_or_else(|panic| {
+            this.panicked(&*panic);
+            Poll::Ready(())
+        })
+    }
+}
+
+impl<S: Side> Suspended<S> {
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(core) = &mut self.core else { return Poll::Ready(()) };
+        let mut budget = BUDGET;
+        while budget > 0 {
+            budget -= 1;
             core.connection.begin_poll();
             core.now = core.connection.clock.now();
             core.events(cx);
-            core.handle_held(cx);
+            while budget > 0 && core.handle_held(cx) {
+                budget -= 1;
+            }
             if core.connection.keep_queued() {
                 core.side.relieve();
             }
@@ -66,12 +82,12 @@ impl<S: Side> Future for Suspended<S> {
                 return Poll::Ready(());
             }
             if asked && let Some(takeover) = core.connection.next_takeover() {
-                if let Some(core) = this.core.take() {
+                if let Some(core) = self.core.take() {
                     hand_over(core, takeover);
                 }
                 return Poll::Ready(());
             }
-            while poll_sleep(&mut this.sleep, due.and_then(|due| core.connection.clock.at(due)), cx)
+            while poll_sleep(&mut self.sleep, due.and_then(|due| core.connection.clock.at(due)), cx)
             {
                 due = core.connection.handle_timeout(Duration::ZERO);
             }
@@ -81,6 +97,16 @@ impl<S: Side> Future for Suspended<S> {
         }
         let_others_run(cx);
         Poll::Pending
+    }
+
+    /// Ends the connection after a panic of its protocol.
+    #[cold]
+    fn panicked(&mut self, panic: &(dyn Any + Send)) {
+        if let Some(mut core) = self.core.take() {
+            core.side.panicked(&core.connection, &text_of(panic));
+            core.connection.gone();
+            core.depart(&Close::VANISHED);
+        }
     }
 }
 

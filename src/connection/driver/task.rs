@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use wse_proto::session::Session;
 
+use super::asked::Asked;
 use super::leaving::Leaving;
 use super::state::{Closing, Core, Driver, End};
 use super::suspended::{hand_over, suspend};
@@ -97,9 +97,7 @@ pub(crate) struct Resumable<S: Side>(Core<S>);
 impl<S: Side> Resumable<S> {
     /// Takes a suspended connection; `None` when it has ended.
     pub(crate) async fn take(connection: &Arc<Connection>) -> Option<Self> {
-        let asked: oneshot::Receiver<_> = connection.ask_for();
-        let core = asked.await.ok()?.downcast::<Core<S>>().ok()?;
-        Some(Self(*core))
+        Asked::new(connection).await.map(Self)
     }
 
     /// The side of the connection.

@@ -27,7 +27,7 @@ impl<S: Side> Core<S> {
     /// Holds a message until a handler has ended. Drops it when this side has begun to close, or the channel is given up.
     #[cold]
     pub(super) fn hold(&mut self, message: SessionMessage) {
-        if !self.connection.is_finishing() && self.connection.arrived(self.now, &message.head) {
+        if !self.connection.drops_new() && self.connection.arrived(self.now, &message.head) {
             self.held.get_or_insert_default().push(self.now, message);
         }
     }
@@ -55,7 +55,9 @@ impl<S: Side> Core<S> {
     #[cold]
     fn handle_next_held(&mut self, cx: &mut Context<'_>) -> bool {
         if self.connection.is_finishing() {
-            self.drop_waiting();
+            if self.connection.drops_new() {
+                self.drop_waiting();
+            }
             return false;
         }
         let free = self.connection.running() == 0 || self.has_place();

@@ -8,7 +8,7 @@ use wse_transport::ws;
 
 use super::state::{Closing, Driver};
 use crate::connection::channel::Channel;
-use crate::connection::queue::{Class, Entry, Queue, packed, size};
+use crate::connection::queue::{Entry, Queue, packed, size};
 use crate::connection::shared::Connection;
 use crate::connection::side::Side;
 
@@ -139,7 +139,7 @@ fn send_all<C: Channel>(
     while !queue.is_empty() && *bytes < WRITE_BUDGET && channel.poll_ready(cx)?.is_ready() {
         let Some(Entry { message, class, tracked }) = queue.pop() else { break };
         *bytes += size(&message);
-        if let Some(connection) = counting.filter(|_| class != Class::Uncounted) {
+        if let Some(connection) = counting.filter(|_| class.is_counted()) {
             connection.sent(packed(message.message()), tracked);
         }
         channel.start_send(message)?;

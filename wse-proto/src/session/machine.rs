@@ -146,6 +146,14 @@ impl Session {
         push(&mut self.outputs, Output::Close(close));
     }
 
+    /// As [`close`](Self::close), but ends the session whatever the code: it is not resumed.
+    pub fn close_for_good(&mut self, close: Close) {
+        if !self.is_closed() {
+            self.end(&close);
+            push(&mut self.outputs, Output::Close(close));
+        }
+    }
+
     /// The next output. While a session is suspended, there are only counted messages, and [`Output::Close`], which ends the
     /// last socket if there is one. At a client, counted messages wait until the session is resumed.
     #[inline]
