@@ -27,6 +27,8 @@ mod reconnecting;
 mod refusals;
 mod resume;
 mod resume_ends;
+mod resume_hostile;
+mod resume_random;
 mod retries;
 mod rooms;
 mod rooms_model;
