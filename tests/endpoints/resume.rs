@@ -136,7 +136,7 @@ impl<P: Negotiate> Connector for Cable<P> {
     }
 }
 
-pub /// Copies in both directions, unless it is held.
+/// Copies in both directions, unless it is held.
 async fn pass(
     near: &mut tokio::io::DuplexStream,
     far: &mut Box<dyn Transport>,
@@ -153,7 +153,7 @@ async fn pass(
     }
 }
 
-fn quick() -> Backoff {
+pub fn quick() -> Backoff {
     Backoff::default().base(ms(100)).cap(ms(100))
 }
 

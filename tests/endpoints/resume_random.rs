@@ -54,10 +54,10 @@ impl Lives {
         for (id, life) in self.0.lock().unwrap().iter() {
             let mut state = '-';
             for event in life.chars() {
-                let legal = match (state, event) {
-                    ('-', 'c') | ('c' | 'r', 's' | 'r' | 'd') | ('s', 'r' | 'd') => true,
-                    _ => false,
-                };
+                let legal = matches!(
+                    (state, event),
+                    ('-', 'c') | ('c' | 'r', 's' | 'r' | 'd') | ('s', 'r' | 'd')
+                );
                 assert!(legal, "{id}: {life}");
                 state = event;
             }
@@ -218,7 +218,7 @@ fn build<P: Talk>(
     seed: u64,
 ) -> Server<P> {
     let (lives, alive, heard) = (lives.clone(), Arc::clone(alive), Arc::clone(heard));
-    let limits = ResumeLimits::default().window(secs(3)).total_bytes(if seed % 5 == 0 {
+    let limits = ResumeLimits::default().window(secs(3)).total_bytes(if seed.is_multiple_of(5) {
         20_000
     } else {
         1 << 20
@@ -227,7 +227,7 @@ fn build<P: Talk>(
         .identify(move |hello: Hello<String, Meta>| {
             let alive = Arc::clone(&alive);
             async move {
-                tokio::time::sleep(ms(u64::from(hello.identity.len() % 2 == 0) * 5)).await;
+                tokio::time::sleep(ms(u64::from(hello.identity.len().is_multiple_of(2)) * 5)).await;
                 let user = hello.identity.strip_prefix("secret of ").unwrap_or_default().to_owned();
                 let accepted = Accept::user(user).welcome(note("hi"));
                 Ok::<_, Refuse>(accepted.state(alive))

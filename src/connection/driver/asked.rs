@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use wse_proto::session::Close;
 
-use super::state::Core;
+use super::core::Core;
 use super::suspended::suspend;
 use crate::connection::shared::Connection;
 use crate::connection::side::Side;

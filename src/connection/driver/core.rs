@@ -1,6 +1,8 @@
-//! What a [`Core`] does with messages and events.
+//! [`Core`]: a connection with its side, and what it does with messages and events.
 
+use std::sync::Arc;
 use std::task::Context;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wse_proto::session::{Close, Event, FastEvent};
@@ -8,9 +10,24 @@ use wse_proto::{
     CloseReason, CodecError, Envelope, Head, MessageKind, Outcome, Packed, SessionMessage, Utf8,
 };
 
-use super::held::Received;
-use super::state::Core;
+use super::held::{Held, Received};
+use crate::connection::shared::Connection;
 use crate::connection::side::{Incoming, Side};
+
+/// What a connection has with or without a channel.
+#[repr(C)]
+pub(super) struct Core<S: Side> {
+    pub(super) connection: Arc<Connection>,
+    /// Whether the session was ready at the last look.
+    pub(super) ready: bool,
+    /// Whether the side knows that the connection has ended.
+    pub(super) departed: bool,
+    /// When this poll began. It is used as the time of everything that arrives during the poll.
+    pub(super) now: Duration,
+    /// What was read and is not handled yet.
+    pub(super) held: Option<Box<Held>>,
+    pub(super) side: S,
+}
 
 impl<S: Side> Core<S> {
     pub(super) fn message(&mut self, bytes: Bytes, text: bool, cx: &mut Context<'_>) {
@@ -167,5 +184,14 @@ impl<S: Side> Core<S> {
             self.side.departed(&self.connection, close);
             self.connection.release();
         }
+    }
+}
+
+impl<S: Side> Drop for Core<S> {
+    /// When the task is cancelled, pending calls and receipts fail.
+    fn drop(&mut self) {
+        self.connection.gone();
+        self.connection.release();
+        self.connection.forget_driver();
     }
 }

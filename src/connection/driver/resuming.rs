@@ -4,8 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use wse_proto::session::Close;
+
 use super::asked::Asked;
-use super::state::{Core, Driver};
+use super::core::Core;
+use super::state::Driver;
 use super::suspended::suspend;
 use crate::connection::channel::{Channel, start_heartbeat};
 use crate::connection::side::Side;

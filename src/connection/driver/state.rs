@@ -1,31 +1,14 @@
-//! [`Driver`]: the state of a driver, and [`Core`], what stays of it without a channel.
+//! [`Driver`]: the state of a driver, and how it ends.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
 use super::asked::Asked;
-use super::held::Held;
+use super::core::Core;
 use crate::connection::pending::Takeover;
-use crate::connection::shared::Connection;
 use crate::connection::side::Side;
-
-/// What a connection has with or without a channel.
-#[repr(C)]
-pub(super) struct Core<S: Side> {
-    pub(super) connection: Arc<Connection>,
-    /// Whether the session was ready at the last look.
-    pub(super) ready: bool,
-    /// Whether the side knows that the connection has ended.
-    pub(super) departed: bool,
-    /// When this poll began. It is used as the time of everything that arrives during the poll.
-    pub(super) now: Duration,
-    /// What was read and is not handled yet.
-    pub(super) held: Option<Box<Held>>,
-    pub(super) side: S,
-}
 
 /// The state of a driver.
 ///
@@ -79,13 +62,4 @@ pub(super) enum Read {
     /// Reading is paused, and the channel was not asked.
     Paused,
     End,
-}
-
-impl<S: Side> Drop for Core<S> {
-    /// When the task is cancelled, pending calls and receipts fail.
-    fn drop(&mut self) {
-        self.connection.gone();
-        self.connection.release();
-        self.connection.forget_driver();
-    }
 }

@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 use wse_proto::session::Close;
 
 use super::budget::{BUDGET, let_others_run};
-use super::state::Core;
+use super::core::Core;
 use crate::callback::text_of;
 use crate::connection::pending::Takeover;
 use crate::connection::side::Side;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use wse_proto::session::Session;
 
 use super::asked::Asked;
+use super::core::Core;
 use super::leaving::Leaving;
-use super::state::{Closing, Core, Driver, End};
+use super::state::{Closing, Driver, End};
 use super::suspended::{hand_over, suspend};
 use crate::connection::channel::Channel;
 use crate::connection::shared::Connection;

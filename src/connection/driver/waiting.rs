@@ -4,7 +4,7 @@ use std::task::Context;
 
 use wse_proto::{SessionMessage, Stamp};
 
-use super::state::Core;
+use super::core::Core;
 use crate::connection::side::Side;
 
 impl<S: Side> Core<S> {
