@@ -252,6 +252,31 @@ const checks = {
       assertFull(client, await back(bench, client))
     }
   },
+  'a session survives the same codes from the server': async (bench) => {
+    for (const code of [1011, 1012, 1013, 4000]) {
+      const client = await begin(bench)
+      client.send('close-me', { code, reason: 'later' })
+      assertEnd(await client.end(), [code, 'later'])
+      await bench.event({ event: 'suspended', cid: client.cid })
+      assertFull(client, await back(bench, client))
+    }
+  },
+  'of several sockets at once, one keeps the session': async (bench) => {
+    const cid = bench.user()
+    const client = await lose(bench, await begin(bench, cid))
+    const sockets = []
+    for (let n = 0; n < 5; n += 1) sockets.push(await bench.stranger({ resume: resumeOf(client) }))
+    await Promise.all(sockets.map((socket) => socket.greet('valid-secret', { user_id: cid })))
+    for (const socket of sockets) assertFull(client, socket)
+    const open = () => sockets.filter(({ ws }) => ws.readyState === ws.OPEN)
+    await until(3000, 'one socket', () => open().length === 1)
+    const [keeps] = open()
+    for (const socket of sockets.filter((socket) => socket !== keeps))
+      assertEnd(await socket.end(), [1000, 'wse.session-taken'])
+    assert.equal((await keeps.call('session')).resumes, 5)
+    await notes(bench, cid, 'for one')
+    assert.equal(await keeps.take('note'), 'for one')
+  },
   'a server that closes with another code ends the session': async (bench) => {
     const client = await begin(bench)
     client.send('drop-me', { reason: 'enough' })
