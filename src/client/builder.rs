@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wse_proto::session::{Backoff, Close, Heartbeat, SessionLimits, reconnects};
+use wse_proto::session::{Backoff, Close, Heartbeat, SessionLimits};
 use wse_proto::{Decode, Encode, Negotiate, Text};
 use wse_transport::dial::Dial;
 use wse_transport::handshake::public_url;
@@ -72,7 +72,7 @@ impl<P: Negotiate> ClientBuilder<P> {
                 dial: Dial::default(),
                 solver: None,
                 reconnect: None,
-                reconnect_when: Box::new(|close| reconnects(close.code)),
+                reconnect_when: None,
                 retry_first: false,
                 connect_timeout: Duration::from_secs(10),
                 close_timeout: Duration::from_secs(10),
@@ -120,6 +120,18 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// Sets a function that provides identity and meta at each connection, such as for a token that
     /// expires. It replaces [`identity`](Self::identity) and [`meta`](Self::meta). An error that it
     /// returns is a transient [`ConnectError::Credentials`].
+    ///
+    /// It is also called when the server says that the credentials are about to expire: see
+    /// [`ClientEvent::Expiring`]. The new ones are sent over the same connection. An error is an error event then. It must
+    /// return in the time that is left.
+    ///
+    /// ```
+    /// # async fn fresh_token() -> Result<String, wse::BoxError> { Ok(String::new()) }
+    /// # fn example<P: wse::Negotiate<Format: wse::Encode<String> + wse::Encode<()>>>(builder: wse::ClientBuilder<P>)
+    /// #     -> wse::ClientBuilder<P> {
+    /// builder.credentials(|| async { wse::Ok((fresh_token().await?, ())) })
+    /// # }
+    /// ```
     pub fn credentials<I, M, E, F, Fut>(mut self, ask: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -158,6 +170,8 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// Reconnects when the connection is lost: after close codes 1005, 1006, 1011 to 1014 and 4000,
     /// and after attempts whose failure [is transient](ConnectError::is_transient). Default: off.
     ///
+    /// - After 4001 `wse.credentials-expired` it connects again if a function provides its
+    ///   [`credentials`](Self::credentials). Otherwise the application has to log in again.
     /// - The waits grow with each attempt, until a connection lasts longer than the wait before it.
     /// - After [`Backoff::attempts`] attempts in a row that failed, or whose connection did not last, the
     ///   client gives up. Default: never.
@@ -173,8 +187,8 @@ impl<P: Negotiate> ClientBuilder<P> {
     }
 
     /// Sets after which closes the client [reconnects](Self::reconnect), for servers with close codes of
-    /// their own. It replaces the default, [`session::reconnects`](wse_proto::session::reconnects), also
-    /// for a server that closes before the welcome. A panic in it is a no.
+    /// their own. It replaces the default, [`session::reconnects`](wse_proto::session::reconnects) and the rule for
+    /// expired credentials, also for a server that closes before the welcome. A panic in it is a no.
     ///
     /// ```
     /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
@@ -186,7 +200,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// # }
     /// ```
     pub fn reconnect_when(mut self, when: impl Fn(&Close) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.reconnect_when = Box::new(when);
+        self.settings.reconnect_when = Some(Box::new(when));
         self
     }
 

@@ -1,9 +1,11 @@
 //! The greeting of a client and its challenge solver, with the types erased.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use wse_proto::{CodecError, Decode, Encode, Hi, Protocol};
 
@@ -103,8 +105,18 @@ impl Credentials {
         *self = Self::Fixed { identity: kept, meta: Some(value::<P, M>(new)) };
     }
 
-    /// Returns the greeting for a connection of this protocol.
+    /// Whether a function provides them, so that they may be others the next time.
+    pub(super) const fn may_change(&self) -> bool {
+        matches!(self, Self::Asked(_))
+    }
+
+    /// Returns the greeting for a connection of this protocol. A panic of the application's function is an error.
     pub(super) async fn hi(&self, wire: &Wire) -> Result<Hi, ConnectError> {
+        let panicked = |_| Err(ConnectError::Credentials("they panicked".into()));
+        AssertUnwindSafe(self.ask(wire)).catch_unwind().await.unwrap_or_else(panicked)
+    }
+
+    async fn ask(&self, wire: &Wire) -> Result<Hi, ConnectError> {
         match self {
             Self::Fixed { identity, meta } => {
                 let identity = identity.as_ref().ok_or(ConnectError::NoIdentity)?;

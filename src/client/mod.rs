@@ -11,6 +11,7 @@ mod handlers;
 mod manager;
 mod open;
 mod options;
+mod renewal;
 mod sending;
 mod shared;
 mod side;

@@ -1,10 +1,8 @@
 //! From a URL to the welcome: over a WebSocket, or over a byte stream.
 
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use wse_proto::session::{Close, Session};
@@ -106,12 +104,10 @@ async fn connect(shared: &Shared, url: &str) -> Result<Box<dyn Transport>, Conne
 
 /// What the client greets with; `None` when the protocol has no greeting.
 async fn greeting(target: &Target, wire: &Wire) -> Result<Option<Hi>, ConnectError> {
-    if !wire.info.has_greeting() {
-        return Ok(None);
+    match wire.info.has_greeting() {
+        true => target.credentials.hi(wire).await.map(Some),
+        false => Ok(None),
     }
-    let hi = AssertUnwindSafe(target.credentials.hi(wire)).catch_unwind();
-    let panicked = |_| Err(ConnectError::Credentials("they panicked".into()));
-    hi.await.unwrap_or_else(panicked).map(Some)
 }
 
 /// Greets over an open channel, and waits for the welcome.

@@ -12,9 +12,9 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wse_proto::session::{
-    Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits,
+    Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits, reconnects,
 };
-use wse_proto::{Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
+use wse_proto::{CloseReason, Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
 
@@ -37,6 +37,8 @@ const EVENTS: usize = 256;
 pub(super) type Open =
     for<'a> fn(&'a Arc<Shared>, &'a Target) -> BoxFuture<'a, Result<Welcomed, ConnectError>>;
 
+pub(super) type ReconnectWhen = Box<dyn Fn(&Close) -> bool + Send + Sync>;
+
 /// A connection that is ready, and the receiver of its end.
 pub(super) struct Welcomed {
     pub(super) connection: Arc<Connection>,
@@ -56,7 +58,9 @@ pub(super) struct Settings {
     pub(super) solver: Option<Solver>,
     pub(super) reconnect: Option<Backoff>,
     /// Which ends of a connection are followed by another one.
-    pub(super) reconnect_when: Box<dyn Fn(&Close) -> bool + Send + Sync>,
+    ///
+    /// `None` for the default.
+    pub(super) reconnect_when: Option<ReconnectWhen>,
     pub(super) retry_first: bool,
     pub(super) connect_timeout: Duration,
     pub(super) close_timeout: Duration,
@@ -396,7 +400,13 @@ impl Shared {
 
     /// Whether the client connects again after this close. A panic of the application's function is a no.
     pub(super) fn reconnects_after(&self, close: &Close) -> bool {
-        let when = AssertUnwindSafe(|| (self.settings.reconnect_when)(close));
+        let Some(when) = &self.settings.reconnect_when else {
+            let expired = close.code == 4001 && close.reason == CloseReason::CredentialsExpired;
+            let comes_back =
+                reconnects(close.code) || expired && self.state().target.credentials.may_change();
+            return self.settings.reconnect.is_some() && comes_back;
+        };
+        let when = AssertUnwindSafe(|| when(close));
         self.settings.reconnect.is_some() && catch_unwind(when).unwrap_or_default()
     }
 

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
+use tokio_util::sync::DropGuard;
 use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState};
 use wse_proto::{CloseReason, ErrorCode, Outcome, SessionMessage, Text};
 use wse_transport::ws;
 
 use super::error::ConnectError;
+use super::renewal::renew;
 use super::shared::{ClientCore, Shared};
 use super::status::ClientEvent;
 use crate::chain::chain;
@@ -31,6 +33,8 @@ pub(super) struct ClientSide {
     /// Receives how the connection ended.
     ended: Option<oneshot::Sender<Close>>,
     solving: Option<BoxFuture<'static, Result<Bytes, BoxError>>>,
+    /// Stops the task that asks for new credentials.
+    renewing: Option<DropGuard>,
 }
 
 impl ClientSide {
@@ -47,6 +51,7 @@ impl ClientSide {
             last_close: None,
             ended: Some(ended),
             solving: None,
+            renewing: None,
         }
     }
 
@@ -159,6 +164,11 @@ impl Side for ClientSide {
                 self.last_close = Some(close.clone());
                 self.shared.suspended(connection, close);
             }
+            Event::Expires { time } => {
+                self.shared.emit(ClientEvent::Expiring(time));
+                self.renewing = renew(&self.shared, connection, time);
+            }
+            Event::Renewed { time } => self.shared.emit(ClientEvent::Renewed(time)),
             Event::Liveness(state) => {
                 self.shared.emit(match state {
                     LivenessState::Live => ClientEvent::Live,
@@ -248,7 +258,7 @@ impl Side for ClientSide {
     }
 
     fn lost(&mut self, close: &Close) {
-        self.solving = None;
+        (self.solving, self.renewing) = (None, None);
         self.fail(ConnectError::Refused(close.clone()));
         if let Some(ended) = self.ended.take() {
             let _ = ended.send(close.clone());
@@ -256,7 +266,7 @@ impl Side for ClientSide {
     }
 
     fn departed(&mut self, connection: &Arc<Connection>, close: &Close) {
-        self.solving = None;
+        (self.solving, self.renewing) = (None, None);
         self.fail(ConnectError::Refused(close.clone()));
         if self.ready {
             self.shared.ended(connection, close);

@@ -63,6 +63,11 @@ pub enum ClientEvent {
     /// The connection has a socket again. `Ready` does not come: the server knows the connection still. Messages that are
     /// newer than a gap come later.
     Resumed(Resumed),
+    /// The credentials expire in this time. [`credentials`](crate::ClientBuilder::credentials) is called for new ones, and
+    /// `Renewed` follows if the server accepts them. Otherwise the server closes with 4001 `wse.credentials-expired`.
+    Expiring(Duration),
+    /// The server has accepted new credentials, which expire in this time; `None` for never.
+    Renewed(Option<Duration>),
     /// The connection was lost or an attempt failed, and another attempt follows.
     #[non_exhaustive]
     Retrying {

@@ -338,6 +338,21 @@ impl<P: Negotiate> Conn<P> {
         self.core.close_now(close);
     }
 
+    /// Sets when the credentials of the client expire, from now. It replaces what
+    /// [`Accept::expires_in`](crate::Accept::expires_in) has set, which says what happens before and then. [`Duration::MAX`] is
+    /// never. Does nothing when the connection has ended.
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate>(conn: &wse::Conn<P>) {
+    /// use std::time::Duration;
+    /// // Its account is locked: there is no more than this minute.
+    /// conn.expire_in(Duration::from_secs(60));
+    /// # }
+    /// ```
+    pub fn expire_in(&self, time: Duration) {
+        self.core.0.connection.session(|session, now| session.expire_in(now, Some(time)));
+    }
+
     /// Returns whether messages can be sent.
     #[must_use]
     pub fn is_ready(&self) -> bool {

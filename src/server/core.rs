@@ -28,7 +28,7 @@ use super::sessions::Resumption;
 use super::verdict::Verdict;
 use crate::callback::{Callback, Panicked, call_all, call_others};
 use crate::connection::{Choice, Connection, Counters, Resumed, Tasks, Waits, Wire, count};
-use crate::router::Router;
+use crate::router::{Failure, Router};
 
 /// The number of events that a slow reader may fall behind.
 const EVENTS: usize = 1024;
@@ -424,6 +424,12 @@ impl CoreErrorEvent {
     pub(super) fn new(conn: Option<ConnCore>, code: ErrorCode, message: &str) -> Self {
         let message = excerpt(message).to_string();
         Self { conn, code, name: None, message, id: None, source: None }
+    }
+
+    /// Makes the error of a handler or of `identify`.
+    pub(super) fn of_failure(conn: Option<ConnCore>, failure: Failure) -> Self {
+        let Failure { code, name, message, id, source } = failure;
+        Self { conn, code, name: Some(name), message, id, source }
     }
 
     /// Makes the error of an event callback that has panicked.

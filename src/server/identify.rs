@@ -7,6 +7,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -154,25 +155,53 @@ pub struct Accept<W = ()> {
     user: Text,
     welcome: W,
     state: Extensions,
+    expires_in: Option<Duration>,
 }
 
 impl Accept {
     /// Accepts the connection as one of the user with this id.
     pub fn user(id: impl Into<Text>) -> Self {
-        Self { user: id.into(), welcome: (), state: Extensions::new() }
+        Self { user: id.into(), welcome: (), state: Extensions::new(), expires_in: None }
     }
 }
 
 impl<W> Accept<W> {
     /// Sets the payload of the welcome. Default: none.
     pub fn welcome<V>(self, welcome: V) -> Accept<V> {
-        Accept { user: self.user, welcome, state: self.state }
+        Accept { user: self.user, welcome, state: self.state, expires_in: self.expires_in }
     }
 
     /// Attaches state to the connection, one value per type. [`Conn::state`](crate::Conn::state)
     /// returns it.
     pub fn state<S: Any + Send + Sync>(mut self, state: S) -> Self {
         self.state.insert(Arc::new(state));
+        self
+    }
+
+    /// Sets after which time the credentials of the client expire. The connection is then closed with 4001
+    /// `wse.credentials-expired`, also while it is suspended. Default: never. See also
+    /// [`Conn::expire_in`](crate::Conn::expire_in).
+    ///
+    /// A client whose greeting says something about resume, such as one of this crate with
+    /// [`reconnect`](crate::ClientBuilder::reconnect), is told 30 s before, or in the middle of the time if that is later. It may send
+    /// new credentials, which `identify` gets like a greeting:
+    ///
+    /// - If it accepts the same user, the new identity and meta replace those of the connection, and the new `expires_in`
+    ///   counts from then on. State and welcome are ignored.
+    /// - If it accepts another user, refuses, fails, or takes longer than
+    ///   [`auth_timeout`](crate::ServerBuilder::auth_timeout), the client gets no answer, and the old deadline stands. There is an
+    ///   [error event](crate::ServerEvent::Error).
+    /// - A [challenge](Unauthenticated::challenge) refuses them.
+    ///
+    /// When a client resumes its session, the `expires_in` of that decision counts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wse::Accept;
+    /// let accept = Accept::user("user-123").expires_in(Duration::from_secs(3600));
+    /// ```
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.expires_in = Some(time);
         self
     }
 }
@@ -224,6 +253,7 @@ pub(super) struct Accepted {
     pub(super) user: Text,
     pub(super) welcome: Bytes,
     pub(super) state: Extensions,
+    pub(super) expires_in: Option<Duration>,
 }
 
 pub(super) type DecisionFuture = BoxFuture<'static, Result<Accepted, BoxError>>;
@@ -251,9 +281,9 @@ where
                     identify(Unauthenticated { core, protocol_type: PhantomData }, hello);
                 Box::pin(async move {
                     let accept = deciding.await.map_err(HandlerError::into_error)?;
-                    let Accept { user, welcome, state } = accept;
+                    let Accept { user, welcome, state, expires_in } = accept;
                     let welcome = connection.wire.encode::<P::Protocol, W>(&welcome)?;
-                    Ok(Accepted { user, welcome, state })
+                    Ok(Accepted { user, welcome, state, expires_in })
                 })
             }
             Err(error) => {

@@ -22,6 +22,7 @@ mod order;
 mod presence;
 mod refused;
 mod registry;
+mod renewal;
 mod report;
 mod request;
 mod resuming;

@@ -8,13 +8,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
-use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState};
-use wse_proto::{CloseReason, ErrorCode, Hi, NotResumed, Outcome, SessionMessage, Text};
+use tokio_util::sync::DropGuard;
+use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState, Renewal};
+use wse_proto::{
+    CloseReason, ErrorCode, Hi, NotResumed, Outcome, SessionMessage, Text, UsageError,
+};
 use wse_transport::ws;
 
 use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
 use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
 use super::refused::{Refused, RefusedAt, RefusedWith};
+use super::renewal::renew;
 use super::request::CompactRequest;
 use super::resuming;
 use crate::chain::{chain, find_source};
@@ -27,6 +31,8 @@ pub(super) struct ServerSide {
     peer_addr: Option<SocketAddr>,
     id: u64,
     phase: Phase,
+    /// Stops the decision about new credentials.
+    renewing: Option<DropGuard>,
 }
 
 enum Phase {
@@ -79,7 +85,8 @@ impl ServerSide {
         if server.stop.is_cancelled() {
             connection.close(server.shutdown_close());
         }
-        Self { server, peer_addr, id, phase: Phase::AwaitingGreeting(Arc::new(request)) }
+        let phase = Phase::AwaitingGreeting(Arc::new(request));
+        Self { server, peer_addr, id, phase, renewing: None }
     }
 
     fn conn(&self) -> Option<&ConnCore> {
@@ -156,7 +163,7 @@ impl ServerSide {
         let reason = failure.id.as_ref().map(|id| format!("internal error, id {id}"));
         let close = Close::new(1011, reason.unwrap_or_default());
         let cause = failure.message.clone();
-        self.server.emit(CoreEvent::Error(error_event(None, failure)));
+        self.server.emit(CoreEvent::Error(CoreErrorEvent::of_failure(None, failure)));
         self.report_refused(close.clone(), &cause);
         connection.close(close);
     }
@@ -211,7 +218,7 @@ impl ServerSide {
             return Vec::new();
         };
         let Admission { accepted, hi, request, resumption } = *admission;
-        let Accepted { user, welcome, mut state } = accepted;
+        let Accepted { user, welcome, mut state, expires_in } = accepted;
         if let Resuming::New(Some(Outcome::None(reason))) = &resumption {
             state.insert(reason.clone());
         }
@@ -231,12 +238,14 @@ impl ServerSide {
             server: Arc::clone(&self.server),
             connection: Arc::clone(connection),
         });
-        let admitted = connection.session(|session, _| {
+        let admitted = connection.session(|session, now| {
             if let Some((resumption, name, outcome)) = &granted {
                 let (name, outcome) = (name.clone(), outcome.clone());
                 session.grant(&resumption.budget, name, resuming::token(), outcome)?;
             }
-            session.admit(welcome)
+            let held = session.admit(welcome)?;
+            session.expire_in(now, expires_in);
+            Ok::<_, UsageError>(held)
         });
         match admitted {
             Ok(held) => {
@@ -256,14 +265,9 @@ impl ServerSide {
     }
 }
 
-fn error_event(conn: Option<ConnCore>, failure: Failure) -> CoreErrorEvent {
-    let Failure { code, name, message, id, source } = failure;
-    CoreErrorEvent { conn, code, name: Some(name), message, id, source }
-}
-
 impl Report for ConnCore {
     fn failed(&self, failure: Failure) {
-        self.emit(CoreEvent::Error(error_event(Some(self.clone()), failure)));
+        self.emit(CoreEvent::Error(CoreErrorEvent::of_failure(Some(self.clone()), failure)));
     }
 }
 
@@ -328,6 +332,11 @@ impl Side for ServerSide {
             Event::Resumed { outcome } => {
                 if let Phase::User(conn) = &self.phase {
                     self.server.resumed(conn, &outcome);
+                }
+            }
+            Event::Renew { hi } => {
+                if let Phase::User(conn) = &self.phase {
+                    self.renewing = Some(renew(conn, hi));
                 }
             }
             Event::Liveness(state) => {
@@ -472,7 +481,13 @@ impl Side for ServerSide {
             self.server.begin_window(conn);
             return false;
         }
-        conn.set_hi(&admission.hi);
+        self.renewing = None;
+        connection.session(|session, now| {
+            // The credentials of this greeting are newer.
+            session.decide_renewal(now, Renewal::Refused);
+            session.expire_in(now, admission.accepted.expires_in);
+            conn.set_hi(&admission.hi);
+        });
         by.phase = Phase::Ended;
         if self.server.registry.is_aborted() {
             connection.abort();

@@ -8,6 +8,7 @@ mod busy;
 mod client_events;
 mod closing;
 mod credentials;
+mod credentials_expiry;
 mod deflate;
 mod delivery;
 mod dialogue;

@@ -38,9 +38,9 @@ impl Session {
     }
 
     /// Server: decides about [`Event::Renew`]. Accepted credentials expire in the given time, `None` for never. After
-    /// [`Renewal::Refused`] nothing is sent, and the old ones expire as before. Does nothing when nothing waits for a
-    /// decision.
-    pub fn decide_renewal(&mut self, now: Duration, renewal: Renewal) {
+    /// [`Renewal::Refused`] nothing is sent, and the old ones expire as before. Returns whether something has waited for a
+    /// decision; otherwise it does nothing.
+    pub fn decide_renewal(&mut self, now: Duration, renewal: Renewal) -> bool {
         let waits = self
             .credentials
             .as_mut()
@@ -50,6 +50,7 @@ impl Session {
             // While the session is suspended it is not sent. The client greets with its credentials then.
             self.send(SessionMessage { head: Head::Renewed, body: Body::Expires(time) });
         }
+        waits
     }
 
     /// Server: asks the client to come back, to another server. Does nothing if the client has said nothing about resume.
