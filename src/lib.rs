@@ -94,10 +94,10 @@ pub use connection::{
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
 pub use router::{BoxError, Call, HandlerError, HandlerOutput, Ok, Unhandled};
 pub use server::{
-    Accept, Acked, CanBuild, Conn, Deliveries, Delivery, DuplicateWindows, ErrorEvent, Hello,
-    Identifies, IdentifiesNobody, IdentityFrom, JoinError, Listener, Member, Outcome, Refuse,
-    Refused, RefusedAt, RefusedWith, Report, Room, Server, ServerBuilder, ServerEvent, Target,
-    Unauthenticated, Undelivered, User,
+    Accept, Acked, CanBuild, Conn, Deliveries, Delivery, Drain, DuplicateWindows, ErrorEvent,
+    Hello, Identifies, IdentifiesNobody, IdentityFrom, JoinError, Listener, Member, Outcome,
+    Refuse, Refused, RefusedAt, RefusedWith, Report, Room, Server, ServerBuilder, ServerEvent,
+    Target, Unauthenticated, Undelivered, User,
 };
 pub use transport::Transport;
 #[cfg(any(feature = "json", feature = "cbor", feature = "msgpack"))]

@@ -9,6 +9,8 @@ mod certificates;
 mod contract;
 #[path = "interop/custom.rs"]
 mod custom;
+#[path = "interop/leaving.rs"]
+mod leaving;
 #[path = "interop/log.rs"]
 mod log;
 #[path = "interop/resume.rs"]

@@ -116,6 +116,12 @@ async fn manage(
                         shared.migrating();
                         continue;
                     }
+                    Ended::Lost(close)
+                        if shared.comes_back() && retries.drained(&shared, &close, clock.now()) =>
+                    {
+                        tracing::debug!("connecting to another server: the old one drains");
+                        continue;
+                    }
                     Ended::Lost(close) if shared.comes_back() => {
                         retries.lost(&shared, clock.now());
                         (format!("the connection was lost: {close}"), None)
@@ -193,6 +199,8 @@ struct Retries {
     waits: u32,
     /// The last wait, without what the server asked for.
     wait: Duration,
+    /// Whether the client has connected at once, as its server asked for.
+    at_once: bool,
 }
 
 impl Retries {
@@ -204,6 +212,18 @@ impl Retries {
         } else if self.waits > 0 {
             self.failed += 1;
         }
+    }
+
+    /// Whether a connection was closed since its server drains, so that the client connects at once. Not twice in a row
+    /// unless the connection lasted: otherwise a server could have its clients connect again and again without a pause.
+    fn drained(&mut self, shared: &Shared, close: &Close, lasted: Duration) -> bool {
+        let backoff = shared.settings.reconnect.unwrap_or_default();
+        let drained = close.code == 4000 && close.reason == CloseReason::Drain;
+        if !drained || self.at_once && !backoff.outlasts(lasted, Duration::ZERO) {
+            return false;
+        }
+        *self = Self { at_once: true, ..Self::default() };
+        true
     }
 
     /// Returns the wait before the next attempt; `asked` is what the server asks for. `None` means to give up.

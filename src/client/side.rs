@@ -19,6 +19,7 @@ use super::shared::{ClientCore, Shared};
 use super::status::ClientEvent;
 use crate::chain::chain;
 use crate::connection::{Connection, DriverConfig, Incoming, Resumed, Side, Tasks, count};
+use crate::random;
 use crate::router::{BoxError, Failure, Report, Scope};
 
 pub(super) struct ClientSide {
@@ -163,6 +164,13 @@ impl Side for ClientSide {
             Event::Suspended { close } => {
                 self.last_close = Some(close.clone());
                 self.shared.suspended(connection, close);
+            }
+            Event::Drain { notice } => {
+                let close = Close::new(4000, CloseReason::Drain);
+                if self.shared.reconnects_after(&close) {
+                    let random = random::unit();
+                    connection.session(|session, now| session.follow_drain(now, &notice, random));
+                }
             }
             Event::Expires { time } => {
                 self.shared.emit(ClientEvent::Expiring(time));

@@ -249,6 +249,11 @@ impl Connection {
         close.cloned()
     }
 
+    /// How this side closes, once it has begun to.
+    pub(super) fn closing(&self) -> Option<Close> {
+        self.lock().closing.as_deref().cloned()
+    }
+
     /// Whether this side has begun to close.
     pub(crate) fn is_closing(&self) -> bool {
         self.lock().closing.is_some()
@@ -398,7 +403,7 @@ impl Connection {
 
     /// Whether messages are counted.
     #[inline]
-    pub(super) fn is_counting(&self) -> bool {
+    pub(crate) fn is_counting(&self) -> bool {
         self.counting.load(Ordering::Relaxed)
     }
 

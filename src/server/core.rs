@@ -57,6 +57,8 @@ pub(super) struct ServerCore {
     pub(super) stop: CancellationToken,
     /// Cancelled when all connections and handlers have ended.
     pub(super) ended: CancellationToken,
+    /// Whether the server drains.
+    pub(super) draining: AtomicBool,
     /// What connections are closed with when the server stops.
     shutdown_close: OnceLock<Close>,
     pub(super) verdict: Verdict,
@@ -103,6 +105,7 @@ impl ServerCore {
             tasks: Tasks::default(),
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
+            draining: AtomicBool::new(false),
             shutdown_close: OnceLock::new(),
             verdict: Verdict::default(),
             callbacks: ArcSwap::from_pointee(callbacks),

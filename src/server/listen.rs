@@ -273,6 +273,9 @@ impl ServerCore {
         if self.stop.is_cancelled() {
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
         }
+        if self.is_draining() {
+            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "draining"));
+        }
         let mut upgrade = check(request)?;
         let forwarded = self.config.proxies.forwarded(peer_addr, request.headers());
         self.config.origin.check_forwarded(request, &forwarded)?;

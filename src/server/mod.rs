@@ -7,6 +7,7 @@ mod builder;
 mod config;
 mod conn;
 mod core;
+mod drain;
 mod duplicates;
 mod events;
 mod feed;
@@ -39,6 +40,7 @@ mod verdict;
 
 pub use builder::{CanBuild, Identifies, IdentifiesNobody, ServerBuilder};
 pub use conn::Conn;
+pub use drain::Drain;
 pub use duplicates::DuplicateWindows;
 pub use events::{ErrorEvent, ServerEvent};
 pub use handle::Server;

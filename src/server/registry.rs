@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use wse_proto::Text;
 use wse_proto::session::{Close, Users};
@@ -27,6 +28,10 @@ pub(super) struct Registry<C, E> {
     hasher: RandomState,
     /// Whether all connections were aborted. New ones are aborted too.
     aborted: AtomicBool,
+    /// The number of open connections.
+    open: AtomicUsize,
+    /// Notified when there is no open connection any more.
+    emptied: Notify,
 }
 
 struct Shard<C, E> {
@@ -53,6 +58,8 @@ impl<C: Clone, E> Registry<C, E> {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: RandomState::new(),
             aborted: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            emptied: Notify::new(),
         }
     }
 
@@ -79,6 +86,7 @@ impl<C: Clone, E> Registry<C, E> {
 
     /// Adds an open connection.
     pub(super) fn enter(&self, id: u64, connection: &Arc<Connection>) {
+        self.open.fetch_add(1, Ordering::SeqCst);
         lock(self.open_connections_with(id)).insert(id, Arc::clone(connection));
         if self.aborted.load(Ordering::SeqCst) {
             connection.abort();
@@ -88,7 +96,36 @@ impl<C: Clone, E> Registry<C, E> {
     /// Removes a connection that has ended.
     pub(super) fn leave(&self, id: u64) {
         let connection = lock(self.open_connections_with(id)).remove(&id);
-        drop(connection);
+        if connection.is_some() && self.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Waits until there is no open connection.
+    pub(super) async fn emptied(&self) {
+        loop {
+            // Before the check, so that no end is missed.
+            let emptied = self.emptied.notified();
+            if self.open.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Returns an open connection.
+    pub(super) fn open_connection(&self, id: u64) -> Option<Arc<Connection>> {
+        lock(self.open_connections_with(id)).get(&id).cloned()
+    }
+
+    /// Acts on all open connections, without a lock.
+    pub(super) fn each_open(&self, mut act: impl FnMut(u64, &Connection)) {
+        for shard in &self.shards {
+            let open = lock(&shard.open);
+            let all: Vec<_> = open.iter().map(|(id, it)| (*id, Arc::clone(it))).collect();
+            drop(open);
+            all.iter().for_each(|(id, connection)| act(*id, connection));
+        }
     }
 
     /// Closes all connections, each once the calls that it handles are answered, at most `grace` from now.

@@ -53,6 +53,10 @@ impl ServerCore {
 
     /// A connection has lost its socket, and its client may come back.
     pub(super) fn suspended(&self, conn: &ConnCore, close: Close) {
+        if self.is_draining() {
+            // Its client cannot come back to this server.
+            return conn.connection().end_suspended();
+        }
         self.begin_window(conn);
         self.in_order(conn.user(), |events| {
             // Nothing comes after the end.
@@ -109,6 +113,14 @@ impl ServerCore {
         let name = conn.connection().session_name();
         if let Some((resumption, name)) = self.resumption.as_ref().zip(name) {
             resumption.remove(&name, evicted);
+        }
+    }
+
+    /// Ends all suspended sessions as at the end of their windows: the server drains.
+    pub(super) fn end_suspended(&self) {
+        let Some(resumption) = &self.resumption else { return };
+        for conn in resumption.clear() {
+            conn.connection().end_suspended();
         }
     }
 

@@ -84,6 +84,8 @@ impl ServerSide {
         server.registry.enter(id, connection);
         if server.stop.is_cancelled() {
             connection.close(server.shutdown_close());
+        } else if server.is_draining() {
+            connection.close(ServerCore::drain_close());
         }
         let phase = Phase::AwaitingGreeting(Arc::new(request));
         Self { server, peer_addr, id, phase, renewing: None }
@@ -175,6 +177,7 @@ impl ServerSide {
             (CloseReason::NotAuthorized, _) => "no decision in time",
             (CloseReason::HeartbeatTimeout, _) => "the client was no longer heard",
             _ if self.server.stop.is_cancelled() => "the server shuts down",
+            _ if self.server.is_draining() => "the server drains",
             _ => "closed before the decision",
         }
     }

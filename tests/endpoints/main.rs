@@ -13,6 +13,7 @@ mod deflate;
 mod delivery;
 mod dialogue;
 mod differing_peers;
+mod drain;
 mod extremes;
 mod framed;
 mod handler_errors;

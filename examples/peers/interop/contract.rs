@@ -11,7 +11,7 @@ use wse::{
 use crate::log::Log;
 use crate::resume::Resumes;
 use crate::value::{Value, map, number};
-use crate::{resume, rooms};
+use crate::{leaving, resume, rooms};
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ pub fn server<P: Speaks<Value>>(protocol: P, options: &Options) -> Server<P> {
     procedures(&server, &log);
     rooms::procedures(&server, &log);
     resume::procedures(&server, &log);
+    leaving::procedures(&server, &log);
     events(&server, &log);
     server
 }

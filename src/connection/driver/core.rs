@@ -167,15 +167,16 @@ impl<S: Side> Core<S> {
         if !self.departed && !self.connection.is_closing() {
             self.connection.lose(close);
         }
-        if self.connection.is_suspended() {
-            self.events(cx);
+        if !self.connection.is_suspended() {
+            return self.depart(close);
         }
-        // The side may have ended it meanwhile.
+        self.events(cx);
         if self.connection.is_suspended() {
-            self.side.lost(close);
-        } else {
-            self.depart(close);
+            return self.side.lost(close);
         }
+        // The side has ended it, maybe with another close.
+        let ended = self.connection.closing();
+        self.depart(ended.as_ref().unwrap_or(close));
     }
 
     /// Tells the side that the connection has ended. Later calls do nothing.

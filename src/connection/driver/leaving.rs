@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
-use wse_proto::CloseReason;
 use wse_proto::session::Close;
 
 use crate::connection::channel::Channel;
@@ -18,10 +17,10 @@ pub(super) struct Leaving<C> {
 }
 
 impl<C: Channel> Leaving<C> {
-    /// Closes a channel within this time.
-    pub(super) fn new(mut channel: C, timeout: Duration) -> Self {
+    /// Closes a channel within this time, if that has not begun.
+    pub(super) fn new(mut channel: C, close: &Close, timeout: Duration) -> Self {
         if channel.is_open() {
-            channel.close(&Close::normal(CloseReason::SessionTaken));
+            channel.close(close);
         }
         Self { channel, deadline: Box::pin(tokio::time::sleep(timeout)) }
     }

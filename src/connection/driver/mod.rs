@@ -16,6 +16,7 @@ mod writing;
 use std::any::Any;
 use std::task::{Context, Poll};
 
+use wse_proto::CloseReason;
 use wse_proto::session::Close;
 
 use self::budget::{BUDGET, let_others_run};
@@ -85,7 +86,10 @@ impl<C: Channel, S: Side> Driver<C, S> {
                 return Poll::Ready(self.over());
             }
             if asked && let Some(takeover) = self.core.connection.next_takeover() {
-                return Poll::Ready(End::TakenOver(takeover));
+                // Unless this side was about to close it.
+                let close = closing.map(|(close, _)| close);
+                let close = close.unwrap_or(Close::normal(CloseReason::SessionTaken));
+                return Poll::Ready(End::TakenOver(takeover, close));
             }
             if self.begin_close(closing, cx).is_ready() || self.timeouts(due, cx).is_ready() {
                 return Poll::Ready(self.over());

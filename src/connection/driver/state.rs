@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Sleep;
+use wse_proto::session::Close;
 
 use super::asked::Asked;
 use super::core::Core;
@@ -39,8 +40,8 @@ pub(super) enum End {
     Over,
     /// Its channel is lost, and the connection waits for another one.
     Suspended,
-    /// The peer has come back over another channel, whose driver asks for the connection.
-    TakenOver(Takeover),
+    /// The peer has come back over another channel, whose driver asks for the connection. This one is closed so.
+    TakenOver(Takeover, Close),
 }
 
 /// How far this side is with closing.

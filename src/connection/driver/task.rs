@@ -83,10 +83,10 @@ impl<C: Channel, S: Side> Driver<C, S> {
                 suspend(self.core);
                 None
             }
-            End::TakenOver(takeover) => {
+            End::TakenOver(takeover, close) => {
                 let timeout = self.core.side.config().close_timeout;
                 hand_over(self.core, takeover);
-                Some(Leaving::new(self.channel, timeout))
+                Some(Leaving::new(self.channel, &close, timeout))
             }
         }
     }
