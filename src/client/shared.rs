@@ -241,7 +241,8 @@ impl Shared {
         let name = &name;
         reliably(options, |stamp| async move {
             let Some(connection) = self.next_connection().await else { return Attempt::Hopeless };
-            let timeout = Some(options.receipt_timeout);
+            // A session that keeps the message until it is processed sends it again by itself.
+            let timeout = (!connection.is_counting()).then_some(options.receipt_timeout);
             let error =
                 match connection.send_under::<P, T>(stamp, true, name.clone(), payload, timeout) {
                     Ok(expected) => match expected.await {

@@ -98,9 +98,15 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// Calls `callback` once for each message of [`User::send_reliable`](crate::User::send_reliable) that has reached no
     /// device of its user, for example to send a push notification.
     ///
-    /// If the user has no connection when the message is sent, it is called at once; the message still arrives if one
-    /// comes before the sender gives up. Otherwise it is called when the sender gives up without a receipt. It is not called
-    /// when the future of the sender is dropped, nor for a payload that cannot be encoded.
+    /// It is called when the last device is decided:
+    ///
+    /// - If the user has no connection when the message is sent, at once. The message still arrives if one comes before the
+    ///   sender gives up.
+    /// - If all devices that are left are suspended, at the end of the last window. When one comes back before, it gets the
+    ///   message, also if the sender has given up.
+    /// - Otherwise when the sender gives up without a receipt.
+    ///
+    /// It is not called when the future of the sender is dropped, nor for a payload that cannot be encoded.
     pub fn on_undelivered(
         mut self,
         callback: impl Fn(&Undelivered<P>) + Send + Sync + 'static,

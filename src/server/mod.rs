@@ -23,6 +23,7 @@ mod order;
 mod presence;
 mod refused;
 mod registry;
+mod reliable;
 mod renewal;
 mod report;
 mod request;

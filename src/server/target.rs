@@ -92,6 +92,11 @@ impl<P: Negotiate> Target<P> {
         target
     }
 
+    /// Leaves out one more connection.
+    pub(super) fn leave_out(&mut self, conn: &ConnCore) {
+        self.except.conns.push(conn.clone());
+    }
+
     /// Leaves out all connections of a user.
     #[must_use]
     pub fn except_user(&self, id: impl Into<Text>) -> Self {
@@ -192,6 +197,8 @@ impl<P: Negotiate> Target<P> {
     }
 
     /// Sends a message with this stamp. Returns the connections, each with its pending receipt.
+    ///
+    /// A session that keeps a reliable message until it is processed has as much time for the receipt as it lasts.
     pub(super) fn send_under<T: ?Sized>(
         &self,
         stamp: Stamp,
@@ -216,7 +223,10 @@ impl<P: Negotiate> Target<P> {
             let connection = conn.connection();
             let message = packed.of(connection).filter(|_| able).cloned();
             let receipt = match message {
-                Some(message) => connection.push_under(stamp.clone(), message, timeout),
+                Some(message) => {
+                    let timeout = timeout.filter(|_| !reliable || !connection.is_counting());
+                    connection.push_under(stamp.clone(), message, timeout)
+                }
                 None => Err(ReceiptError::Unsupported),
             };
             (conn, receipt)

@@ -2,23 +2,13 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use wse_proto::session::Close;
-use wse_proto::{Encode, Negotiate, Text};
+use wse_proto::{Negotiate, Text};
 
 use super::conn::Conn;
-use super::core::{CoreEvent, CoreUndelivered};
 use super::handle::Server;
 use super::target::{Target, To};
-use crate::connection::{Attempt, GaveUp, ReceiptError, Reliable, reliably};
-
-/// The pause after an attempt that no connection of the user accepted.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A user of a server, connected or not: all its devices at once.
 ///
@@ -35,7 +25,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 ///
 /// The methods that send are those of a [`Target`].
 pub struct User<P: Negotiate> {
-    target: Target<P>,
+    pub(super) target: Target<P>,
     id: Text,
 }
 
@@ -78,98 +68,8 @@ impl<P: Negotiate> User<P> {
         self.target.server.inner.registry.users_with(&self.id).of(&self.id).next().is_some()
     }
 
-    /// Sends a message to all connections of the user until one of them gives a receipt. It is sent
-    /// again when no receipt comes, and waits for the next connection when there is none. A client
-    /// drops duplicates.
-    ///
-    /// A client that gives no receipts is not sent the message. Dropping the future stops the attempts.
-    ///
-    /// A message that reaches no device is an event: see
-    /// [`on_undelivered`](crate::ServerBuilder::on_undelivered).
-    ///
-    /// # Errors
-    ///
-    /// [`GaveUp`] when the time is over, the payload cannot be encoded, too many receipts are pending,
-    /// or the clients give no receipts.
-    pub async fn send_reliable<T: ?Sized>(
-        &self,
-        options: Reliable,
-        name: impl Into<Text>,
-        payload: &T,
-    ) -> Result<(), GaveUp>
-    where
-        P::Format: Encode<T>,
-    {
-        let name = name.into();
-        let name = &name;
-        let connected = self.is_connected();
-        if !connected {
-            self.undelivered(name, payload);
-        }
-        let outcome = reliably(options, |stamp| async move {
-            if self.connected().await.is_none() {
-                return Attempt::Hopeless;
-            }
-            let timeout = Some(options.receipt_timeout);
-            let sent = match self.target.send_under(stamp, true, timeout, name.clone(), payload) {
-                Ok(sent) => sent,
-                Err(error) => {
-                    return Attempt::Failed { sent: false, error: ReceiptError::Encode(error) };
-                }
-            };
-            let sent = sent.into_iter().map(|(_, receipt)| receipt);
-            let (waiting, errors): (Vec<_>, Vec<_>) = sent.partition(Result::is_ok);
-            let mut waiting: FuturesUnordered<_> = waiting.into_iter().flatten().collect();
-            let sent = !waiting.is_empty();
-            let mut failures: Vec<_> = errors.into_iter().filter_map(Result::err).collect();
-            while let Some(outcome) = waiting.next().await {
-                match outcome {
-                    Ok(()) => return Attempt::Delivered,
-                    Err(failure) => failures.push(failure),
-                }
-            }
-            if !sent {
-                // The queues are full, or the connections are closing.
-                tokio::time::sleep(RETRY_DELAY).await;
-            }
-            // Try again as long as the error of one device may be temporary.
-            let at = failures.iter().position(ReceiptError::is_transient).unwrap_or(0);
-            let error =
-                if failures.is_empty() { ReceiptError::NotReady } else { failures.swap_remove(at) };
-            Attempt::Failed { sent, error }
-        })
-        .await;
-        if let Err(gave_up) = &outcome
-            && connected
-            && !matches!(gave_up.last, Some(ReceiptError::Encode(_)))
-        {
-            self.undelivered(name, payload);
-        }
-        outcome
-    }
-
-    /// Emits the event of a reliable message that has reached no device.
-    fn undelivered<T: ?Sized>(&self, name: &Text, payload: &T)
-    where
-        P::Format: Encode<T>,
-    {
-        let server = &self.target.server.inner;
-        let payload = match server.wire.encode::<P::Protocol, T>(payload) {
-            Ok(payload) => payload,
-            Err(_) if server.protocol.is_only() => return,
-            // Another protocol of the server may be able to.
-            Err(_) => Bytes::new(),
-        };
-        server.emit(CoreEvent::Undelivered(Arc::new(CoreUndelivered {
-            user: self.id.clone(),
-            name: name.clone(),
-            payload,
-            server: Arc::clone(server),
-        })));
-    }
-
     /// Waits until the user has a connection. Returns `None` when the server ends first.
-    async fn connected(&self) -> Option<()> {
+    pub(super) async fn connected(&self) -> Option<()> {
         if self.is_connected() {
             return Some(());
         }

@@ -1,7 +1,7 @@
 //! Connections that outlive their sockets: the peer comes back, and nothing is lost or doubled.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support::endpoints::*;
@@ -39,6 +39,8 @@ pub struct Cable<P: Negotiate> {
     width: Arc<AtomicUsize>,
     /// Whether new sockets open.
     plugged: watch::Sender<bool>,
+    /// Whether nobody can connect.
+    refuses: Arc<AtomicBool>,
 }
 
 impl<P: Negotiate> Cable<P> {
@@ -49,6 +51,7 @@ impl<P: Negotiate> Cable<P> {
             stalled: watch::Sender::new(false),
             held: watch::Sender::new(false),
             width: Arc::new(AtomicUsize::new(64 << 10)),
+            refuses: Arc::default(),
             plugged: watch::Sender::new(true),
         }
     }
@@ -73,6 +76,11 @@ impl<P: Negotiate> Cable<P> {
         self.width.store(256, Ordering::Relaxed);
     }
 
+    /// Sets whether connecting fails from now on.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
+    }
+
     /// Ends all sockets at both ends.
     pub fn cut(&self) {
         std::mem::take(&mut *self.cuts.lock().unwrap()).iter().for_each(CancellationToken::cancel);
@@ -92,6 +100,7 @@ impl<P: Negotiate> Clone for Cable<P> {
             stalled: self.stalled.clone(),
             held: self.held.clone(),
             width: Arc::clone(&self.width),
+            refuses: Arc::clone(&self.refuses),
             plugged: self.plugged.clone(),
         }
     }
@@ -100,6 +109,9 @@ impl<P: Negotiate> Clone for Cable<P> {
 #[async_trait]
 impl<P: Negotiate> Connector for Cable<P> {
     async fn connect(&self, _host: &str, _port: u16) -> std::io::Result<Box<dyn Transport>> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
         let mut plugged = self.plugged.subscribe();
         let _ = plugged.wait_for(|it| *it).await.map(drop);
         let mut far = Raw::dial(&self.server).await;

@@ -1,18 +1,26 @@
 //! Reliable messages that reach no device of their user.
 
-use wse::{Client, JsonArray, Reliable, Server, ServerEvent};
+use wse::{Client, JsonArray, Outcome, Reliable, ResumeLimits, Server, ServerEvent};
 
+use super::resume::{Cable, quick};
 use crate::support::endpoints::*;
 
 crate::over_every_protocol! {
     a_message_to_a_user_without_a_device_is_undelivered_at_once
     a_message_without_a_receipt_is_undelivered_when_it_is_given_up
+    a_message_to_a_device_that_is_away_is_undelivered_at_the_end_of_its_window
+    a_device_that_comes_back_in_its_window_gets_the_message_once
+    the_last_device_decides
+    a_message_is_undelivered_before_it_is_given_up_when_no_device_is_left
+    the_outcome_for_a_device_that_is_away
 }
 
 /// A server that writes down which messages have reached nobody.
 fn server<P: Talk>(protocol: &P, log: &Log) -> Server<P> {
     let (hook, event) = (log.clone(), log.clone());
     crate::support::endpoints::server(protocol)
+        .connections_per_user(2)
+        .resume(ResumeLimits::default().window(secs(60)))
         .on_undelivered(move |message| {
             let Note { text } = message.payload().unwrap();
             hook.add(format!("{} {} {text}", message.user_id(), message.name()));
@@ -80,6 +88,145 @@ async fn a_message_without_a_receipt_is_undelivered_when_it_is_given_up<P: Talk>
     outcome.unwrap_err();
     assert_eq!(took.as_secs(), 7);
     assert_eq!(log.take(), ["ann note 2", "event ann"]);
+}
+
+/// A client that may resume, and can be cut off.
+async fn resuming<P: Talk>(protocol: &P, server: &Server<P>, log: &Log) -> (Client<P>, Cable<P>) {
+    let (log, cable) = (log.clone(), Cable::new(server));
+    let ann = client(protocol, server, "ann").connector(cable.clone()).reconnect(quick());
+    let ann = ann.on("note", move |_, Note { text }: Note| {
+        log.add(format!("read {text}"));
+        async {}
+    });
+    (ann.connect().await.unwrap(), cable)
+}
+
+/// Cuts a client off for good.
+async fn away<P: Talk>(protocol: &P, server: &Server<P>, log: &Log) {
+    let (ann, cable) = resuming(protocol, server, log).await;
+    settle().await;
+    drop(ann);
+    cable.cut();
+    settle().await;
+}
+
+async fn a_message_to_a_device_that_is_away_is_undelivered_at_the_end_of_its_window<P: Talk>(
+    protocol: P,
+) {
+    let log = Log::default();
+    let server = server(&protocol, &log);
+    away(&protocol, &server, &log).await;
+    let options = Reliable::default().give_up_after(secs(20));
+    let ann = server.user("ann");
+    let (outcome, took) = timed(ann.send_reliable(options, "note", &note("1"))).await;
+    // It waits in one copy for the device.
+    assert_eq!((outcome.unwrap_err().attempts, took.as_secs()), (1, 20));
+    tokio::time::sleep(secs(39)).await;
+    assert_eq!(log.take(), [""; 0], "its window has not ended");
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(log.take(), ["ann note 1", "event ann"]);
+}
+
+async fn a_device_that_comes_back_in_its_window_gets_the_message_once<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = server(&protocol, &log);
+    let (_ann, cable) = resuming(&protocol, &server, &log).await;
+    settle().await;
+    cable.refuse(true);
+    cable.cut();
+    settle().await;
+    // It comes back after the sender has given up.
+    let options = Reliable::default().give_up_after(secs(20));
+    server.user("ann").send_reliable(options, "note", &note("1")).await.unwrap_err();
+    assert_eq!(log.take(), [""; 0]);
+    cable.refuse(false);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(log.take(), ["read 1"]);
+    // And before.
+    cable.refuse(true);
+    cable.cut();
+    settle().await;
+    let returning = async {
+        tokio::time::sleep(secs(12)).await;
+        cable.refuse(false);
+    };
+    let two = note("2");
+    let ann = server.user("ann");
+    let (outcome, ()) = tokio::join!(ann.send_reliable(options, "note", &two), returning);
+    outcome.unwrap();
+    assert_eq!(log.take(), ["read 2"]);
+    tokio::time::sleep(secs(100)).await;
+    assert_eq!(log.take(), [""; 0]);
+}
+
+async fn the_last_device_decides<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = server(&protocol, &log);
+    away(&protocol, &server, &log).await;
+    let here = reading(&protocol, &server, &log).await;
+    settle().await;
+    let ann = server.user("ann");
+    ann.send_reliable(Reliable::default(), "note", &note("1")).await.unwrap();
+    assert_eq!(log.take(), ["read 1"]);
+    // One has left, and the other one is away.
+    here.close();
+    here.closed().await;
+    let options = Reliable::default().give_up_after(secs(20));
+    ann.send_reliable(options, "note", &note("2")).await.unwrap_err();
+    assert_eq!(log.take(), [""; 0]);
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(log.take(), ["ann note 2", "event ann"]);
+}
+
+async fn a_message_is_undelivered_before_it_is_given_up_when_no_device_is_left<P: Talk>(
+    protocol: P,
+) {
+    let log = Log::default();
+    let server = server(&protocol, &log);
+    away(&protocol, &server, &log).await;
+    let options = Reliable::default().give_up_after(secs(200));
+    let ann = server.user("ann");
+    let one = note("1");
+    let (outcome, _ann) = tokio::join!(ann.send_reliable(options, "note", &one), async {
+        tokio::time::sleep(secs(61)).await;
+        assert_eq!(log.take(), ["ann note 1", "event ann"]);
+        reading(&protocol, &server, &log).await
+    });
+    outcome.unwrap();
+    tokio::time::sleep(secs(200)).await;
+    assert_eq!(log.take(), ["read 1"], "once");
+}
+
+async fn the_outcome_for_a_device_that_is_away<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let server = server(&protocol, &log);
+    let outcome = |text: &'static str, timeout| {
+        let ann = server.user("ann");
+        async move {
+            let report = ann.send_acked_within(timeout, "note", &note(text)).await.unwrap();
+            report.deliveries().iter().map(|it| it.outcome).collect::<Vec<_>>()
+        }
+    };
+    let (ann, cable) = resuming(&protocol, &server, &log).await;
+    settle().await;
+    cable.refuse(true);
+    cable.cut();
+    settle().await;
+    let (late, took) = timed(outcome("1", Some(secs(7)))).await;
+    assert_eq!((late, took.as_secs()), (vec![Outcome::TimedOut], 7));
+    let (received, ()) = tokio::join!(outcome("2", Some(secs(7))), async {
+        tokio::time::sleep(secs(3)).await;
+        cable.refuse(false);
+    });
+    assert_eq!(received, [Outcome::Received]);
+    assert_eq!(log.take(), ["read 1", "read 2"]);
+    cable.refuse(true);
+    cable.cut();
+    settle().await;
+    let (ended, took) = timed(outcome("3", None)).await;
+    // It was cut off a moment before.
+    assert_eq!((ended, (took + ms(1)).as_secs()), (vec![Outcome::Disconnected], 60));
+    drop(ann);
 }
 
 #[tokio::test(start_paused = true)]
