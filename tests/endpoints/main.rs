@@ -28,6 +28,7 @@ mod receipts;
 mod reconnecting;
 mod refusals;
 mod resume;
+mod resume_clients;
 mod resume_ends;
 mod resume_hostile;
 mod resume_random;
