@@ -51,14 +51,14 @@ pub(crate) struct Connection {
     pub(super) handlers: AtomicU32,
     /// The payloads that these handlers were given, in [units](super::handlers).
     pub(super) handled: AtomicU32,
-    /// How many sessions there were before this one, at a client. Updated at each change of the session.
-    sessions: AtomicU32,
     state: Mutex<State>,
     pub(crate) wire: Wire,
     pub(crate) counts: Arc<Counters>,
     pub(super) options: ConnectionOptions,
     /// Whether a message for a procedure was logged: once for each connection is enough.
     pub(crate) hinted: AtomicBool,
+    /// How many sessions there were before this one, at a client. Updated at each change of the session.
+    sessions: AtomicU32,
     /// Notified when the queue accepts messages again, and when the connection has ended.
     pub(super) writable: Notify,
 }
@@ -94,12 +94,12 @@ impl Connection {
             clock,
             handlers: AtomicU32::new(0),
             handled: AtomicU32::new(0),
-            sessions: AtomicU32::new(0),
             state: Mutex::new(State::new(session, queue)),
             wire,
             counts,
             options,
             hinted: AtomicBool::new(false),
+            sessions: AtomicU32::new(0),
             writable: Notify::new(),
         };
         connection.with(|_| ());
