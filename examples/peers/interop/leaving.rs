@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use wse::{Drain, Server, Speaks};
 
-use crate::contract::{Log, procedure};
+use crate::contract::procedure;
+use crate::log::Log;
 use crate::value::Value;
 
 pub fn procedures<P: Speaks<Value>>(server: &Server<P>, log: &Log) {
