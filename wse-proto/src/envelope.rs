@@ -149,7 +149,6 @@ impl Head {
 
     /// The `type` of the convention: the name of a message or procedure, or the name of the internal type. Whether a protocol
     /// is text or binary is [`ProtocolInfo::kind`](crate::ProtocolInfo::kind).
-    #[inline]
     pub fn kind<'a>(&'a self, types: &'a InternalTypes) -> &'a str {
         match self {
             Self::Hi | Self::HiWithReceipts => types.hi,
