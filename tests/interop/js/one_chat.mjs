@@ -34,8 +34,18 @@ async function start() {
   throw new Error('the program said nothing')
 }
 
-const msgpack = { name: 'wse-msgpack', pack: (message) => encode(message), unpack: (data) => decode(data) }
-const json = { name: 'wse-default-json', pack: (message) => JSON.stringify(message), unpack: (data) => JSON.parse(data) }
+const msgpack = {
+  name: 'wse-msgpack',
+  pack: (message) => encode(message),
+  unpack: (data) => decode(data),
+  flags: (data) => decode(data)[3] ?? 0,
+}
+const json = {
+  name: 'wse-default-json',
+  pack: (message) => JSON.stringify(message),
+  unpack: (data) => JSON.parse(data),
+  flags: (data) => JSON.parse(data)[3] ?? 0,
+}
 
 const http = await within(PATIENCE, 'the address', start())
 const chat = `${http.replace('http', 'ws')}/chat`
