@@ -50,7 +50,8 @@ fn run<C: Channel, S: Side>(driver: Driver<C, S>) -> impl Future<Output = ()> {
                 },
             };
             let ended = driver.take();
-            leaving = ended.and_then(|driver| driver.end(end));
+            // Boxed: it is rare, and has a whole channel.
+            leaving = ended.and_then(|driver| driver.end(end)).map(Box::new);
         }
         match &mut leaving {
             Some(leaving) => leaving.poll(cx),
