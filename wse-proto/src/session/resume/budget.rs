@@ -38,6 +38,12 @@ impl Budget {
         self.used() > self.limits.total_bytes
     }
 
+    /// Whether an eighth of the limit is free. Freeing as much at once keeps it rare: it looks at all sessions.
+    pub(super) fn has_reserve(&self) -> bool {
+        let limit = self.limits.total_bytes;
+        self.used() <= limit - limit / 8
+    }
+
     /// The bytes of so many reserved blocks.
     pub(super) const fn bytes_of(blocks: u32) -> usize {
         (blocks as usize).saturating_mul(BLOCK)

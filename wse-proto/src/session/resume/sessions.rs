@@ -141,19 +141,22 @@ impl<C> Sessions<C> {
         Some(Duration::from_nanos(since))
     }
 
-    /// Frees memory while the rings of all sessions take more than the budget allows: first those of connected sessions,
-    /// which lose nothing while they stay connected, then those of suspended ones, which are evicted, longest suspended
-    /// first. `empty` calls [`Session::empty_ring`](super::super::Session::empty_ring). Returns the sessions that the caller
+    /// Frees memory when the rings of all sessions take more than the budget allows, until an eighth of it is free. The rings
+    /// of connected sessions are emptied first: those lose nothing while they stay connected. Then suspended sessions are
+    /// evicted, longest suspended first. `empty` calls [`Session::empty_ring`](super::super::Session::empty_ring). Returns the sessions that the caller
     /// has to end.
     pub fn relieve(&mut self, now: Duration, budget: &Budget, mut empty: impl FnMut(&C)) -> Vec<C> {
+        let mut evicted = Vec::new();
+        if !budget.is_exceeded() {
+            return evicted;
+        }
         for entry in self.by_name.values().filter(|entry| entry.suspended.is_none()) {
-            if !budget.is_exceeded() {
-                return Vec::new();
+            if budget.has_reserve() {
+                return evicted;
             }
             empty(&entry.connection);
         }
-        let mut evicted = Vec::new();
-        while budget.is_exceeded()
+        while !budget.has_reserve()
             && let Some((_, &session)) = self.suspended.first_key_value()
         {
             let Some(connection) = self.end(nanos(now), session, NotResumed::Evicted) else {
