@@ -20,7 +20,6 @@ use super::shared::{Shared, Welcomed};
 use super::side::ClientSide;
 use crate::connection::{
     Channel, Clock, Connection, ConnectionOptions, FramedChannel, Resumable, Wire, drive,
-    with_heartbeat,
 };
 use crate::transport::Transport;
 
@@ -131,16 +130,12 @@ async fn welcome<C: Channel + Send + 'static>(
         (hi, _) => hi,
     };
     shared.end_suspended();
-    let mut session = match hi {
+    let session = match hi {
         Some(hi) if settings.reconnect.is_some() => {
             Session::resumable_client(info, hi, settings.session, &shared.budget)
         }
         hi => Session::client(info, hi, settings.session),
     };
-    if let Some(heartbeat) = settings.heartbeat {
-        // One client needs no jitter.
-        session = with_heartbeat::<C>(session, &info, heartbeat, clock.now(), 0.0);
-    }
     let options =
         ConnectionOptions { ticked: false, cancels_handlers: settings.cancel_handlers, lines };
     let counts = Arc::clone(&shared.counts);

@@ -260,7 +260,7 @@ impl Side for ClientSide {
         self.shared.tasks.clone()
     }
 
-    fn heartbeat(&self) -> Option<(Heartbeat, f64)> {
+    fn heartbeat(&self, _connection: &Connection) -> Option<(Heartbeat, f64)> {
         // One client needs no jitter.
         self.shared.settings.heartbeat.map(|heartbeat| (heartbeat, 0.0))
     }

@@ -13,7 +13,7 @@ use super::error::CallError;
 use super::queue::Class;
 use super::receipt::{Expected, ReceiptError};
 use super::shared::Connection;
-use super::state::Outcome;
+use super::state::CallOutcome;
 
 /// The timeouts of a call that asks for a receipt.
 ///
@@ -62,7 +62,7 @@ pub struct AckedCall<P: Negotiate, R> {
     connection: Arc<Connection>,
     id: CallId,
     sent: bool,
-    answer: oneshot::Receiver<Outcome>,
+    answer: oneshot::Receiver<CallOutcome>,
     receipt: Receipt,
     result: PhantomData<fn(P) -> R>,
 }

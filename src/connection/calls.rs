@@ -10,7 +10,7 @@ use wse_proto::{Decode, Encode, Head, Protocol, Text, UsageError};
 use super::error::CallError;
 use super::queue::{Class, Queued};
 use super::shared::Connection;
-use super::state::Outcome;
+use super::state::CallOutcome;
 
 impl Connection {
     /// Calls the peer. Dropping the future cancels the call. With `announce`, the peer is told the timeout.
@@ -46,7 +46,7 @@ impl Connection {
     pub(super) fn begin_call(
         &self,
         timeout: Option<Duration>,
-    ) -> Result<(CallId, oneshot::Receiver<Outcome>), CallError> {
+    ) -> Result<(CallId, oneshot::Receiver<CallOutcome>), CallError> {
         let (answer, answered) = oneshot::channel();
         self.with(|state| {
             let id =
@@ -79,7 +79,7 @@ struct PendingCall<'a> {
     connection: &'a Connection,
     id: CallId,
     sent: bool,
-    answer: oneshot::Receiver<Outcome>,
+    answer: oneshot::Receiver<CallOutcome>,
 }
 
 impl<'a> PendingCall<'a> {

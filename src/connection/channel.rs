@@ -59,20 +59,8 @@ pub(crate) fn allowed(heartbeat: Heartbeat) -> Heartbeat {
     Heartbeat { min_interval, ..heartbeat }
 }
 
-/// Starts the heartbeat of a session. Over a byte stream it uses the pings of the protocol; a protocol that has none has
-/// no heartbeat there.
-pub(crate) fn with_heartbeat<C: Channel>(
-    mut session: Session,
-    info: &ProtocolInfo,
-    heartbeat: Heartbeat,
-    now: Duration,
-    jitter: f64,
-) -> Session {
-    start_heartbeat::<C>(&mut session, info, heartbeat, now, jitter);
-    session
-}
-
-/// As [`with_heartbeat`], for another channel of a session.
+/// Starts the heartbeat of a session over a channel. Over a byte stream it uses the pings of the protocol; a protocol that
+/// has none has no heartbeat there.
 pub(super) fn start_heartbeat<C: Channel>(
     session: &mut Session,
     info: &ProtocolInfo,

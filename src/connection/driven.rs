@@ -6,15 +6,14 @@ use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wse_proto::session::{Close, Event, FastEvent, NotAttached, Token, Tracked, reconnects};
-use wse_proto::{CodecError, Head, NotResumed, ResumeRequest, SessionMessage};
+use wse_proto::session::{Close, Event, FastEvent};
+use wse_proto::{CodecError, Head, SessionMessage};
 
 use super::counts::count;
 use super::outbox::News;
-use super::queue::{Queue, packed, size};
+use super::queue::Queue;
 use super::shared::Connection;
 use super::state::{NextSteps, State};
-use super::wire::Wire;
 
 impl Connection {
     /// A poll of the driver begins. Until it ends, changes only mark the state as dirty and do not wake the driver.
@@ -124,43 +123,6 @@ impl Connection {
         }
     }
 
-    /// A message was written. Returns whether the messages that are kept for all sessions take too much memory.
-    #[inline(never)]
-    pub(super) fn sent(&self, packed: Bytes, tracked: Option<Box<Tracked>>) -> bool {
-        self.lock().session.sent(packed, tracked.map(|it| *it))
-    }
-
-    /// Keeps what is queued for the next socket: at a server as if it was written, at a client in the queue. Returns what
-    /// [`sent`](Self::sent) does.
-    pub(super) fn keep_queued(&self) -> bool {
-        let mut state = self.lock();
-        let keeps = state.session.is_suspended() || state.session.is_attached();
-        if !state.session.is_counting() || !keeps {
-            return false;
-        }
-        state.dirty = !state.events.is_empty();
-        let (mut queue, mut exceeded) = (state.outbox.lend(), false);
-        let mut left = Queue::default();
-        let mut bytes = 0;
-        while let Some(entry) = queue.pop() {
-            match entry.class {
-                class if !class.is_counted() => bytes += size(&entry.message),
-                _ if state.session.is_server() => {
-                    bytes += size(&entry.message);
-                    let packed = packed(entry.message.message());
-                    exceeded |= state.session.sent(packed, entry.tracked.map(|it| *it));
-                }
-                _ => left.push(entry),
-            }
-        }
-        let writable = self.written(&mut state, left, bytes);
-        drop(state);
-        if writable {
-            self.writable.notify_waiters();
-        }
-        exceeded
-    }
-
     /// A round of the driver ends. `lent` are the messages that the channel did not accept, and how many bytes it accepted
     /// of the others. Returns what the driver has to do besides reading and writing, and whether its poll may end.
     pub(super) fn end_round(&self, lent: Option<(Queue, usize)>, cx: &Context<'_>) -> NextSteps {
@@ -204,7 +166,7 @@ impl Connection {
     }
 
     /// Returns whether senders that wait have to be notified, once the lock is released.
-    fn written(&self, state: &mut State, rest: Queue, bytes: usize) -> bool {
+    pub(super) fn written(&self, state: &mut State, rest: Queue, bytes: usize) -> bool {
         let was_writable = state.outbox.is_writable();
         state.outbox.written(rest, bytes);
         self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
@@ -229,17 +191,6 @@ impl Connection {
         self.holds_reading.store(false, Ordering::Relaxed);
         drop(state);
         self.writable.notify_waiters();
-    }
-
-    /// Whether the session outlives its socket, or would if that were lost now.
-    fn is_kept(&self) -> bool {
-        let state = self.lock();
-        state.session.is_suspended() || state.session.is_attached()
-    }
-
-    /// Whether the session waits for another socket.
-    pub(crate) fn is_suspended(&self) -> bool {
-        self.is_counting() && self.lock().session.is_suspended()
     }
 
     /// What this side has closed the session with, if that has ended.
@@ -307,122 +258,6 @@ impl Connection {
             state.outbox.clear();
         });
         self.writable.notify_waiters();
-    }
-
-    /// Why the session of this connection is not resumed over another one.
-    pub(crate) fn refusal(
-        &self,
-        request: &ResumeRequest,
-        same_user: bool,
-        over: &Self,
-    ) -> Option<NotResumed> {
-        let same_wire = self.speaks(&over.wire, over.options.lines);
-        self.lock().session.refusal(request, same_user, same_wire)
-    }
-
-    /// Whether a client says that it has processed more than was sent.
-    pub(crate) fn is_ahead(&self, request: &ResumeRequest) -> bool {
-        let ResumeRequest::Resume { seen, .. } = request else { return false };
-        self.lock().session.is_ahead(*seen)
-    }
-
-    /// The name of the session; `None` when it cannot be resumed.
-    pub(crate) fn session_name(&self) -> Option<String> {
-        if !self.is_counting() {
-            return None;
-        }
-        self.lock().session.session_name().map(str::to_owned)
-    }
-
-    /// Drops the messages that are kept for the next socket.
-    pub(crate) fn empty_ring(&self) {
-        self.lock().session.empty_ring();
-    }
-
-    /// Resumes the session over the socket of another connection, which ends.
-    pub(crate) fn attach(
-        &self,
-        greeted: &Self,
-        token: Token,
-        welcome: Bytes,
-    ) -> Result<(), NotAttached> {
-        self.with(|state| {
-            let mut greeted = greeted.lock();
-            let outcome = state.session.attach(&mut greeted.session, token, welcome)?;
-            // In the order in which the session was suspended and resumed.
-            state.events.push_back(Event::Resumed { outcome });
-            Ok(())
-        })
-    }
-
-    /// Client: gives up the channel over which the session is being resumed.
-    pub(crate) fn drop_channel(&self) {
-        self.lose(&Close::VANISHED);
-        self.abort();
-    }
-
-    /// Whether the session goes on over a channel of this wire.
-    pub(crate) fn speaks(&self, wire: &Wire, lines: bool) -> bool {
-        self.wire.variant == wire.variant && self.options.lines == lines
-    }
-
-    /// Ends a suspended session, whose window is over.
-    pub(crate) fn end_suspended(&self) {
-        self.with(|state| {
-            if let Some(close) = state.session.end_suspended() {
-                state.closing = Some(Box::new(close));
-            }
-        });
-    }
-
-    /// Ends the session if it is suspended: the server stops.
-    pub(crate) fn stop_suspended(&self, close: &Close) {
-        self.with(|state| {
-            if state.session.is_suspended() {
-                state.session.end_session(close);
-                state.closing = Some(Box::new(close.clone()));
-            }
-        });
-    }
-
-    /// The channel is given up. What was about to be done with it is forgotten.
-    pub(super) fn detach(&self) {
-        let mut state = self.lock();
-        if state.session.is_closed() {
-            return;
-        }
-        state.closing = None;
-        state.aborted = false;
-        drop(state);
-    }
-
-    /// Whether the session outlives such an end of its channel.
-    pub(super) fn outlives(&self, close: &Close) -> bool {
-        self.is_counting() && reconnects(close.code) && self.is_kept()
-    }
-
-    /// Whether messages are counted.
-    #[inline]
-    pub(crate) fn is_counting(&self) -> bool {
-        self.counting.load(Ordering::Relaxed)
-    }
-
-    /// Whether the session has a channel past its welcome.
-    pub(super) fn is_attached(&self) -> bool {
-        self.lock().session.is_attached()
-    }
-
-    /// A message has arrived that is held back. Returns whether it may be handled later.
-    pub(super) fn arrived(&self, now: Duration, head: &Head) -> bool {
-        if !self.is_counting() {
-            return true;
-        }
-        let mut attached = false;
-        self.with(|state| {
-            attached = state.session.is_attached();
-            state.session.count_held(now, head);
-        });
-        attached
     }
 
     /// Cancels the tokens of running handlers.

@@ -18,6 +18,7 @@ mod queue;
 mod receipt;
 mod reliable;
 mod resumed;
+mod resumption;
 mod shared;
 mod side;
 mod state;
@@ -27,7 +28,7 @@ mod websocket_channel;
 mod wire;
 
 pub use acked_call::{AckedCall, CallOptions};
-pub(crate) use channel::{Channel, allowed, with_heartbeat};
+pub(crate) use channel::{Channel, allowed};
 pub(crate) use clock::{Clock, remaining};
 pub use counts::Counts;
 pub(crate) use counts::{Counters, count};

@@ -60,8 +60,8 @@ pub(crate) trait Side: Send + Unpin + Sized + 'static {
     fn failed(&mut self, connection: &Arc<Connection>, error: ws::Error);
     /// Where a task is spawned that stands in for the driver while there is no channel.
     fn tasks(&self) -> Tasks;
-    /// The heartbeat of each channel, with its jitter.
-    fn heartbeat(&self) -> Option<(Heartbeat, f64)>;
+    /// The heartbeat of each channel, with a number from 0 to 1 that spreads the first pings of many connections.
+    fn heartbeat(&self, connection: &Connection) -> Option<(Heartbeat, f64)>;
     /// Server: the connection that the peer, which is authenticated, resumes over this channel. Returned once.
     fn resumes(&mut self) -> Option<Arc<Connection>> {
         None
@@ -79,7 +79,7 @@ pub(crate) trait Side: Send + Unpin + Sized + 'static {
     fn not_resumed(&mut self, _connection: &Arc<Connection>) {}
     /// Server: the messages that are kept for all sessions take too much memory.
     fn relieve(&self) {}
-    /// The channel has ended so, and the connection waits for another one. May be called more than once.
+    /// The channel has ended with this close, and the connection waits for another one. May be called more than once.
     fn lost(&mut self, _close: &Close) {}
     /// The connection has ended, or the closing handshake has begun. Called once.
     fn departed(&mut self, connection: &Arc<Connection>, close: &Close);

@@ -9,14 +9,14 @@ use rustc_hash::FxBuildHasher;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
-use wse_proto::{ReceiptOf, SessionMessage, Stamp};
+use wse_proto::{Outcome, ReceiptOf, SessionMessage, Stamp};
 
 use super::counts::{Counters, count};
 use super::outbox::{Outbox, SendQueue};
 use super::pending::{Pending, ReceiptOutcome};
 use super::queue::Class;
 
-pub(super) type Outcome = Result<Bytes, CallFailure>;
+pub(super) type CallOutcome = Result<Bytes, CallFailure>;
 
 /// The state of a connection.
 ///
@@ -44,7 +44,7 @@ pub(super) struct State {
     /// What this side closes with. Boxed: it is used once.
     pub(super) closing: Option<Box<Close>>,
     pub(super) session: Session,
-    pub(super) calls: HashMap<CallId, oneshot::Sender<Outcome>, FxBuildHasher>,
+    pub(super) calls: HashMap<CallId, oneshot::Sender<CallOutcome>, FxBuildHasher>,
     /// Calls and receipts that have ended. Their callers learn of it once the lock is released.
     pub(super) ended: Option<Box<Ended>>,
     /// Calls and receipts that the end of the connection has failed. Their callers learn of it after the events of the
@@ -60,7 +60,7 @@ pub(super) struct State {
 /// Calls and receipts with their outcomes.
 #[derive(Default)]
 pub(super) struct Ended {
-    calls: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    calls: Vec<(oneshot::Sender<CallOutcome>, CallOutcome)>,
     receipts: Vec<(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome)>,
 }
 
@@ -144,7 +144,7 @@ impl State {
     }
 
     /// Completes a call.
-    fn end_call(&mut self, call: CallId, outcome: Outcome) {
+    fn end_call(&mut self, call: CallId, outcome: CallOutcome) {
         if let Some(waiting) = self.calls.remove(&call) {
             self.ended().calls.push((waiting, outcome));
         }
@@ -200,7 +200,7 @@ impl State {
                 }
                 Event::Dropped(what) => counts.dropped(what),
                 event => {
-                    if let Event::Resumed { outcome: wse_proto::Outcome::None(_) } = event {
+                    if let Event::Resumed { outcome: Outcome::None(_) } = event {
                         // Nobody waits for them in the new session, whose stamps mean other calls.
                         self.outbox.drop_unwanted(|class, tracked| {
                             tracked.is_none() && class != Class::Answer

@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use wse_proto::session::Session;
-use wse_proto::{MessageKind, Negotiate, Pings};
+use wse_proto::{MessageKind, Negotiate};
 use wse_transport::accept_tcp;
 use wse_transport::dial::NetStream;
 use wse_transport::handshake::{
@@ -28,9 +28,8 @@ use super::handle::Server;
 use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::side::ServerSide;
 use crate::connection::{
-    Channel, Clock, Connection, ConnectionOptions, FramedChannel, Wire, drive, with_heartbeat,
+    Channel, Clock, Connection, ConnectionOptions, FramedChannel, Wire, drive,
 };
-use crate::random;
 use crate::transport::Transport;
 
 impl<P: Negotiate> Server<P> {
@@ -334,14 +333,8 @@ impl ServerCore {
         let config = &self.config;
         let info = wire.info;
         let mut session = Session::server(info, config.auth_timeout, config.session);
-        if let Some(heartbeat) = config.heartbeat {
-            self.start_heartbeat_task(&heartbeat);
-            let jitter = match info.can().has_pings() {
-                // Peers of such a protocol expect the first ping at once.
-                Pings::Always => 0.0,
-                _ => random::unit(),
-            };
-            session = with_heartbeat::<C>(session, &info, heartbeat, clock.now(), jitter);
+        if let Some(heartbeat) = &config.heartbeat {
+            self.start_heartbeat_task(heartbeat);
         }
         let options = ConnectionOptions {
             ticked: true,

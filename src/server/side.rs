@@ -11,7 +11,7 @@ use http::Request;
 use tokio_util::sync::DropGuard;
 use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState, Renewal};
 use wse_proto::{
-    CloseReason, ErrorCode, Hi, NotResumed, Outcome, SessionMessage, Text, UsageError,
+    CloseReason, ErrorCode, Hi, NotResumed, Outcome, Pings, SessionMessage, Text, UsageError,
 };
 use wse_transport::ws;
 
@@ -451,8 +451,13 @@ impl Side for ServerSide {
         self.server.tasks.clone()
     }
 
-    fn heartbeat(&self) -> Option<(Heartbeat, f64)> {
-        self.server.config.heartbeat.map(|heartbeat| (heartbeat, random::unit()))
+    fn heartbeat(&self, connection: &Connection) -> Option<(Heartbeat, f64)> {
+        let jitter = match connection.wire.info.can().has_pings() {
+            // Peers of such a protocol expect the first ping at once.
+            Pings::Always => 0.0,
+            _ => random::unit(),
+        };
+        self.server.config.heartbeat.map(|heartbeat| (heartbeat, jitter))
     }
 
     fn resumes(&mut self) -> Option<Arc<Connection>> {

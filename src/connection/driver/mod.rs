@@ -118,7 +118,6 @@ impl<C: Channel, S: Side> Driver<C, S> {
 
     /// How the driver ends, now that its channel has ended.
     fn over(&mut self) -> End {
-        self.keep_queued();
         if self.core.connection.is_suspended() {
             return End::Suspended;
         }

@@ -54,10 +54,14 @@ impl<C: Channel, S: Side> Driver<C, S> {
         self.heard = core.now;
         self.paused_since = None;
         core.connection.begin_poll();
-        if let Some((heartbeat, jitter)) = core.side.heartbeat() {
-            let info = core.connection.wire.info;
-            core.connection.session(|session, now| {
-                start_heartbeat::<C>(session, &info, heartbeat, now, jitter);
+        self.start_heartbeat();
+    }
+
+    pub(super) fn start_heartbeat(&self) {
+        let Core { connection, side, .. } = &self.core;
+        if let Some((heartbeat, jitter)) = side.heartbeat(connection) {
+            connection.session(|session, now| {
+                start_heartbeat::<C>(session, &connection.wire.info, heartbeat, now, jitter);
             });
         }
     }

@@ -21,8 +21,11 @@ use crate::connection::state::NextSteps;
 pub(super) fn suspend<S: Side>(mut core: Core<S>) {
     core.drop_deferred();
     core.connection.detach();
-    let side = core.side.tasks();
-    side.spawn(Suspended { core: Some(core), sleep: None });
+    if core.connection.keep_queued() {
+        core.side.relieve();
+    }
+    let tasks = core.side.tasks();
+    tasks.spawn(Suspended { core: Some(core), sleep: None });
 }
 
 /// Hands a connection to the driver that has asked for it. If that is gone, the connection is suspended.
@@ -67,15 +70,14 @@ impl<S: Side> Suspended<S> {
             while budget > 0 && core.handle_held(cx) {
                 budget -= 1;
             }
-            if core.connection.keep_queued() {
+            if core.connection.keep_new() {
                 core.side.relieve();
             }
             if core.connection.is_finishing() {
                 core.connection.finish_if_answered();
             }
             core.events(cx);
-            let NextSteps { closing, mut due, idle, asked, .. } =
-                core.connection.end_round(None, cx);
+            let NextSteps { closing, due, idle, asked, .. } = core.connection.end_round(None, cx);
             if !core.connection.is_suspended() {
                 let close = closing.map_or(Close::VANISHED, |(close, _)| close);
                 core.depart(&close);
@@ -87,11 +89,12 @@ impl<S: Side> Suspended<S> {
                 }
                 return Poll::Ready(());
             }
-            while poll_sleep(&mut self.sleep, due.and_then(|due| core.connection.clock.at(due)), cx)
-            {
-                due = core.connection.handle_timeout(Duration::ZERO);
+            let at = due.and_then(|due| core.connection.clock.at(due));
+            let is_due = poll_sleep(&mut self.sleep, at, cx);
+            if is_due {
+                core.connection.handle_timeout(Duration::ZERO);
             }
-            if idle {
+            if idle && !is_due {
                 return Poll::Pending;
             }
         }

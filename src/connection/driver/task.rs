@@ -29,7 +29,9 @@ where
 {
     let now = Duration::ZERO;
     let core = Core { connection, ready: false, departed: false, now, held: None, side };
-    run(Driver::new(core, channel))
+    let driver = Driver::new(core, channel);
+    driver.start_heartbeat();
+    run(driver)
 }
 
 fn run<C: Channel, S: Side>(driver: Driver<C, S>) -> impl Future<Output = ()> {
