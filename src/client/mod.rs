@@ -8,6 +8,7 @@ mod error;
 mod framed_url;
 mod handle;
 mod handlers;
+mod lifecycle;
 mod manager;
 mod open;
 mod options;

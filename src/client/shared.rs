@@ -2,7 +2,6 @@
 //! [`ClientCore`], which is what a handle holds of it.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -12,9 +11,9 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wse_proto::session::{
-    Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits, reconnects,
+    Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits,
 };
-use wse_proto::{CloseReason, Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
+use wse_proto::{Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
 
@@ -23,10 +22,10 @@ use super::connector::Connector;
 use super::credentials::{Solver, Target};
 use super::error::ConnectError;
 use super::status::{ClientEvent, Status};
-use crate::callback::{Callback, call_all, call_others, text_of};
+use crate::callback::{Callback, call_all, call_others};
 use crate::connection::{
-    Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, Resumed,
-    SendError, SendQueue, Tasks, Wakes, Wire, default_handled_bytes, reliably,
+    Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
+    SendQueue, Tasks, Wire, default_handled_bytes, reliably,
 };
 use crate::router::Router;
 
@@ -116,24 +115,24 @@ pub(super) struct State {
     pub(super) target: Target,
     pub(super) status: Status,
     pub(super) commands: Option<mpsc::UnboundedSender<Command>>,
-    connection: Option<Arc<Connection>>,
+    pub(super) connection: Option<Arc<Connection>>,
     /// The connection, while it has no socket and waits for another one.
-    suspended: Option<Arc<Connection>>,
+    pub(super) suspended: Option<Arc<Connection>>,
     /// Messages that were sent without a connection, with the variant that they are packed for.
-    offline_queue: VecDeque<(usize, ws::Message)>,
+    pub(super) offline_queue: VecDeque<(usize, ws::Message)>,
     /// The last connection, for its protocol.
-    last: Option<Arc<Connection>>,
+    pub(super) last: Option<Arc<Connection>>,
     /// The thread that runs `on_ready`. Meanwhile only this thread may send ahead of the offline
     /// queue.
-    on_ready_thread: Option<ThreadId>,
-    welcome: Bytes,
+    pub(super) on_ready_thread: Option<ThreadId>,
+    pub(super) welcome: Bytes,
     pub(super) last_close: Option<Close>,
     /// Whether the client connects again after the last close.
-    comes_back: bool,
+    pub(super) comes_back: bool,
 }
 
 impl State {
-    fn is_current(&self, connection: &Arc<Connection>) -> bool {
+    pub(super) fn is_current(&self, connection: &Arc<Connection>) -> bool {
         self.connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection))
     }
 }
@@ -274,170 +273,6 @@ impl Shared {
             }
             status.changed().await.ok()?;
         }
-    }
-
-    /// Handles the welcome of a connection: runs `on_ready`, then sends the offline queue. Does nothing more once the
-    /// client was closed or has moved on to another connection.
-    pub(super) fn ready(self: &Arc<Self>, connection: Arc<Connection>, welcome: Bytes) {
-        // What is replaced is dropped at the end, without the lock.
-        let mut _old = [None, None];
-        let mut state = self.state();
-        if !connection.is_ready() {
-            return;
-        }
-        _old[0] = state.last.replace(Arc::clone(&connection));
-        state.welcome = Bytes::copy_from_slice(&welcome);
-        if let Some(on_ready) = &self.settings.on_ready
-            && let Some(core) = ClientCore::of(self)
-        {
-            _old[1] = state.connection.replace(Arc::clone(&connection));
-            state.on_ready_thread = Some(std::thread::current().id());
-            drop(state);
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_ready(core))) {
-                let message = format!("`on_ready` panicked{}", text_of(&*panic));
-                self.panicked("on_ready".into(), message);
-            }
-            state = self.state();
-            if state.on_ready_thread == Some(std::thread::current().id()) {
-                state.on_ready_thread = None;
-            }
-            if !state.is_current(&connection) || !connection.is_ready() {
-                return;
-            }
-        }
-        let (mut lost, mut wakes) = (0, Wakes::default());
-        for (variant, message) in std::mem::take(&mut state.offline_queue) {
-            let fits = variant == connection.wire.variant;
-            if !fits || connection.push_later(Class::Message, message, &mut wakes).is_err() {
-                lost += 1;
-            }
-        }
-        let replaced = (state.connection.replace(connection), state.suspended.take());
-        // Under the lock, so that it does not overwrite the status of a client that is closed meanwhile.
-        state.status = Status::Ready;
-        drop(state);
-        drop(replaced);
-        wakes.wake();
-        self.publish_status();
-        if lost > 0 {
-            let message = format!("{lost} messages from the offline queue could not be sent");
-            self.error(ErrorCode::NotReady, &message);
-        }
-        self.emit(ClientEvent::Ready(welcome));
-    }
-
-    /// The connection has lost its socket, and waits for another one.
-    pub(super) fn suspended(&self, connection: &Arc<Connection>, close: Close) {
-        // Without the lock, since it may call the application.
-        let comes_back = self.reconnects_after(&close);
-        let mut state = self.state();
-        state.last_close = Some(close.clone());
-        state.comes_back = comes_back;
-        if state.is_current(connection) && state.commands.is_some() && comes_back {
-            state.suspended = Some(Arc::clone(connection));
-            state.status = Status::Reconnecting;
-        }
-        let waits = state.suspended.is_some();
-        drop(state);
-        if !waits {
-            connection.stop_suspended(&close);
-            return;
-        }
-        self.publish_status();
-        self.emit(ClientEvent::Suspended(close));
-    }
-
-    /// The connection has a socket again.
-    pub(super) fn resumed(&self, connection: &Arc<Connection>, welcome: &Bytes, how: Resumed) {
-        let mut state = self.state();
-        state.welcome = Bytes::copy_from_slice(welcome);
-        if state.is_current(connection) {
-            state.suspended = None;
-            state.status = Status::Ready;
-        }
-        drop(state);
-        self.publish_status();
-        self.emit(ClientEvent::Resumed(how));
-    }
-
-    /// The connection that waits for another socket.
-    pub(super) fn suspended_connection(&self) -> Option<Arc<Connection>> {
-        self.state().suspended.clone()
-    }
-
-    /// Ends the connection that waits for another socket.
-    pub(super) fn end_suspended(&self) {
-        let mut state = self.state();
-        let suspended = state.suspended.take();
-        let close = state.last_close.clone().unwrap_or(Close::VANISHED);
-        drop(state);
-        if let Some(connection) = suspended {
-            connection.stop_suspended(&close);
-        }
-    }
-
-    /// Handles the end of a connection. The status changes first, so that code that learns of the
-    /// end, such as by a failed call, finds the client no longer ready.
-    pub(super) fn ended(&self, connection: &Arc<Connection>, close: &Close) {
-        // Without the lock, since it may call the application.
-        let comes_back = self.reconnects_after(close);
-        let mut state = self.state();
-        state.last_close = Some(close.clone());
-        state.comes_back = comes_back;
-        // Without `commands` the client was closed, and stays offline.
-        let waiting = state.connection.is_none() && state.commands.is_some();
-        if waiting || state.is_current(connection) {
-            // The caller has another reference to it.
-            state.connection = None;
-            state.suspended = None;
-            if comes_back {
-                state.status = Status::Reconnecting;
-            }
-        }
-        drop(state);
-        self.publish_status();
-        self.emit(ClientEvent::Closed(close.clone()));
-    }
-
-    /// Whether the client connects again after this close. A panic of the application's function is a no.
-    pub(super) fn reconnects_after(&self, close: &Close) -> bool {
-        let Some(when) = &self.settings.reconnect_when else {
-            let expired = close.code == 4001 && close.reason == CloseReason::CredentialsExpired;
-            let comes_back =
-                reconnects(close.code) || expired && self.state().target.credentials.may_change();
-            return self.settings.reconnect.is_some() && comes_back;
-        };
-        let when = AssertUnwindSafe(|| when(close));
-        self.settings.reconnect.is_some() && catch_unwind(when).unwrap_or_default()
-    }
-
-    /// Whether the client connects again after the connection that has ended last.
-    pub(super) fn comes_back(&self) -> bool {
-        self.state().comes_back
-    }
-
-    /// Drops the connection before a migration.
-    pub(super) fn migrating(&self) {
-        self.end_suspended();
-        let mut state = self.state();
-        let old = state.connection.take();
-        state.status = Status::Reconnecting;
-        drop(state);
-        drop(old);
-        self.publish_status();
-    }
-
-    /// Handles the end of the manager: nothing is sent any more.
-    pub(super) fn stop(&self) {
-        self.end_suspended();
-        let mut state = self.state();
-        let old = (state.commands.take(), state.connection.take());
-        state.offline_queue.clear();
-        // Under the lock, so that it does not overwrite the status of a manager that starts meanwhile.
-        state.status = Status::Offline;
-        drop(state);
-        drop(old);
-        self.publish_status();
     }
 
     /// Counts a connection as open until the guard is dropped.

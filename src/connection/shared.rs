@@ -10,19 +10,15 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use wse_proto::session::{Close, Liveness, Session, Tracked};
-use wse_proto::{
-    Body, CodecError, Decode, Encode, Fault, Head, Protocol, SessionMessage, Stamp, Text,
-};
+use wse_proto::{CodecError, Decode, Protocol};
 use wse_transport::ws;
 
 use super::clock::Clock;
 use super::counts::Counters;
-use super::error::SendError;
-use super::outbox::{Full, QueueState, SendQueue};
 use super::queue::{Class, Queued, size};
+use super::send_queue::{QueueState, SendQueue};
 use super::state::{Settled, State, ToSend};
 use super::wire::{Wire, frame};
-use crate::framed::{has_line_break, line_break};
 
 /// A connection, as its driver and its handles share it.
 ///
@@ -124,143 +120,9 @@ impl Connection {
         self.wire.info.can().has_receipts() && self.lock().session.peer_gives_receipts()
     }
 
-    /// Encodes and queues a message.
-    pub(crate) fn send<P: Protocol, T: ?Sized>(
-        &self,
-        name: Text,
-        payload: &T,
-    ) -> Result<(), SendError>
-    where
-        P::Format: Encode<T>,
-    {
-        let message = self.wire.message::<P, T>(&Head::message(name), payload)?;
-        self.push(Class::Message, message)
-    }
-
-    /// Queues a message that is already packed by this connection's protocol.
-    pub(crate) fn push(&self, class: Class, message: impl Into<Queued>) -> Result<(), SendError> {
-        self.push_tracked(class, message, || None)
-    }
-
-    /// As [`push`](Self::push), for a message that a call or a receipt waits for.
-    pub(crate) fn push_tracked(
-        &self,
-        class: Class,
-        message: impl Into<Queued>,
-        tracked: impl FnOnce() -> Option<Tracked>,
-    ) -> Result<(), SendError> {
-        let message = message.into();
-        if size(&message) == 0 {
-            // The protocol cannot express it, or writes it later with the rest of a batch.
-            return Ok(());
-        }
-        self.check(message.message())?;
-        let mut state = self.lock();
-        if !self.takes(&state, class) {
-            return Err(SendError::NotReady);
-        }
-        let tracked = state.session.is_counting().then(tracked).flatten().map(Box::new);
-        let (queued, writable) = self.enqueue(&mut state, class, message, tracked);
-        self.changed(state);
-        if writable {
-            self.writable.notify_waiters();
-        }
-        queued.map_err(|_| SendError::QueueFull)
-    }
-
-    /// As [`push`](Self::push), for callers that hold a lock: they wake `wakes` once it is released.
-    pub(crate) fn push_later(
-        self: &Arc<Self>,
-        class: Class,
-        message: impl Into<Queued>,
-        wakes: &mut Wakes,
-    ) -> Result<(), SendError> {
-        let message = message.into();
-        if size(&message) == 0 {
-            return Ok(());
-        }
-        self.check(message.message())?;
-        let mut state = self.lock();
-        if !self.takes(&state, class) {
-            return Err(SendError::NotReady);
-        }
-        let (queued, writable) = self.enqueue(&mut state, class, message, None);
-        wakes.drivers.extend(self.mark_changed(state));
-        if writable {
-            wakes.writable.push(Arc::clone(self));
-        }
-        queued.map_err(|_| SendError::QueueFull)
-    }
-
-    /// Whether a message of this class may be queued. An answer may go out while the connection waits for it to close.
-    #[inline(always)]
-    fn takes(&self, state: &State, class: Class) -> bool {
-        state.ready || class.is_answer() && state.session.check_ready().is_ok()
-    }
-
-    /// Queues a message. Also returns whether the queue has space again, because the policy dropped older messages.
-    ///
-    /// Not by `with`, which asks the session for output: the session has no part in this.
-    #[inline(always)]
-    fn enqueue(
-        &self,
-        state: &mut State,
-        class: Class,
-        message: Queued,
-        tracked: Option<Box<Tracked>>,
-    ) -> (Result<(), Full>, bool) {
-        if !state.session.has_space(size(&message)) {
-            return (Err(Full), false);
-        }
-        let was_writable = state.outbox.is_writable();
-        let queued = state.outbox.push(|| self.clock.now(), class, message, tracked);
-        (queued, !was_writable && state.outbox.is_writable())
-    }
-
-    /// Whether the channel of this connection can carry a packed message.
-    #[inline]
-    pub(crate) fn check(&self, message: &ws::Message) -> Result<(), CodecError> {
-        if !self.options.lines {
-            return Ok(());
-        }
-        match message {
-            ws::Message::Text(text) if has_line_break(text.as_bytes()) => Err(line_break()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits until the queue accepts messages, or the connection has ended.
-    pub(crate) async fn writable(&self) {
-        loop {
-            let writable = self.writable.notified();
-            {
-                let state = self.lock();
-                if state.session.is_closed() || state.is_writable() {
-                    return;
-                }
-            }
-            writable.await;
-        }
-    }
-
     /// The number of the session. A call of another one is not answered any more.
     pub(crate) fn session_number(&self) -> u32 {
         self.sessions.load(Ordering::Relaxed)
-    }
-
-    /// Answers a call with a failure.
-    pub(crate) fn fault(&self, stamp: Stamp, fault: Fault, receipt: bool) {
-        let seal = |stamp, fault| {
-            let (head, body) = (Head::Fault { stamp, receipt }, Body::Fault(fault));
-            self.wire.seal(&SessionMessage { head, body })
-        };
-        let short = Fault::new(fault.code.clone());
-        let sealed = seal(stamp.clone(), fault).and_then(|it| self.check(&it).map(|()| it));
-        // Details that are not text cannot be sent in a text message, nor those with a line break over a line. The caller
-        // still needs an answer.
-        if let Ok(message) = sealed.or_else(|_| seal(stamp, short)) {
-            let _ = self.push(Class::Answer, message);
-        }
     }
 
     /// Ends the session. The driver writes what is queued, and then closes the channel. What the session has taken from the
@@ -323,7 +185,7 @@ impl Connection {
 
     /// Wakes the driver after a change.
     #[inline]
-    fn changed(&self, state: MutexGuard<'_, State>) {
+    pub(super) fn changed(&self, state: MutexGuard<'_, State>) {
         if let Some(driver) = self.mark_changed(state) {
             driver.wake();
         }
@@ -331,7 +193,7 @@ impl Connection {
 
     /// Notes a change. Returns the driver, if it must be woken.
     #[inline(always)]
-    fn mark_changed(&self, mut state: MutexGuard<'_, State>) -> Option<Waker> {
+    pub(super) fn mark_changed(&self, mut state: MutexGuard<'_, State>) -> Option<Waker> {
         state.dirty = true;
         self.holds_reading.store(state.outbox.holds_reading(), Ordering::Relaxed);
         // Present while the driver is idle and was not woken yet.
@@ -412,23 +274,6 @@ impl Connection {
     }
 }
 
-/// Whom messages that were queued under a lock wake. A waker may run code of the application, which may come back to that
-/// lock.
-#[derive(Debug, Default)]
-pub(crate) struct Wakes {
-    drivers: Vec<Waker>,
-    /// Connections whose queue has space again.
-    writable: Vec<Arc<Connection>>,
-}
-
-impl Wakes {
-    /// Wakes them. Called without a lock.
-    pub(crate) fn wake(&mut self) {
-        self.drivers.drain(..).for_each(Waker::wake);
-        self.writable.drain(..).for_each(|connection| connection.writable.notify_waiters());
-    }
-}
-
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
@@ -442,7 +287,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use wse_codecs::JsonArray;
-    use wse_proto::ProtocolInfo;
+    use wse_proto::{Head, ProtocolInfo, SessionMessage};
     use wse_proto::session::SessionLimits;
 
     use super::*;

@@ -76,7 +76,7 @@ pub(crate) trait Side: Send + Unpin + Sized + 'static {
         false
     }
     /// Server: the connection that the peer wants to resume has ended meanwhile.
-    fn not_resumed(&mut self, _connection: &Arc<Connection>) {}
+    fn not_resumed(&mut self) {}
     /// Server: the messages that are kept for all sessions take too much memory.
     fn relieve(&self) {}
     /// The channel has ended with this close, and the connection waits for another one. May be called more than once.

@@ -12,9 +12,10 @@ use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
 use wse_proto::{Outcome, ReceiptOf, SessionMessage, Stamp};
 
 use super::counts::{Counters, count};
-use super::outbox::{Outbox, SendQueue};
+use super::outbox::Outbox;
 use super::pending::{Pending, ReceiptOutcome};
 use super::queue::Class;
+use super::send_queue::SendQueue;
 
 pub(super) type CallOutcome = Result<Bytes, CallFailure>;
 

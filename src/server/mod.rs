@@ -1,6 +1,7 @@
 //! The server endpoint: [`Server`], its users, their connections, and the handlers.
 
 mod acceptor;
+mod admission;
 mod arrivals;
 mod broadcast;
 mod builder;

@@ -9,18 +9,15 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
 use tokio_util::sync::DropGuard;
-use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState, Renewal};
-use wse_proto::{
-    CloseReason, ErrorCode, Hi, NotResumed, Outcome, Pings, SessionMessage, Text, UsageError,
-};
+use wse_proto::session::{Close, Duplicates, Event, Heartbeat, LivenessState};
+use wse_proto::{CloseReason, ErrorCode, Hi, Pings, SessionMessage, Text};
 use wse_transport::ws;
 
-use super::core::{ConnCore, CoreErrorEvent, CoreEvent, Parts, ServerCore};
-use super::identify::{Accepted, AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
+use super::admission::Admission;
+use super::core::{ConnCore, CoreErrorEvent, CoreEvent, ServerCore};
+use super::identify::{AnswerSlot, DecisionFuture, Refuse, UnauthenticatedCore};
 use super::refused::{Refused, RefusedAt, RefusedWith};
 use super::renewal::renew;
-use super::request::CompactRequest;
-use super::resuming;
 use crate::chain::{chain, find_source};
 use crate::connection::{Connection, DriverConfig, Incoming, Side, Tasks, count};
 use crate::random;
@@ -49,28 +46,6 @@ struct Decision {
     hi: Hi,
     answer: AnswerSlot,
     request: Arc<Request<()>>,
-}
-
-/// A connection that `identify` has accepted.
-struct Admission {
-    accepted: Accepted,
-    hi: Hi,
-    request: Arc<Request<()>>,
-    resumption: Resuming,
-}
-
-/// What becomes of the session that a client wants to resume.
-enum Resuming {
-    /// Not known yet.
-    Undecided,
-    /// Its connection is to be asked for.
-    Found(Arc<Connection>),
-    /// Its connection is asked for.
-    Asked,
-    /// The client breaks the protocol.
-    Violated,
-    /// There is a new session; with the outcome that its client is told, if it has asked.
-    New(Option<Outcome>),
 }
 
 impl ServerSide {
@@ -182,89 +157,27 @@ impl ServerSide {
         }
     }
 
-    /// Decides whether an accepted connection resumes another one.
-    fn decide_resumption(&mut self, connection: &Arc<Connection>) {
-        let Phase::Accepted(admission) = &mut self.phase else { return };
-        if !matches!(admission.resumption, Resuming::Undecided) {
-            return;
-        }
-        admission.resumption = Resuming::New(None);
-        if self.server.resumption.is_none() {
-            return;
-        }
-        let request = connection.session(|session, _| session.resume_request().cloned());
-        let Some(request) = request else { return };
-        match self.server.resumed_by(&request, &admission.accepted.user, connection) {
-            Ok(conn) if conn.connection().is_ahead(&request) => {
-                admission.resumption = Resuming::Violated;
-                connection.session(|session, _| session.refuse_ahead());
-            }
-            Ok(conn) => admission.resumption = Resuming::Found(Arc::clone(conn.connection())),
-            Err(outcome) => admission.resumption = Resuming::New(Some(outcome)),
-        }
-    }
-
     /// Adds an accepted connection when it is its turn. Returns the messages that the session held.
     fn poll_admission(
         &mut self,
         connection: &Arc<Connection>,
         cx: &mut Context<'_>,
     ) -> Vec<SessionMessage> {
-        self.decide_resumption(connection);
-        match &self.phase {
-            Phase::Accepted(it)
-                if matches!(it.resumption, Resuming::New(_))
-                    && self.server.poll_turn(&it.accepted.user, cx).is_ready() => {}
-            _ => return Vec::new(),
+        let Phase::Accepted(admission) = &mut self.phase else { return Vec::new() };
+        admission.decide(&self.server, connection);
+        if !admission.is_new() || self.server.poll_turn(admission.user(), cx).is_pending() {
+            return Vec::new();
         }
         let Phase::Accepted(admission) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Vec::new();
         };
-        let Admission { accepted, hi, request, resumption } = *admission;
-        let Accepted { user, welcome, mut state, expires_in } = accepted;
-        if let Resuming::New(Some(Outcome::None(reason))) = &resumption {
-            state.insert(reason.clone());
-        }
-        let granted = match (resumption, &self.server.resumption) {
-            (Resuming::New(Some(outcome)), Some(resumption)) => {
-                Some((resumption, resuming::name(), outcome))
-            }
-            _ => None,
+        let peer = (self.id, self.peer_addr);
+        let Some((conn, held)) = admission.admit(&self.server, connection, peer) else {
+            return Vec::new();
         };
-        let conn = ConnCore::new(Parts {
-            id: self.id,
-            user,
-            hi,
-            peer_addr: self.peer_addr,
-            request: CompactRequest::new(&request),
-            state,
-            server: Arc::clone(&self.server),
-            connection: Arc::clone(connection),
-        });
-        let admitted = connection.session(|session, now| {
-            if let Some((resumption, name, outcome)) = &granted {
-                let (name, outcome) = (name.clone(), outcome.clone());
-                session.grant(&resumption.budget, name, resuming::token(), outcome)?;
-            }
-            let held = session.admit(welcome)?;
-            session.expire_in(now, expires_in);
-            Ok::<_, UsageError>(held)
-        });
-        match admitted {
-            Ok(held) => {
-                self.phase = Phase::User(conn.clone());
-                if let Some((resumption, name, _)) = granted {
-                    resumption.create(&name, conn.clone());
-                }
-                self.server.join(&conn);
-                held
-            }
-            // The client has disconnected meanwhile.
-            Err(_) => {
-                self.server.announce(conn.user());
-                Vec::new()
-            }
-        }
+        self.phase = Phase::User(conn.clone());
+        self.server.join(&conn);
+        held
     }
 }
 
@@ -383,8 +296,7 @@ impl Side for ServerSide {
                         std::mem::replace(&mut self.phase, Phase::Ended)
                     {
                         let Decision { hi, request, .. } = *decision;
-                        let resumption = Resuming::Undecided;
-                        let admission = Admission { accepted, hi, request, resumption };
+                        let admission = Admission::new(accepted, hi, request);
                         self.phase = Phase::Accepted(Box::new(admission));
                     }
                 }
@@ -461,13 +373,9 @@ impl Side for ServerSide {
     }
 
     fn resumes(&mut self) -> Option<Arc<Connection>> {
-        let Phase::Accepted(admission) = &mut self.phase else { return None };
-        match std::mem::replace(&mut admission.resumption, Resuming::Asked) {
-            Resuming::Found(connection) => Some(connection),
-            other => {
-                admission.resumption = other;
-                None
-            }
+        match &mut self.phase {
+            Phase::Accepted(admission) => admission.take_resumed(),
+            _ => None,
         }
     }
 
@@ -480,22 +388,10 @@ impl Side for ServerSide {
         let (Phase::User(conn), Phase::Accepted(admission)) = (&self.phase, &by.phase) else {
             return false;
         };
-        let welcome = admission.accepted.welcome.clone();
-        // Its window does not end from here on, unless it has ended.
-        if !self.server.keep_session(conn) {
-            return false;
-        }
-        if connection.attach(greeted, resuming::token(), welcome).is_err() {
-            self.server.begin_window(conn);
+        if !admission.attach(conn, greeted) {
             return false;
         }
         self.renewing = None;
-        connection.session(|session, now| {
-            // The credentials of this greeting are newer.
-            session.decide_renewal(now, Renewal::Refused);
-            session.expire_in(now, admission.accepted.expires_in);
-            conn.set_hi(&admission.hi);
-        });
         by.phase = Phase::Ended;
         if self.server.registry.is_aborted() {
             connection.abort();
@@ -503,10 +399,9 @@ impl Side for ServerSide {
         true
     }
 
-    fn not_resumed(&mut self, _connection: &Arc<Connection>) {
+    fn not_resumed(&mut self) {
         if let Phase::Accepted(admission) = &mut self.phase {
-            let outcome = Outcome::None(NotResumed::Unknown);
-            admission.resumption = Resuming::New(Some(outcome));
+            admission.not_resumed();
         }
     }
 

@@ -28,7 +28,7 @@ impl<C: Channel, S: Side> Driver<C, S> {
         self.resumed = None;
         match core {
             Some(core) => self.take_over(core),
-            None => self.core.side.not_resumed(&self.core.connection),
+            None => self.core.side.not_resumed(),
         }
         Some(Poll::Ready(()))
     }
@@ -41,7 +41,7 @@ impl<C: Channel, S: Side> Driver<C, S> {
             // Its own channel is gone.
             self.core.connection.lose(&Close::VANISHED);
             suspend(std::mem::replace(&mut self.core, greeted));
-            self.core.side.not_resumed(&self.core.connection);
+            self.core.side.not_resumed();
         }
     }
 

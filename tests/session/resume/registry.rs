@@ -141,7 +141,10 @@ fn d27_connected_sessions_are_emptied_before_suspended_ones_are_evicted() {
         assert_eq!((&ended, kept), (&evicted, keep), "{limit}");
         assert!(!budget.is_exceeded());
         let freed = keep < all.len();
-        assert!(!freed || budget.used() <= limit - limit / 8, "the next message does not exceed it");
+        assert!(
+            !freed || budget.used() <= limit - limit / 8,
+            "the next message does not exceed it"
+        );
         for name in evicted {
             assert_eq!(sessions.find(name), Err(NotResumed::Evicted));
         }
