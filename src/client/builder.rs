@@ -122,8 +122,8 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// returns is a transient [`ConnectError::Credentials`].
     ///
     /// It is also called when the server says that the credentials are about to expire: see
-    /// [`ClientEvent::Expiring`]. The new ones are sent over the same connection. An error is an error event then. It must
-    /// return in the time that is left.
+    /// [`ClientEvent::Expiring`]. The new ones are sent over the same connection. The function must return in the time that is
+    /// left. An error, or no return in time, is then an error event with the name `credentials`.
     ///
     /// ```
     /// # async fn fresh_token() -> Result<String, wse::BoxError> { Ok(String::new()) }
@@ -179,8 +179,10 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// - Each retry is a [`ClientEvent::Retrying`] and a `warn` of `tracing`.
     /// - The first connection is not retried, so that a wrong address is an error at once, unless
     ///   `attempts` or [`retry_first`](Self::retry_first) is set.
-    /// - If the server lets clients resume their sessions ([`ServerBuilder::resume`](crate::ServerBuilder::resume)), the
-    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`].
+    /// - If the server lets clients resume their connections ([`ServerBuilder::resume`](crate::ServerBuilder::resume)), the
+    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`]. Until the server has
+    ///   processed them, the client keeps the messages that it has sent, at most 16 MiB and 65,536. Past that, sending fails
+    ///   as with a full send queue.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.settings.reconnect = Some(backoff);
         self

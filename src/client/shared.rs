@@ -86,7 +86,8 @@ impl Settings {
     }
 }
 
-/// What a client keeps until the server says that it has processed it, every 64 messages or 5 s. Sending fails beyond this.
+/// The limits on the messages that a client keeps until the server has processed them. The server says so after 64 messages or
+/// 5 s. Past the limits, sending fails.
 fn kept() -> ResumeLimits {
     ResumeLimits::default().ring_bytes(16 << 20).ring_messages(65_536)
 }

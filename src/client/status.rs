@@ -58,10 +58,12 @@ pub enum ClientEvent {
     /// The connection has ended, or its closing handshake has begun.
     Closed(Close),
     /// The connection has lost its socket, and the client is about to resume it. Calls go on waiting, and what is sent is
-    /// queued. `Resumed` follows, or `Closed`. Only with a server that offers this.
+    /// queued. `Resumed` follows, or `Closed`, and then `Ready` if the client has a new connection. Only with a server that
+    /// has [`resume`](crate::ServerBuilder::resume).
     Suspended(Close),
-    /// The connection has a socket again. `Ready` does not come: the server knows the connection still. Messages that are
-    /// newer than a gap come later.
+    /// The connection has a socket again. `Ready` does not come, since it is no new connection. After
+    /// [`Resumed::Partial`], newer messages than the lost ones come after this event. A call whose answer is lost ends at
+    /// its timeout.
     Resumed(Resumed),
     /// The credentials expire in this time. [`credentials`](crate::ClientBuilder::credentials) is called for new ones, and
     /// `Renewed` follows if the server accepts them. Otherwise the server closes with 4001 `wse.credentials-expired`.

@@ -1,4 +1,5 @@
-//! [`Channel`]: what carries the messages of a connection. A WebSocket, or a byte stream with frames of its own.
+//! [`Channel`]: what carries the messages of a connection. A WebSocket, or a byte stream with frames of its own. The pages in
+//! `docs/` call it the socket.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

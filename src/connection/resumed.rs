@@ -19,8 +19,9 @@ use wse_proto::Outcome;
 pub enum Resumed {
     /// No message is lost, in either direction.
     Full,
-    /// The messages from `first` to `last` that the server has sent are lost: they did not fit into what is kept. They are
-    /// counted from 1, over the whole session.
+    /// The messages from `first` to `last` that the server has sent are lost: there was no space to keep them
+    /// ([`ResumeLimits`](crate::ResumeLimits)). Messages, calls, answers and cancellations of the server are counted from 1,
+    /// over the whole session.
     Partial {
         /// The first lost message.
         first: u64,

@@ -287,8 +287,8 @@ mod tests {
     use std::task::{Context, Waker};
 
     use wse_codecs::JsonArray;
-    use wse_proto::{Head, ProtocolInfo, SessionMessage};
     use wse_proto::session::SessionLimits;
+    use wse_proto::{Head, ProtocolInfo, SessionMessage};
 
     use super::*;
     use crate::connection::wire::Choice;

@@ -54,7 +54,7 @@ pub(super) struct State {
     pub(super) pending: Option<Box<Pending>>,
     /// How many sessions there were before this one, at a client.
     pub(super) sessions: u32,
-    /// What ends the handlers of the last one, until the lock is released.
+    /// Cancels the handlers of the previous session, once the lock is released.
     pub(super) over: Option<CancellationToken>,
 }
 
@@ -202,7 +202,8 @@ impl State {
                 Event::Dropped(what) => counts.dropped(what),
                 event => {
                     if let Event::Resumed { outcome: Outcome::None(_) } = event {
-                        // Nobody waits for them in the new session, whose stamps mean other calls.
+                        // Calls and messages with receipts have failed, and the stamps of answers mean other calls in
+                        // the new session.
                         self.outbox.drop_unwanted(|class, tracked| {
                             tracked.is_none() && class != Class::Answer
                         });

@@ -101,8 +101,8 @@ impl<P: Negotiate> Conn<P> {
         self.core.0.state.get::<Arc<S>>().cloned()
     }
 
-    /// Returns why the client did not get the session back that it asked for, and has this new connection instead. `None`
-    /// when it asked for nothing, or when the server has no [`resume`](crate::ServerBuilder::resume).
+    /// Returns why the client has this new connection in place of the one that it asked to resume. `None` when it asked for
+    /// none, and when the server has no [`resume`](crate::ServerBuilder::resume).
     #[must_use]
     pub fn not_resumed(&self) -> Option<&NotResumed> {
         self.core.0.state.get::<NotResumed>()
@@ -159,8 +159,8 @@ impl<P: Negotiate> Conn<P> {
         self.core.0.connection.decode::<P::Protocol, T>(payload)
     }
 
-    /// Sends a message on this connection only. A [`Target`](crate::Target) sends to several. `Ok` means that the message is queued. Messages
-    /// arrive in order.
+    /// Sends a message on this connection only. A [`Target`](crate::Target) sends to several. `Ok` means that the message is
+    /// queued, or kept while the connection is suspended. Messages arrive in order.
     ///
     /// # Errors
     ///
@@ -338,14 +338,14 @@ impl<P: Negotiate> Conn<P> {
         self.core.close_now(close);
     }
 
-    /// Sets when the credentials of the client expire, from now. It replaces what
-    /// [`Accept::expires_in`](crate::Accept::expires_in) has set, which says what happens before and then. [`Duration::MAX`] is
-    /// never. Does nothing when the connection has ended.
+    /// Sets in which time, from now, the credentials of the client expire. It replaces the deadline of
+    /// [`Accept::expires_in`](crate::Accept::expires_in), where you read what happens before the deadline and at it.
+    /// [`Duration::MAX`] is never. Does nothing when the connection has ended.
     ///
     /// ```
     /// # fn example<P: wse::Negotiate>(conn: &wse::Conn<P>) {
     /// use std::time::Duration;
-    /// // Its account is locked: there is no more than this minute.
+    /// // The account is locked: the client has one more minute.
     /// conn.expire_in(Duration::from_secs(60));
     /// # }
     /// ```

@@ -1,4 +1,4 @@
-//! [`Drain`]: a server whose clients go to another one, little by little.
+//! [`Drain`]: a server sends its clients away at random times, so that they connect to another one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,8 +22,8 @@ use crate::random;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drain {
-    /// When the first clients go, from now. Until then, load balancers learn that this server takes no connections. Default:
-    /// 0 s.
+    /// When the first clients go, from now. Set it to the time that the load balancer needs to notice that this server
+    /// refuses connections. Default: 0 s.
     pub after: Duration,
     /// How much later the last ones go: each goes at a random time in between. Default: 20 s.
     pub spread: Duration,
@@ -52,18 +52,21 @@ impl Drain {
 }
 
 impl<P: Negotiate> Server<P> {
-    /// Sends the clients to another server, before this one stops: not all at once, and without the loss of calls. Returns
-    /// when all connections have ended. Then call [`shutdown`](Self::shutdown).
+    /// Sends the clients away before this server stops, at random times. They connect to the same URL again, so a load
+    /// balancer must send them to another server. Returns when all connections have ended, at the latest
+    /// [`close_timeout`](crate::ServerBuilder::close_timeout) after `after + spread`. Then call
+    /// [`shutdown_with`](Self::shutdown_with), which waits for handlers.
     ///
     /// - From the start, upgrades are refused with 503, those of clients that come back included. What has not greeted yet
     ///   is closed with 1012 `wse.drain`.
-    /// - Clients that can resume are told, and choose a random time from `after` to `after + spread`. A client goes when it waits
-    ///   for no answer, at the latest at the end: it closes with 4000 `wse.drain`, and connects again at once. Clients of
-    ///   this crate do so if they have [`reconnect`](crate::ClientBuilder::reconnect).
+    /// - Clients that can resume are told, and choose a random time from `after` to `after + spread`. From then on, a client
+    ///   goes when it waits for no answer, at the latest at the end: it closes with 4000 `wse.drain`, and connects again at
+    ///   once. Clients of this crate do so if they have [`reconnect`](crate::ClientBuilder::reconnect). Each gets a new
+    ///   connection at the other server, since sessions do not move.
     /// - Each of the others is closed with 1012 `wse.drain` at a random time of that interval: from then on its messages and
     ///   calls are dropped, and the connection ends when its calls are answered.
-    /// - At the end of the interval, all that are left are closed with 1012 `wse.drain`.
-    /// - Nobody can come back to a suspended connection, so it ends at once.
+    /// - At the end of the interval, all that are left are closed with 1012 `wse.drain`, and their pending calls fail.
+    /// - A suspended connection ends at once, since its client cannot come back to this server.
     ///
     /// Cancel safe: when the future is dropped, the server goes on draining. Of several drains the first one counts, and all
     /// return at its end.

@@ -54,7 +54,7 @@ pub enum ServerEvent<P: Negotiate> {
     /// `Resumed` follows, or `Disconnected` after the window. Only with [`resume`](crate::ServerBuilder::resume).
     Suspended(Conn<P>, Close),
     /// The client of a connection has come back, with another socket. `Suspended` does not come before it if the server has
-    /// not noticed yet that the old socket is lost. A client that comes back too late has a new connection:
+    /// not noticed yet that the old socket is lost. It does not come when a client is too late and has a new connection:
     /// [`Conn::not_resumed`] says why.
     Resumed(Conn<P>, Resumed),
     /// A client did not answer a ping in time.
@@ -64,7 +64,7 @@ pub enum ServerEvent<P: Negotiate> {
     /// The send queue of a connection is full: the client reads more slowly than the server sends. It comes again only
     /// after the queue was empty. [`Conn::queued`] says how much waits, and how many messages were dropped.
     Slow(Conn<P>),
-    /// A reliable message has reached no device of its user: see
+    /// No device of its user has confirmed a reliable message: see
     /// [`on_undelivered`](crate::ServerBuilder::on_undelivered).
     Undelivered(Undelivered<P>),
     /// A connection was turned away before it was accepted.

@@ -95,18 +95,19 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self
     }
 
-    /// Calls `callback` once for each message of [`User::send_reliable`](crate::User::send_reliable) that has reached no
-    /// device of its user, for example to send a push notification.
+    /// Calls `callback` once for each message of [`User::send_reliable`](crate::User::send_reliable) that no device of its user
+    /// has confirmed, for example to send a push notification. The message may have arrived all the same.
     ///
-    /// It is called when the last device is decided:
+    /// It is called when the outcome of the last device is known:
     ///
-    /// - If the user has no connection when the message is sent, at once. The message still arrives if one comes before the
-    ///   sender gives up.
-    /// - If all devices that are left are suspended, at the end of the last window. When one comes back before, it gets the
-    ///   message, also if the sender has given up.
+    /// - If the user has no connection when the message is sent, at once. The message still arrives if a device connects before
+    ///   the sender gives up.
+    /// - If all devices that are left are suspended, at the end of the last window. A device that comes back before that gets
+    ///   the message, also if the sender has given up, and there is no call.
     /// - Otherwise when the sender gives up without a receipt.
     ///
-    /// It is not called when the future of the sender is dropped, nor for a payload that cannot be encoded.
+    /// It is not called when the future of the sender is dropped, when the payload cannot be encoded, and when the server's
+    /// process ends.
     pub fn on_undelivered(
         mut self,
         callback: impl Fn(&Undelivered<P>) + Send + Sync + 'static,

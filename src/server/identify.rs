@@ -178,8 +178,8 @@ impl<W> Accept<W> {
         self
     }
 
-    /// Sets after which time the credentials of the client expire. The connection is then closed with 4001
-    /// `wse.credentials-expired`, also while it is suspended. Default: never. See also
+    /// Sets in which time, from the welcome, the credentials of the client expire. The connection is then closed with 4001
+    /// `wse.credentials-expired`, also while it is suspended, and cannot be resumed. Default: never. See also
     /// [`Conn::expire_in`](crate::Conn::expire_in).
     ///
     /// A client whose greeting says something about resume, such as one of this crate with
@@ -193,7 +193,7 @@ impl<W> Accept<W> {
     ///   [error event](crate::ServerEvent::Error).
     /// - A [challenge](Unauthenticated::challenge) refuses them.
     ///
-    /// When a client resumes its session, the `expires_in` of that decision counts.
+    /// When a client resumes its connection, `identify` decides again, and the `expires_in` of that decision counts.
     ///
     /// ```
     /// use std::time::Duration;

@@ -28,9 +28,10 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self
     }
 
-    /// Lets clients resume their sessions: for `limits.window` after the loss of its socket, a connection keeps its id, state,
-    /// rooms, calls and receipts, and what is sent to it. See [`ServerEvent::Suspended`](crate::ServerEvent). Default: they
-    /// may not, and a connection ends with its socket.
+    /// Lets clients resume their connections: for `limits.window` after the loss of its socket, 60 s by default, a connection
+    /// keeps its id, state, rooms, calls and receipts, and what is sent to it. All of this is in memory, and lost with the
+    /// process. See [`ServerEvent::Suspended`](crate::ServerEvent) and [`ResumeLimits`]. Default: off, and a connection ends
+    /// with its socket.
     ///
     /// Only clients that ask for it and come over a protocol that has it
     /// ([`Capabilities::resume`](crate::Capabilities::resume)) see a difference. A suspended connection counts for

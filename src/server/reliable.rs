@@ -24,12 +24,13 @@ impl<P: Negotiate> User<P> {
     /// again when no receipt comes, and waits for the next connection when there is none. A client
     /// drops duplicates.
     ///
-    /// A connection that its client can [resume](crate::ServerBuilder::resume) keeps the message itself, so it is not sent again as
-    /// long as that lasts.
+    /// A connection that its client can [resume](crate::ServerBuilder::resume) keeps the message itself, so the message is sent
+    /// to it only once.
     ///
-    /// A client that gives no receipts is not sent the message. Dropping the future stops the attempts.
+    /// A client that gives no receipts is not sent the message. Dropping the future stops the attempts; a message that was
+    /// sent may still arrive.
     ///
-    /// A message that reaches no device is an event: see
+    /// A message that no device confirms is an event: see
     /// [`on_undelivered`](crate::ServerBuilder::on_undelivered).
     ///
     /// # Errors
@@ -78,7 +79,7 @@ struct Sending<'a, P: Negotiate> {
 }
 
 impl<P: Negotiate> Sending<'_, P> {
-    /// Returns whether a receipt has come; false when there is no hope.
+    /// Returns whether a receipt has come; false when none can come any more.
     async fn until_received<T: ?Sized>(&mut self, payload: &T) -> bool
     where
         P::Format: Encode<T>,

@@ -10,7 +10,7 @@ use crate::{NotResumed, Text};
 /// The shortest token: 128 random bits in base64url.
 const MIN_TOKEN: usize = 22;
 
-/// What a client wants: the member `resume` of its greeting.
+/// What a client asks for: the member `resume` of its greeting.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResumeRequest {
@@ -87,7 +87,7 @@ impl fmt::Display for NotARequest {
 
 impl std::error::Error for NotARequest {}
 
-/// How a request ended.
+/// The server's answer to a [`ResumeRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -102,7 +102,7 @@ pub enum Outcome {
         /// The last number that is lost.
         last: u64,
     },
-    /// The session is not resumed, and this is a new one.
+    /// The session is not resumed, for this reason. The client has a new session.
     None(NotResumed),
 }
 

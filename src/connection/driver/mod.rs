@@ -1,4 +1,17 @@
 //! The driver of a connection: the task that connects its channel, its session and its side.
+//!
+//! ```text
+//! task.rs       drive          the task of a connection, from its first poll to the end of its channel
+//! mod.rs        Driver::poll   one poll: events, reading, writing, timers
+//! state.rs      Driver, End    the state of a driver, and how it ends
+//! core.rs       Core           a connection with its side, with or without a channel: messages and events
+//! reading.rs, writing.rs       messages from and to the channel
+//! held.rs, waiting.rs          messages that wait for a handler to end
+//! budget.rs                    how much one poll may do
+//! suspended.rs  Suspended      the task of a connection without a channel
+//! resuming.rs, asked.rs        the driver of another channel takes the connection over
+//! leaving.rs    Leaving        closes the channel that the connection had before
+//! ```
 
 mod asked;
 mod budget;

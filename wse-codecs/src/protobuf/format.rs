@@ -14,8 +14,8 @@ use super::wire::{self, put_bytes, put_bytes_with, put_present};
 /// message Fault { string code = 1; string message = 2; bytes details = 3; }     a fault
 /// ```
 ///
-/// The `bytes` in these are encoded messages; `resume` is a `google.protobuf.Value`. An empty payload is the message whose fields all have their defaults. The
-/// identity of a greeting must be present, but it may be empty, as an empty text is.
+/// The `bytes` in these are encoded messages; `resume` is a `google.protobuf.Value`. An empty payload is the message whose
+/// fields all have their defaults. The identity of a greeting must be present, but it may be empty, as an empty text is.
 ///
 /// A `str` is written as a `String` is.
 ///

@@ -22,15 +22,16 @@ impl Session {
         self.resume.is_some()
     }
 
-    /// Takes note that a counted message ([`Head::is_counted`]) leaves the send queue: it gets the next number. Call this at
-    /// one place, in the order in which the messages are written, and not for [`Output::Replay`](super::Output::Replay).
-    /// While the session is suspended, a server takes its messages from the queue at once; a client leaves them there.
+    /// Gives the next number to a counted message ([`Head::is_counted`]) that leaves the send queue. Call this in the order
+    /// in which the messages are written, and not for [`Output::Replay`](super::Output::Replay). While the session is
+    /// suspended, a server takes its messages from the queue at once; a client leaves them there.
     ///
     /// `message` is the packed message, which is kept until the peer has processed it. `tracked` says which call or receipt
     /// waits for it. Does nothing when the session cannot be resumed.
     ///
-    /// Returns whether the rings of all sessions take too much memory, which only a suspended session reports: call
-    /// [`Sessions::relieve`](super::Sessions::relieve). A connected one empties its own ring in this case.
+    /// Returns true when this session is suspended and the rings of all sessions take too much memory: then call
+    /// [`Sessions::relieve`](super::Sessions::relieve). A session with a socket empties its own ring in this case, and returns
+    /// false.
     #[inline]
     pub fn sent(&mut self, message: Bytes, tracked: Option<Tracked>) -> bool {
         let Some(resume) = &mut self.resume else { return false };

@@ -27,6 +27,7 @@
 //!
 //! A session of a protocol with [`Capabilities::resume`](crate::Capabilities::resume) can outlive its socket: calls and
 //! receipts stay pending, and messages that the peer has not processed are kept. A session without it does none of this.
+//! `docs/wire.md` has the rules, which comments and tests cite as D1 to D30.
 //!
 //! **Sending.** When a message leaves the send queue to be written, and its head [is counted](crate::Head::is_counted), call
 //! [`sent`](Session::sent) with the packed bytes. A client asks [`has_space`](Session::has_space) first.
@@ -38,7 +39,7 @@
 //! **A new session at the server.**
 //!
 //! 1. [`Session::server`] with [`with_resume`](Session::with_resume). On [`Event::Greeted`], authenticate first.
-//! 2. [`resume_request`](Session::resume_request) says what the client wants. `None`: [`admit`](Session::admit), as ever.
+//! 2. [`resume_request`](Session::resume_request) says what the client wants. `None`: [`admit`](Session::admit), as without resume.
 //! 3. [`ResumeRequest::New`](crate::ResumeRequest::New): [`Sessions::create`] with a random name, then
 //!    [`grant`](Session::grant) with [`Outcome::New`](crate::Outcome::New), then `admit`.
 //!
@@ -56,10 +57,12 @@
 //!
 //! - A server calls [`Sessions::suspend`]. It passes all queued counted messages to `sent` at once, drops the others, and
 //!   does the same with new ones. [`Sessions::expire`] says when a window is over: call
-//!   [`end_suspended`](Session::end_suspended). [`handle_timeout`](Session::handle_timeout) is due as ever; an
+//!   [`end_suspended`](Session::end_suspended). Call [`handle_timeout`](Session::handle_timeout) as before; an
 //!   [`Output::Close`] of a session that [is closed](Session::is_closed) means that it has ended meanwhile.
 //! - A client keeps messages that are not written in its queue. It dials, and then [`reconnect`](Session::reconnect)s.
-//!   [`Event::Resumed`] says how that ended. After `full` and `partial` write the outputs, then the queue.
+//!   [`Event::Resumed`] says how that ended. After [`Outcome::Full`](crate::Outcome::Full) and
+//!   [`Partial`](crate::Outcome::Partial) write the outputs, then the queue. After [`None`](crate::Outcome::None), drop
+//!   queued calls and answers: the new session does not know them.
 //!
 //! # Where things are
 //!

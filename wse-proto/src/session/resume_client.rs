@@ -79,8 +79,8 @@ impl Session {
 
     /// Client: greets over a new socket, to resume a suspended session.
     ///
-    /// Start the heartbeat of the socket by [`start_heartbeat`](Self::start_heartbeat). [`Event::Resumed`] and [`Event::Ready`] come with the welcome. If the socket ends first, and its code allows it, the
-    /// session is suspended again.
+    /// Start the heartbeat of the socket by [`start_heartbeat`](Self::start_heartbeat). [`Event::Resumed`] and [`Event::Ready`]
+    /// come with the welcome. If the socket ends first, and its code allows it, the session is suspended again.
     ///
     /// # Errors
     ///
@@ -94,8 +94,8 @@ impl Session {
         Ok(())
     }
 
-    /// Client: the token with which the session can be resumed and the number of processed messages, for a client that
-    /// stores them. `None` when the session cannot be resumed.
+    /// Client: what [`restored_client`](Self::restored_client) needs, for a client that stores it. `stamps_from` is a random
+    /// number: see [`Restored`]. `None` when the session cannot be resumed.
     pub fn stored(&self, stamps_from: u64) -> Option<Restored> {
         let resume = self.resume.as_ref()?;
         Some(Restored {

@@ -10,7 +10,7 @@ const BLOCK: usize = 4 << 10;
 
 /// The limits of resume, and the bytes that the rings of all sessions take. The sessions of an endpoint share one.
 ///
-/// The limit on all rings is one of a server. A client has one session at a time.
+/// Only servers use the limit on all rings. A client has one session at a time.
 #[derive(Debug)]
 pub struct Budget {
     limits: ResumeLimits,

@@ -2,10 +2,10 @@
 
 use crate::session::deadlines::{NEVER, Nanos};
 
-/// How many messages may be untold.
+/// After how many processed messages the peer is told.
 const UNTOLD: u32 = 64;
 
-/// How long a message may be untold: 5 s.
+/// How long after the first processed message the peer is told: 5 s.
 const TOLD_WITHIN: Nanos = 5_000_000_000;
 
 /// The number of counted messages that were processed, and what the peer knows of it.

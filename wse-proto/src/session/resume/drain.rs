@@ -18,7 +18,8 @@ impl Drain {
         Self { at: at(notice.choose(random)), latest: at(notice.latest()) }
     }
 
-    /// When it is due: while calls are pending, at the latest time.
+    /// When the client closes its socket: at the chosen time, or at the latest time while calls are pending. `idle` says that
+    /// none is.
     pub(in crate::session) const fn due(&self, idle: bool) -> Nanos {
         if idle { self.at } else { self.latest }
     }

@@ -1,4 +1,4 @@
-//! [`Gone`]: why sessions of a server have ended.
+//! [`Gone`]: remembers why sessions of a server have ended.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! [`Ring`]: messages that the peer has not acknowledged yet.
+//! [`Ring`]: messages that the peer has not acknowledged yet. It is called a ring, since the oldest make room for new ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(in crate::session) struct Ring {
     acknowledged: u64,
     /// The blocks that the budget counts for this ring.
     reserved: u32,
-    /// Up to so many bytes there is nothing to do but to push.
+    /// Up to so many bytes in the ring, a push needs no look at the budget.
     easy_bytes: u32,
     budget: Arc<Budget>,
 }

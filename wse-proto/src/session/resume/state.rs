@@ -1,4 +1,4 @@
-//! [`Resume`]: what a session that can be resumed has besides.
+//! [`Resume`]: the state of resume of one session.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::SessionInfo;
 use crate::session::close::Close;
 use crate::session::deadlines::Nanos;
 
-/// What a session that can be resumed has besides. It outlives the socket.
+/// The state of resume of one session. It outlives the socket.
 #[derive(Debug)]
 pub(in crate::session) struct Resume {
-    /// How many more messages may be counted on the fast path.
+    /// How many more messages may be counted on the fast path: see [`Counts::spare`].
     spare: u32,
     pub(in crate::session) counts: Counts,
     pub(in crate::session) ring: Ring,
@@ -29,7 +29,7 @@ pub(in crate::session) struct Resume {
     rare: Option<Box<Rare>>,
 }
 
-/// What a session has only for a while.
+/// State that most sessions have only for a short time. Boxed, so that the others are small.
 #[derive(Debug, Default)]
 struct Rare {
     /// The messages that calls and receipts wait for, in the order of their numbers.

@@ -12,7 +12,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub struct Token(Word);
 
 impl Token {
-    /// The token of these random bytes, which nobody may be able to guess.
+    /// The token of these random bytes. They must come from a cryptographically secure source.
     pub fn new(random: [u8; 16]) -> Self {
         let mut text = String::with_capacity(22);
         for group in random.chunks(3) {

@@ -1,4 +1,4 @@
-//! [`Word`]: a short text in little memory.
+//! [`Word`]: a name or a token, stored in little memory.
 
 /// A name or a token. Those of this crate have 22 characters and are stored in place, in 24 bytes.
 #[derive(Clone, PartialEq, Eq)]
