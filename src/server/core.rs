@@ -240,8 +240,9 @@ pub(crate) struct ConnCore(pub(super) Arc<ConnInner>);
 pub(super) struct ConnInner {
     pub(super) id: u64,
     pub(super) user: Text,
-    /// What the client has greeted with last.
-    hi: Mutex<Hi>,
+    /// Identity and meta of the last greeting. Copied, so that an idle connection does not hold the buffer that it was read
+    /// into.
+    hi: Mutex<[Box<[u8]>; 2]>,
     pub(super) peer_addr: Option<SocketAddr>,
     pub(super) request: CompactRequest,
     pub(super) state: Extensions,
@@ -296,7 +297,8 @@ impl ConnCore {
 
     /// What the client has greeted with last.
     pub(super) fn hi(&self) -> Hi {
-        lock(&self.0.hi).clone()
+        let [identity, meta] = &*lock(&self.0.hi);
+        Hi::new(Bytes::copy_from_slice(identity), Bytes::copy_from_slice(meta))
     }
 
     /// The client has greeted again.
@@ -446,8 +448,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A copy, so that an idle connection does not hold the buffer that its greeting was read into.
-fn copied(hi: &Hi) -> Hi {
-    let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
-    Hi { identity: copy(&hi.identity), meta: copy(&hi.meta), resume: None }
+/// Identity and meta.
+fn copied(hi: &Hi) -> [Box<[u8]>; 2] {
+    [&hi.identity, &hi.meta].map(|it| it[..].into())
 }

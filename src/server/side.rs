@@ -25,11 +25,12 @@ use crate::router::{BoxError, Failure, Report, Scope};
 
 pub(super) struct ServerSide {
     server: Arc<ServerCore>,
-    peer_addr: Option<SocketAddr>,
+    /// Until the connection is accepted, which knows it then. Boxed, so that idle connections do not have space for it.
+    peer_addr: Option<Box<SocketAddr>>,
     id: u64,
     phase: Phase,
     /// Stops the decision about new credentials.
-    renewing: Option<DropGuard>,
+    renewing: Option<Box<DropGuard>>,
 }
 
 enum Phase {
@@ -63,6 +64,7 @@ impl ServerSide {
             connection.close(ServerCore::drain_close());
         }
         let phase = Phase::AwaitingGreeting(Arc::new(request));
+        let peer_addr = peer_addr.map(Box::new);
         Self { server, peer_addr, id, phase, renewing: None }
     }
 
@@ -90,7 +92,7 @@ impl ServerSide {
         let candidate = UnauthenticatedCore {
             connection: Arc::clone(connection),
             request: Arc::clone(&request),
-            peer_addr: self.peer_addr,
+            peer_addr: self.peer_addr.as_deref().copied(),
             answer: Arc::clone(&answer),
         };
         let Some(identify) = &self.server.identify else {
@@ -120,7 +122,8 @@ impl ServerSide {
             Phase::User(_) | Phase::Ended => return,
         };
         self.phase = Phase::Ended;
-        self.server.refused(Refused::new(self.peer_addr, stage, RefusedWith::Close(close), cause));
+        let peer_addr = self.peer_addr.as_deref().copied();
+        self.server.refused(Refused::new(peer_addr, stage, RefusedWith::Close(close), cause));
     }
 
     fn refused(&mut self, connection: &Arc<Connection>, refuse: Refuse) {
@@ -171,7 +174,7 @@ impl ServerSide {
         let Phase::Accepted(admission) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Vec::new();
         };
-        let peer = (self.id, self.peer_addr);
+        let peer = (self.id, self.peer_addr.take().map(|it| *it));
         let Some((conn, held)) = admission.admit(&self.server, connection, peer) else {
             return Vec::new();
         };
@@ -252,7 +255,7 @@ impl Side for ServerSide {
             }
             Event::Renew { hi } => {
                 if let Phase::User(conn) = &self.phase {
-                    self.renewing = Some(renew(conn, hi));
+                    self.renewing = Some(Box::new(renew(conn, hi)));
                 }
             }
             Event::Liveness(state) => {
@@ -355,7 +358,11 @@ impl Side for ServerSide {
                 self.error(ErrorCode::ConnectionError, &message);
                 self.report_refused(Close::new(error.close_code().into(), ""), &message);
             }
-            error => tracing::debug!(%error, peer = ?self.peer_addr, "connection lost"),
+            error => {
+                let peer =
+                    self.conn().map_or(self.peer_addr.as_deref(), |it| it.0.peer_addr.as_ref());
+                tracing::debug!(%error, ?peer, "connection lost");
+            }
         }
     }
 
