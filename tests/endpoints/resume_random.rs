@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::task::JoinHandle;
 use wse::{
     Accept, CallError, Client, ClientEvent, Close, CloseReason, Hello, Refuse, ResumeLimits,
     Server, ServerEvent, Status,
@@ -73,6 +74,7 @@ struct Device<P: Talk> {
     sent: i64,
     /// How often the client has begun a new session.
     sessions: Arc<AtomicUsize>,
+    migrating: Option<JoinHandle<()>>,
 }
 
 /// What has become of calls.
@@ -169,12 +171,18 @@ async fn one_run<P: Talk>(protocol: &P, seed: u64) {
                 }
             }
             19 if random.random_bool(0.3) => {
+                if let Some(migrating) = device.migrating.take() {
+                    // It would connect the closed client again.
+                    migrating.abort();
+                }
                 device.client.close();
                 device.client.closed().await;
             }
             20 if random.random_bool(0.3) => {
                 let client = device.client.clone();
-                tokio::spawn(async move { client.migrate(wse::memory::URL).await });
+                device.migrating = Some(tokio::spawn(async move {
+                    let _ = client.migrate(wse::memory::URL).await;
+                }));
             }
             _ => {
                 let most = if random.random_bool(0.1) { 4000 } else { 60 };
@@ -291,5 +299,5 @@ async fn device<P: Talk>(
         .connect()
         .await
         .unwrap();
-    Device { name, client, cable, sent: 0, sessions }
+    Device { name, client, cable, sent: 0, sessions, migrating: None }
 }
