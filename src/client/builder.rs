@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wse_proto::session::{Backoff, Close, Heartbeat, SessionLimits};
+use wse_proto::session::{Backoff, Close, Heartbeat, ResumeLimits, SessionLimits};
 use wse_proto::{Decode, Encode, Negotiate, Text};
 use wse_transport::dial::Dial;
 use wse_transport::handshake::public_url;
@@ -17,10 +17,11 @@ use super::credentials::{Credentials, Target, solver};
 use super::error::ConnectError;
 use super::handle::Client;
 use super::open;
+use super::place::Url;
 use super::shared::{ClientCore, Settings, Shared};
 use super::status::ClientEvent;
 use crate::callback::Callback;
-use crate::connection::SendQueue;
+use crate::connection::{Resumed, SendQueue};
 use crate::router::{Call, HandlerError, HandlerOutput, Router, Unhandled};
 
 /// Configures a [`Client`].
@@ -65,6 +66,7 @@ impl<P: Negotiate> ClientBuilder<P> {
             settings: Settings {
                 protocol: Box::new(protocol),
                 headers: Vec::new(),
+                ask_headers: None,
                 home: url.clone(),
                 share_credentials: false,
                 connector: Arc::new(TcpConnector),
@@ -78,6 +80,7 @@ impl<P: Negotiate> ClientBuilder<P> {
                 close_timeout: Duration::from_secs(10),
                 call_timeout: Some(Duration::from_secs(20)),
                 session: SessionLimits::default(),
+                resume: kept(),
                 heartbeat: Some(Heartbeat::default()),
                 cancel_handlers: false,
                 expose_errors: false,
@@ -92,7 +95,7 @@ impl<P: Negotiate> ClientBuilder<P> {
                 offline_queue: 0,
             },
             router: Router::default(),
-            target: Target { url, credentials: Credentials::NONE },
+            target: Target { url: Url::Fixed(url), credentials: Credentials::NONE },
             protocol_type: PhantomData,
         }
     }
@@ -114,6 +117,28 @@ impl<P: Negotiate> ClientBuilder<P> {
         P::Format: Encode<M>,
     {
         self.target.credentials.set_meta::<P::Protocol, M>(meta);
+        self
+    }
+
+    /// Sets a function that provides the URL of each attempt, such as from a service that knows the servers. It replaces the
+    /// URL of the builder, until [`Client::migrate`] sets another one. Default: none.
+    ///
+    /// An error that it returns is a transient [`ConnectError::Provided`]. Its time counts as part of the
+    /// [`connect_timeout`](Self::connect_timeout). Header fields with credentials go to the server that it names.
+    ///
+    /// ```
+    /// # async fn nearest() -> Result<String, wse::BoxError> { Ok(String::new()) }
+    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
+    /// builder.url_with(|| async { wse::Ok(format!("wss://{}/chat", nearest().await?)) })
+    /// # }
+    /// ```
+    pub fn url_with<E, F, Fut>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        E: HandlerError,
+    {
+        self.target.url = Url::asked(ask);
         self
     }
 
@@ -180,9 +205,8 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// - The first connection is not retried, so that a wrong address is an error at once, unless
     ///   `attempts` or [`retry_first`](Self::retry_first) is set.
     /// - If the server lets clients resume their connections ([`ServerBuilder::resume`](crate::ServerBuilder::resume)), the
-    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`]. Until the server has
-    ///   processed them, the client keeps the messages that it has sent, at most 16 MiB and 65,536. Past that, sending fails
-    ///   as with a full send queue.
+    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`] and
+    ///   [`resume_limits`](Self::resume_limits).
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.settings.reconnect = Some(backoff);
         self
@@ -315,6 +339,26 @@ impl<P: Negotiate> ClientBuilder<P> {
         })
     }
 
+    /// Calls `callback` at each [`ClientEvent::Suspended`]: the connection has lost its socket, and the client is about to
+    /// resume it. It runs like a callback of [`on_event`](Self::on_event).
+    pub fn on_suspended(self, callback: impl Fn(&Close) + Send + Sync + 'static) -> Self {
+        self.hooked("on_suspended", move |event| {
+            if let ClientEvent::Suspended(close) = event {
+                callback(close);
+            }
+        })
+    }
+
+    /// Calls `callback` at each [`ClientEvent::Resumed`]: the connection has a socket again. It runs like a callback of
+    /// [`on_event`](Self::on_event).
+    pub fn on_resumed(self, callback: impl Fn(&Resumed) + Send + Sync + 'static) -> Self {
+        self.hooked("on_resumed", move |event| {
+            if let ClientEvent::Resumed(resumed) = event {
+                callback(resumed);
+            }
+        })
+    }
+
     /// Calls `callback` at each [`ClientEvent::Error`]: a handler failed, or the server broke the
     /// protocol. It runs like a callback of [`on_event`](Self::on_event).
     ///
@@ -354,12 +398,17 @@ impl<P: Negotiate> ClientBuilder<P> {
     }
 }
 
+/// The default of [`ClientBuilder::resume_limits`].
+fn kept() -> ResumeLimits {
+    ResumeLimits::default().ring_bytes(16 << 20).ring_messages(65_536)
+}
+
 impl<P: Negotiate> fmt::Debug for ClientBuilder<P> {
     /// Omits the login and the query of the URL, header fields, identity and meta.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("protocols", &self.settings.protocol.subprotocols())
-            .field("url", &public_url(&self.target.url))
+            .field("url", &public_url(&self.settings.home))
             .finish_non_exhaustive()
     }
 }

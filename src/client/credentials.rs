@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use wse_proto::{CodecError, Decode, Encode, Hi, Protocol};
 
 use super::error::ConnectError;
+use super::place::Url;
 use crate::connection::{Connection, Wire};
 use crate::router::{BoxError, HandlerError};
 
@@ -20,32 +21,17 @@ pub(super) type Solver = Arc<
 >;
 
 /// Where to connect, and with which identity.
+#[derive(Clone)]
 pub(super) struct Target {
-    pub(super) url: String,
+    pub(super) url: Url,
     pub(super) credentials: Credentials,
 }
 
-impl Clone for Target {
-    fn clone(&self) -> Self {
-        Self { url: self.url.clone(), credentials: self.credentials.clone() }
-    }
-}
-
 /// The identity and meta that the client claims.
+#[derive(Clone)]
 pub(super) enum Credentials {
     Fixed { identity: Option<Value>, meta: Option<Value> },
     Asked(Ask),
-}
-
-impl Clone for Credentials {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Fixed { identity, meta } => {
-                Self::Fixed { identity: identity.clone(), meta: meta.clone() }
-            }
-            Self::Asked(ask) => Self::Asked(Arc::clone(ask)),
-        }
-    }
 }
 
 impl Credentials {

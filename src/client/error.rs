@@ -25,6 +25,9 @@ pub enum ConnectError {
     Encode(CodecError),
     /// The credentials callback or the challenge solver failed.
     Credentials(BoxError),
+    /// The function of [`url_with`](super::ClientBuilder::url_with) or
+    /// [`headers_with`](super::ClientBuilder::headers_with) failed.
+    Provided(BoxError),
     /// The server sent a challenge, and the client has no solver.
     NoSolver,
     /// The HTTP part failed: the URL, the network, or the server's response.
@@ -70,7 +73,8 @@ impl ConnectError {
             Self::Handshake(HandshakeError::Proxy(error)) => error.failure().is_transient(),
             Self::Refused(close) => reconnects(close.code),
             Self::Transport(error) => error.kind() != io::ErrorKind::Unsupported,
-            Self::Socket(ws::Error::Io(_)) | Self::Timeout | Self::Credentials(_) => true,
+            Self::Socket(ws::Error::Io(_)) | Self::Timeout => true,
+            Self::Credentials(_) | Self::Provided(_) => true,
             _ => false,
         }
     }
@@ -83,6 +87,7 @@ impl ConnectError {
             Self::NoIdentity => f.write_str("the client has no identity to greet with"),
             Self::Encode(_) => f.write_str("the identity or meta cannot be encoded"),
             Self::Credentials(_) => f.write_str("the credentials or the challenge solver failed"),
+            Self::Provided(_) => f.write_str("the URL or the header fields could not be provided"),
             Self::NoSolver => {
                 f.write_str("the server sent a challenge, and the client has no solver")
             }
@@ -111,7 +116,7 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Encode(error) => Some(error),
-            Self::Credentials(error) => Some(&**error),
+            Self::Credentials(error) | Self::Provided(error) => Some(&**error),
             Self::Handshake(error) => Some(error),
             Self::Transport(error) => Some(error),
             Self::Socket(error) => Some(error),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -132,6 +133,28 @@ impl<P: Negotiate> Client<P> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared().status()
+    }
+
+    /// Returns when the client connects again; `None` while it does not wait for that. The event
+    /// [`Retrying`](ClientEvent::Retrying) tells the same when the wait begins.
+    #[must_use]
+    pub fn next_attempt(&self) -> Option<Instant> {
+        self.shared().state().next_attempt.map(tokio::time::Instant::into_std)
+    }
+
+    /// Checks at once whether the server is still there. Call it when the machine has woken from sleep, or has changed its
+    /// network: a lost connection is noticed, and replaced, much sooner.
+    ///
+    /// - When the client is ready, it sends a ping. If nothing arrives within 3 s, or ten round-trip times if that is longer, the
+    ///   connection ends as when the [`heartbeat`](crate::ClientBuilder::heartbeat) notices the loss. Without a heartbeat,
+    ///   nothing is done.
+    /// - When the client waits before the next attempt, the attempt is made now, and later waits begin with the first one.
+    /// - Otherwise nothing is done.
+    pub fn check_now(&self) {
+        match self.shared().connection().filter(|connection| connection.is_attached()) {
+            Some(connection) => connection.session(|session, now| session.check_now(now)),
+            None => self.shared().check_now.notify_waiters(),
+        }
     }
 
     /// Returns a stream of the current status and every later one. A slow reader misses

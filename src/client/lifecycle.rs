@@ -170,6 +170,7 @@ impl Shared {
         let mut state = self.state();
         let old = (state.commands.take(), state.connection.take());
         state.offline_queue.clear();
+        state.next_attempt = None;
         // Under the lock, so that it does not overwrite the status of a manager that starts meanwhile.
         state.status = Status::Offline;
         drop(state);

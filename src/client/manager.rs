@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use wse_proto::CloseReason;
 use wse_proto::session::Close;
 
 use super::command::{Command, Done};
 use super::credentials::{Credentials, Target};
 use super::error::ConnectError;
+use super::place::Url;
 use super::shared::{Shared, Welcomed};
 use super::status::{ClientEvent, Status};
 use crate::chain::chain;
@@ -65,12 +67,12 @@ impl Shared {
     ) -> Result<(), ConnectError> {
         let target = {
             let mut state = self.state();
-            state.target.url = url;
+            let old_url = std::mem::replace(&mut state.target.url, Url::Fixed(url));
             let old = credentials.map(|it| std::mem::replace(&mut state.target.credentials, it));
             let target = state.target.clone();
             drop(state);
             // Without the lock: they hold values and closures of the application.
-            drop(old);
+            drop((old, old_url));
             target
         };
         let (done, connected) = oneshot::channel();
@@ -162,6 +164,8 @@ async fn manage(
             shared.set_status(Status::Reconnecting);
         }
         shared.emit(ClientEvent::Retrying { error: why, after });
+        let at = Instant::now().checked_add(after);
+        shared.state().next_attempt = at;
         tokio::select! {
             biased;
             interrupt = next_interrupt(&shared, &mut commands) => match interrupt {
@@ -174,8 +178,10 @@ async fn manage(
                     shared.migrating();
                 }
             },
+            () = shared.check_now.notified() => retries = Retries::default(),
             () = tokio::time::sleep(after) => {}
         }
+        shared.state().next_attempt = None;
     };
     // Before the outcome is sent, so that its receiver can connect again at once.
     drop(stop);

@@ -12,6 +12,7 @@ mod lifecycle;
 mod manager;
 mod open;
 mod options;
+mod place;
 mod renewal;
 mod sending;
 mod shared;

@@ -16,6 +16,7 @@ use wse_transport::ws::{self, Role, WebSocket};
 use super::credentials::Target;
 use super::error::ConnectError;
 use super::framed_url::FramedUrl;
+use super::place::{Headers, Url};
 use super::shared::{Shared, Welcomed};
 use super::side::ClientSide;
 use crate::connection::{
@@ -31,7 +32,14 @@ pub(super) fn websocket<'a>(
     Box::pin(async move {
         let settings = &shared.settings;
         let clock = Clock::start();
-        let request = request(shared, &target.url).map_err(HandshakeError::Request)?;
+        let url = target.url.get().await?;
+        let asked = match &settings.ask_headers {
+            Some(ask) => ask.get().await?,
+            None => Vec::new(),
+        };
+        // The application itself has provided an asked one, so its header fields are for that server.
+        let own = matches!(target.url, Url::Asked(_));
+        let request = request(shared, &url, own, &asked).map_err(HandshakeError::Request)?;
         let connect = |host: String, port| {
             let connector = Arc::clone(&settings.connector);
             async move { connector.connect(&host, port).await }
@@ -65,7 +73,8 @@ pub(super) fn framed<'a, P: Negotiate>(
         let settings = &shared.settings;
         let clock = Clock::start();
         let wire = settings.protocol.first();
-        let io = connect(shared, &target.url).await?;
+        let url = target.url.get().await?;
+        let io = connect(shared, &url).await?;
         let hi = greeting(target, &wire).await?;
         let (kind, most) = (wire.info.kind(), settings.limits.max_message);
         let channel = FramedChannel::new(io, kind, most, settings.close_timeout);
@@ -181,7 +190,13 @@ async fn resume<C: Channel + Send + 'static>(
     Ok(Welcomed { connection, ended })
 }
 
-fn request(shared: &Shared, url: &str) -> Result<ClientRequest, RequestError> {
+/// The request for this URL. `own` says that it is the application's, wherever it leads.
+fn request(
+    shared: &Shared,
+    url: &str,
+    own: bool,
+    asked: &Headers,
+) -> Result<ClientRequest, RequestError> {
     let mut request = ClientRequest::new(url)?.deflate(shared.settings.deflate);
     for name in shared.settings.protocol.subprotocols() {
         request = request.subprotocol(name)?;
@@ -189,8 +204,8 @@ fn request(shared: &Shared, url: &str) -> Result<ClientRequest, RequestError> {
     for extension in &shared.settings.extensions {
         request = request.extension(Arc::clone(extension))?;
     }
-    let shares = shared.settings.share_credentials || is_home(shared, &request);
-    for (name, value) in &shared.settings.headers {
+    let shares = shared.settings.share_credentials || own || is_home(shared, &request);
+    for (name, value) in shared.settings.headers.iter().chain(asked) {
         let credential = name.parse().is_ok_and(|name| is_credential(&name));
         if shares || !credential {
             request = request.header(name, value)?;

@@ -1,17 +1,20 @@
 //! The options of a [`ClientBuilder`]: times, limits, and the way to the server.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wse_proto::Negotiate;
-use wse_proto::session::Heartbeat;
+use wse_proto::session::{Heartbeat, ResumeLimits};
 use wse_transport::proxy::Proxies;
 use wse_transport::ws;
 
 use super::builder::ClientBuilder;
 use super::connector::Connector;
 use super::open;
+use super::place::AskHeaders;
 use crate::connection::{SendQueue, allowed};
+use crate::router::HandlerError;
 
 impl<P: Negotiate> ClientBuilder<P> {
     /// Sets whether the server gets the text of an error that a handler returned, with its causes,
@@ -134,6 +137,16 @@ impl<P: Negotiate> ClientBuilder<P> {
         self
     }
 
+    /// Sets how much the client keeps of what it has sent, until the server says that it has processed it, after 64 messages
+    /// or 5 s. Past the limits, sending fails as with a full send queue. Only with [`reconnect`](Self::reconnect) and a server
+    /// that lets connections be resumed. Default: 16 MiB and 65,536 messages.
+    ///
+    /// `ring_bytes` and `ring_messages` count. The other members are for servers.
+    pub fn resume_limits(mut self, limits: ResumeLimits) -> Self {
+        self.settings.resume = limits;
+        self
+    }
+
     /// Adds a header field to the HTTP request. A field of the WebSocket handshake itself fails the
     /// connect.
     ///
@@ -143,6 +156,33 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// another. See [`share_credentials`](Self::share_credentials).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a function that provides more header fields at each attempt, such as a token that expires. For them the same
+    /// rules apply as for those of [`header`](Self::header). Default: none.
+    ///
+    /// An error that it returns is a transient [`ConnectError::Provided`](crate::ConnectError::Provided). Its time counts as
+    /// part of the [`connect_timeout`](Self::connect_timeout).
+    ///
+    /// ```
+    /// # async fn fresh_token() -> Result<String, wse::BoxError> { Ok(String::new()) }
+    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
+    /// builder.headers_with(|| async {
+    ///     wse::Ok([("authorization", format!("Bearer {}", fresh_token().await?))])
+    /// })
+    /// # }
+    /// ```
+    pub fn headers_with<N, V, I, E, F, Fut>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (N, V)>,
+        N: Into<String>,
+        V: Into<String>,
+        E: HandlerError,
+    {
+        self.settings.ask_headers = Some(AskHeaders::new(ask));
         self
     }
 

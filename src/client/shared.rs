@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wse_proto::session::{
     Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits,
@@ -21,6 +22,7 @@ use super::command::Command;
 use super::connector::Connector;
 use super::credentials::{Solver, Target};
 use super::error::ConnectError;
+use super::place::{AskHeaders, Headers};
 use super::status::{ClientEvent, Status};
 use crate::callback::{Callback, call_all, call_others};
 use crate::connection::{
@@ -47,7 +49,8 @@ pub(super) struct Welcomed {
 /// The configuration of a client.
 pub(super) struct Settings {
     pub(super) protocol: Box<dyn Choice>,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Headers,
+    pub(super) ask_headers: Option<AskHeaders>,
     /// The URL that `headers` were set for.
     pub(super) home: String,
     pub(super) share_credentials: bool,
@@ -65,6 +68,7 @@ pub(super) struct Settings {
     pub(super) close_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
     pub(super) session: SessionLimits,
+    pub(super) resume: ResumeLimits,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) cancel_handlers: bool,
     pub(super) expose_errors: bool,
@@ -86,12 +90,6 @@ impl Settings {
     }
 }
 
-/// The limits on the messages that a client keeps until the server has processed them. The server says so after 64 messages or
-/// 5 s. Past the limits, sending fails.
-fn kept() -> ResumeLimits {
-    ResumeLimits::default().ring_bytes(16 << 20).ring_messages(65_536)
-}
-
 pub(super) struct Shared {
     pub(super) settings: Settings,
     /// The first protocol, until a connection has chosen one.
@@ -107,6 +105,8 @@ pub(super) struct Shared {
     /// The number of connections that are not over, those in their closing handshake included.
     pub(super) open_connections: watch::Sender<usize>,
     pub(super) events: broadcast::Sender<ClientEvent>,
+    /// Ends the wait before the next attempt.
+    pub(super) check_now: Notify,
     /// Cancelled when the application has dropped its last handle; and how handlers get theirs.
     pub(super) gone: OnceLock<(CancellationToken, Weak<DropGuard>)>,
     state: Mutex<State>,
@@ -130,6 +130,8 @@ pub(super) struct State {
     pub(super) last_close: Option<Close>,
     /// Whether the client connects again after the last close.
     pub(super) comes_back: bool,
+    /// When the client connects again, while it waits for that.
+    pub(super) next_attempt: Option<Instant>,
 }
 
 impl State {
@@ -152,18 +154,20 @@ impl Shared {
             welcome: Bytes::new(),
             last_close: None,
             comes_back: false,
+            next_attempt: None,
         };
         Self {
             first: settings.protocol.first(),
-            settings,
             router,
             tasks: Tasks::default(),
             counts: Arc::default(),
             duplicates: Duplicates::default(),
-            budget: Budget::new(kept()),
+            budget: Budget::new(settings.resume),
+            settings,
             status: watch::Sender::new(Status::Idle),
             open_connections: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
+            check_now: Notify::new(),
             gone: OnceLock::new(),
             state: Mutex::new(state),
         }

@@ -19,7 +19,7 @@ impl Connection {
     }
 
     /// Whether the session has a channel past its welcome.
-    pub(super) fn is_attached(&self) -> bool {
+    pub(crate) fn is_attached(&self) -> bool {
         self.lock().session.is_attached()
     }
 

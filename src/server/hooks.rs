@@ -12,6 +12,7 @@ use super::events::{ErrorEvent, ServerEvent, typed};
 use super::refused::Refused;
 use super::undelivered::Undelivered;
 use crate::callback::Callback;
+use crate::connection::Resumed;
 
 impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// Calls `callback` at each event: see [`Server::on_event`](crate::Server::on_event).
@@ -90,6 +91,32 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self.callbacks.push(Callback::new("on_exited", move |event| {
             if let CoreEvent::Exited(conn, room) = event {
                 callback(&Conn::of(conn.clone()), room);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at each [`ServerEvent::Suspended`]: a connection has lost its socket, and may be resumed.
+    pub fn on_suspended(
+        mut self,
+        callback: impl Fn(&Conn<P>, &Close) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.push(Callback::new("on_suspended", move |event| {
+            if let CoreEvent::Suspended(conn, close) = event {
+                callback(&Conn::of(conn.clone()), close);
+            }
+        }));
+        self
+    }
+
+    /// Calls `callback` at each [`ServerEvent::Resumed`]: the client of a connection has come back.
+    pub fn on_resumed(
+        mut self,
+        callback: impl Fn(&Conn<P>, &Resumed) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.push(Callback::new("on_resumed", move |event| {
+            if let CoreEvent::Resumed(conn, resumed) = event {
+                callback(&Conn::of(conn.clone()), resumed);
             }
         }));
         self

@@ -3,29 +3,15 @@
 use std::time::Duration;
 
 use crate::support::endpoints::*;
-use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use wse::{Client, ConnectError, Hello, JsonArray, memory};
 use wse_transport::driver::{Driver, DriverOptions};
-use wse_transport::handshake::{
-    ClientRequest, HeadLimits, Rejection, Upgrade, encode_response, parse_request,
-};
+use wse_transport::handshake::{ClientRequest, HeadLimits, Rejection, Upgrade, encode_response};
 use wse_transport::sse;
 
 /// The fields that have credentials, and one that has none.
 const FIELDS: [&str; 6] =
     ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token", "x-other"];
-
-/// Reads the request of the next connection, and refuses it.
-async fn asked(mut io: DuplexStream) -> Request<()> {
-    let mut head = BytesMut::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        io.read_buf(&mut head).await.unwrap();
-    }
-    io.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").await.unwrap();
-    parse_request(&head, &HeadLimits::default()).unwrap()
-}
 
 /// Which of [`FIELDS`] arrive where a client connects first, and then where it migrates.
 async fn sent(home: &str, to: &str, share: bool) -> [Vec<&'static str>; 3] {
@@ -44,8 +30,7 @@ async fn sent(home: &str, to: &str, share: bool) -> [Vec<&'static str>; 3] {
                 Some(url) => client.migrate_as(url, "you".to_owned(), ()).await,
             }
         };
-        let asked = async { asked(arrivals.dialled().await).await };
-        let (outcome, request) = tokio::join!(connecting, asked);
+        let (outcome, request) = tokio::join!(connecting, arrivals.refused(403));
         assert!(matches!(outcome, Err(ConnectError::Handshake(_))), "{outcome:?}");
         sent.extend(FIELDS.into_iter().filter(|name| request.headers().contains_key(*name)));
     }
@@ -90,8 +75,7 @@ async fn the_login_of_a_url_goes_nowhere_else() {
                 Some(url) => client.migrate(url).await,
             }
         };
-        let asked = async { asked(arrivals.dialled().await).await };
-        let (_, request) = tokio::join!(connecting, asked);
+        let (_, request) = tokio::join!(connecting, arrivals.refused(403));
         assert_eq!(request.headers().contains_key("authorization"), expected);
     }
 }

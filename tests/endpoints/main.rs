@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attempts;
 mod broadcast;
 mod busy;
 mod client_events;

@@ -427,3 +427,51 @@ fn a_stranger_is_watched_while_the_greeting_lasts() {
     let mut session = session.with_heartbeat(HEARTBEAT, None, T0, 0.0);
     assert_eq!(dies(&mut session), ms(3000));
 }
+
+#[test]
+fn a_check_pings_at_once_and_waits_for_less_time() {
+    let mut session = watching(Heartbeat::fixed(ms(20_000), ms(60_000)));
+    follows(&mut session, &[(0, Time, &["ping 1"], &[], Live), (40, Pong("1"), &[], &[], Live)]);
+    session.check_now(ms(5000));
+    assert_eq!(session.poll_heartbeat(), Some(ms(5000)));
+    let rows: &[Row] = &[
+        (5000, Time, &["ping 2"], &[], Live),
+        (7999, Time, &[], &[], Live),
+        // It is there: the usual times apply again.
+        (7999, Life, &[], &[], Live),
+        (24_999, Time, &[], &[], Live),
+        (25_000, Time, &["ping 3"], &[], Live),
+        (45_000, Time, &["ping 4"], &["Late"], Late),
+    ];
+    follows(&mut session, rows);
+    // The silence before a check does not count.
+    session.check_now(ms(84_000));
+    let rows: &[Row] = &[
+        (84_000, Time, &["ping 5"], &[], Live),
+        (86_999, Time, &[], &[], Live),
+        (87_000, Time, &[DEAD], &[], Live),
+    ];
+    follows(&mut session, rows);
+    session.check_now(ms(88_000));
+    assert_eq!(act(&mut session, ms(88_000), Time), Said::nothing());
+}
+
+#[test]
+fn a_check_is_no_slower_than_the_heartbeat_and_allows_for_slow_links() {
+    // Round-trip time, timeout of the heartbeat, how long the check waits.
+    for (rtt, timeout, waits) in [(40, 2000, 2000), (40, 3001, 3000), (700, 60_000, 7000)] {
+        let mut session = watching(Heartbeat::fixed(ms(20_000), ms(timeout)));
+        session.handle_timeout(T0);
+        session.handle_pong(ms(rtt), b"1");
+        session.check_now(ms(5000));
+        session.handle_timeout(ms(5000));
+        drain(&mut session);
+        let end = 5000 + waits;
+        assert_eq!(act(&mut session, ms(end - 1), Time), Said::nothing(), "{rtt} {timeout}");
+        assert_eq!(act(&mut session, ms(end), Time), Said::new(&[DEAD], &[]), "{rtt} {timeout}");
+    }
+    // Without a heartbeat there is nothing to send.
+    let mut session = server();
+    session.check_now(T0);
+    assert_eq!(act(&mut session, ms(99_000), Time), Said::nothing());
+}

@@ -12,8 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures::{SinkExt, StreamExt};
+use http::Request;
 use serde::{Deserialize, Serialize};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wse::{
@@ -23,7 +24,9 @@ use wse::{
 use wse_codecs::JsonArray;
 use wse_proto::{Negotiate, Speaks};
 use wse_transport::accept_with;
-use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
+use wse_transport::handshake::{
+    ClientRequest, HeadLimits, parse_request, read_response, write_request,
+};
 use wse_transport::ws::{self, CloseCode, CloseFrame, Role, WebSocket};
 
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
@@ -366,6 +369,18 @@ impl Arrivals {
         let (mut raw, _) = self.greeted().await;
         raw.say(r#"["~wse:welcome",{"text":"hi"},null]"#).await;
         raw
+    }
+
+    /// Refuses the next connection with this status. Returns its request.
+    pub async fn refused(&mut self, status: u16) -> Request<()> {
+        let mut io = self.dialled().await;
+        let mut head = BytesMut::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            io.read_buf(&mut head).await.unwrap();
+        }
+        let response = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+        io.write_all(response.as_bytes()).await.unwrap();
+        parse_request(&head, &HeadLimits::default()).unwrap()
     }
 
     /// Whether nobody has connected.

@@ -109,11 +109,17 @@ fn millis(time: Duration) -> u32 {
 
 const MILLI: Nanos = 1_000_000;
 
+/// How long a check waits, at least, and in round-trip times.
+const MIN_CHECK: Nanos = 3_000 * MILLI;
+const CHECK_RTTS: u16 = 10;
+
 /// The heartbeat of one session. Small, because it is most of the memory of an idle session.
 #[derive(Debug)]
 pub(super) struct HeartbeatState {
     pub(super) via: PingVia,
     late: bool,
+    /// Whether the silence since the last ping ends the connection sooner.
+    checking: bool,
     interval_rtts: u16,
     timeout_rtts: u16,
     min_interval: u32,
@@ -149,6 +155,7 @@ impl HeartbeatState {
         Self {
             via,
             late: false,
+            checking: false,
             interval_rtts: heartbeat.interval_rtts,
             timeout_rtts: heartbeat.timeout_rtts,
             min_interval,
@@ -169,6 +176,7 @@ impl HeartbeatState {
     pub(super) fn received(&mut self, at: Nanos) -> bool {
         if self.silent_since != NEVER && at >= self.silent_since {
             self.silent_since = NEVER;
+            self.checking = false;
             return std::mem::take(&mut self.late);
         }
         false
@@ -223,7 +231,15 @@ impl HeartbeatState {
     }
 
     fn dead_at(&self) -> Nanos {
-        self.silent_since.saturating_add(self.timeout())
+        let timeout = self.timeout();
+        let checked = self.rtts(CHECK_RTTS).max(MIN_CHECK).min(timeout);
+        self.silent_since.saturating_add(if self.checking { checked } else { timeout })
+    }
+
+    /// Sends a ping at the next tick, and waits for less time than usual.
+    pub(super) fn check_now(&mut self, now: Nanos) {
+        // The silence until now may be that of a machine that slept.
+        (self.next, self.silent_since, self.checking) = (now, NEVER, true);
     }
 
     /// When [`tick`](Self::tick) is due next.

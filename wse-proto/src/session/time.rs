@@ -53,6 +53,15 @@ impl Session {
         self.heartbeat = Some(HeartbeatState::new(heartbeat, via, first));
     }
 
+    /// Pings the peer at the next [`handle_timeout`](Self::handle_timeout), which is due at once. If nothing arrives within 3 s
+    /// after that, or ten round-trip times if that is longer, the connection ends as at the heartbeat's timeout, unless that
+    /// is shorter. For a machine that wakes from sleep, or changes its network. Does nothing without a heartbeat.
+    pub fn check_now(&mut self, now: Duration) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.check_now(nanos(now));
+        }
+    }
+
     /// The state of the heartbeat; `None` when there is none.
     pub fn liveness(&self) -> Option<Liveness> {
         self.heartbeat.as_ref().map(HeartbeatState::liveness)
