@@ -89,7 +89,7 @@ pub use client::{
 };
 pub use connection::{
     AckedCall, CallError, CallOptions, Counts, GaveUp, QueueState, ReceiptError, Reliable, Resumed,
-    SendError, SendQueue, SlowPeer,
+    SendError, SendQueue, SlowPeer, Unsent,
 };
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
 pub use router::{BoxError, Call, HandlerError, HandlerOutput, Ok, Unhandled};

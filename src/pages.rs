@@ -11,6 +11,7 @@ macro_rules! pages {
 
 pages! {
     Readme: "README.md",
+    Clients: "docs/clients.md",
     CustomProtocol: "docs/custom-protocol.md",
     Handlers: "docs/handlers.md",
     HttpServers: "docs/http-servers.md",

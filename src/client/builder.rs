@@ -19,9 +19,7 @@ use super::handle::Client;
 use super::open;
 use super::place::Url;
 use super::shared::{ClientCore, Settings, Shared};
-use super::status::ClientEvent;
-use crate::callback::Callback;
-use crate::connection::{Resumed, SendQueue};
+use crate::connection::SendQueue;
 use crate::router::{Call, HandlerError, HandlerOutput, Router, Unhandled};
 
 /// Configures a [`Client`].
@@ -92,7 +90,7 @@ impl<P: Negotiate> ClientBuilder<P> {
                 deflate: None,
                 extensions: Vec::new(),
                 queue: SendQueue::default(),
-                offline_queue: 0,
+                offline_queue: None,
             },
             router: Router::default(),
             target: Target { url: Url::Fixed(url), credentials: Credentials::NONE },
@@ -147,7 +145,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// returns is a transient [`ConnectError::Credentials`].
     ///
     /// It is also called when the server says that the credentials are about to expire: see
-    /// [`ClientEvent::Expiring`]. The new ones are sent over the same connection. The function must return in the time that is
+    /// [`ClientEvent::Expiring`](crate::ClientEvent::Expiring). The new ones are sent over the same connection. The function must return in the time that is
     /// left. An error, or no return in time, is then an error event with the name `credentials`.
     ///
     /// ```
@@ -201,11 +199,11 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// - After [`Backoff::attempts`] attempts in a row that failed, or whose connection did not last, the
     ///   client gives up. Default: never.
     /// - A refusal with 429 or 503 and `Retry-After` is heeded, up to an hour or [`Backoff::cap`].
-    /// - Each retry is a [`ClientEvent::Retrying`] and a `warn` of `tracing`.
+    /// - Each retry is a [`ClientEvent::Retrying`](crate::ClientEvent::Retrying) and a `warn` of `tracing`.
     /// - The first connection is not retried, so that a wrong address is an error at once, unless
     ///   `attempts` or [`retry_first`](Self::retry_first) is set.
     /// - If the server lets clients resume their connections ([`ServerBuilder::resume`](crate::ServerBuilder::resume)), the
-    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`] and
+    ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`](crate::ClientEvent::Resumed) and
     ///   [`resume_limits`](Self::resume_limits).
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.settings.reconnect = Some(backoff);
@@ -286,98 +284,6 @@ impl<P: Negotiate> ClientBuilder<P> {
     {
         self.router.unhandled(move |core, message| handler(Client::of(core), message));
         self
-    }
-
-    /// Calls `callback` at each welcome, before the offline queue is sent and before any message
-    /// after the welcome is handled. Use it to restore what the server must know first. It may
-    /// send, but should not block. A panic in it is caught and becomes an error event.
-    ///
-    /// ```
-    /// # fn example<P: wse::Negotiate<Format: wse::Encode<str>>>(builder: wse::ClientBuilder<P>)
-    /// #     -> wse::ClientBuilder<P> {
-    /// builder.on_ready(|client| {
-    ///     let _ = client.send("subscribe", "news");
-    /// })
-    /// # }
-    /// ```
-    pub fn on_ready(mut self, callback: impl Fn(&Client<P>) + Send + Sync + 'static) -> Self {
-        self.settings.on_ready = Some(Box::new(move |core| callback(&Client::of(core))));
-        self
-    }
-
-    /// Calls `callback` at each [`ClientEvent`] except [`Missed`](ClientEvent::Missed), in order.
-    ///
-    /// It runs where the event happens and delays the connection: it may send and close, but should
-    /// not block. A panic in it is caught and logged. Callbacks run in the order in which they were
-    /// added.
-    ///
-    /// ```
-    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
-    /// builder.on_event(|event| println!("{event:?}"))
-    /// # }
-    /// ```
-    pub fn on_event(self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
-        self.hooked("on_event", callback)
-    }
-
-    fn hooked(
-        mut self,
-        hook: &'static str,
-        callback: impl Fn(&ClientEvent) + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.callbacks.push(Callback::new(hook, callback));
-        self
-    }
-
-    /// Calls `callback` at each [`ClientEvent::Closed`]: a connection has ended, or its closing
-    /// handshake has begun. It runs like a callback of [`on_event`](Self::on_event).
-    pub fn on_closed(self, callback: impl Fn(&Close) + Send + Sync + 'static) -> Self {
-        self.hooked("on_closed", move |event| {
-            if let ClientEvent::Closed(close) = event {
-                callback(close);
-            }
-        })
-    }
-
-    /// Calls `callback` at each [`ClientEvent::Suspended`]: the connection has lost its socket, and the client is about to
-    /// resume it. It runs like a callback of [`on_event`](Self::on_event).
-    pub fn on_suspended(self, callback: impl Fn(&Close) + Send + Sync + 'static) -> Self {
-        self.hooked("on_suspended", move |event| {
-            if let ClientEvent::Suspended(close) = event {
-                callback(close);
-            }
-        })
-    }
-
-    /// Calls `callback` at each [`ClientEvent::Resumed`]: the connection has a socket again. It runs like a callback of
-    /// [`on_event`](Self::on_event).
-    pub fn on_resumed(self, callback: impl Fn(&Resumed) + Send + Sync + 'static) -> Self {
-        self.hooked("on_resumed", move |event| {
-            if let ClientEvent::Resumed(resumed) = event {
-                callback(resumed);
-            }
-        })
-    }
-
-    /// Calls `callback` at each [`ClientEvent::Error`]: a handler failed, or the server broke the
-    /// protocol. It runs like a callback of [`on_event`](Self::on_event).
-    ///
-    /// ```
-    /// # fn example<P: wse::Negotiate>(builder: wse::ClientBuilder<P>) -> wse::ClientBuilder<P> {
-    /// use wse::ClientEvent;
-    /// builder.on_error(|event| {
-    ///     if let ClientEvent::Error { code, id, message, .. } = event {
-    ///         eprintln!("{code} {id:?}: {message}");
-    ///     }
-    /// })
-    /// # }
-    /// ```
-    pub fn on_error(self, callback: impl Fn(&ClientEvent) + Send + Sync + 'static) -> Self {
-        self.hooked("on_error", move |event| {
-            if let ClientEvent::Error { .. } = event {
-                callback(event);
-            }
-        })
     }
 
     /// Builds a client that is not connected yet.

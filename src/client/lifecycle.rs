@@ -7,10 +7,11 @@ use bytes::Bytes;
 use wse_proto::session::{Close, reconnects};
 use wse_proto::{CloseReason, ErrorCode};
 
+use super::offline_queue::Kept;
 use super::shared::{ClientCore, Shared};
 use super::status::{ClientEvent, Status};
 use crate::callback::text_of;
-use crate::connection::{Class, Connection, Resumed, Wakes};
+use crate::connection::{Connection, Resumed, Wakes};
 
 impl Shared {
     /// Handles the welcome of a connection: runs `on_ready`, then sends the offline queue. Does nothing more once the
@@ -43,9 +44,9 @@ impl Shared {
             }
         }
         let (mut lost, mut wakes) = (0, Wakes::default());
-        for (variant, message) in std::mem::take(&mut state.offline_queue) {
+        for Kept { variant, message, rule } in state.offline_queue.take() {
             let fits = variant == connection.wire.variant;
-            if !fits || connection.push_later(Class::Message, message, &mut wakes).is_err() {
+            if !fits || connection.push_unsent(message, rule, &mut wakes).is_err() {
                 lost += 1;
             }
         }

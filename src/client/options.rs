@@ -130,10 +130,12 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// Keeps up to this many messages that are sent without a connection, and sends them after the
     /// next welcome. When it is full, `send` fails with
     /// [`SendError::QueueFull`](crate::SendError::QueueFull). The kept messages are dropped when the
-    /// client goes offline. Calls are never kept. Default: 0, `send` fails with
-    /// [`SendError::NotReady`](crate::SendError::NotReady).
+    /// client goes offline. Calls are never kept.
+    ///
+    /// Default: `send` keeps nothing, and fails with [`SendError::NotReady`](crate::SendError::NotReady).
+    /// [`send_with`](crate::Client::send_with) keeps up to 1,024 messages; with 0 it keeps nothing either.
     pub fn offline_queue(mut self, messages: usize) -> Self {
-        self.settings.offline_queue = messages;
+        self.settings.offline_queue = Some(messages);
         self
     }
 

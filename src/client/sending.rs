@@ -7,6 +7,7 @@ use wse_proto::{Decode, Encode, Negotiate, Text};
 use super::handle::Client;
 use crate::connection::{
     AckedCall, CallError, CallOptions, GaveUp, RECEIPT_TIMEOUT, ReceiptError, Reliable, SendError,
+    Unsent,
 };
 
 impl<P: Negotiate> Client<P> {
@@ -24,6 +25,41 @@ impl<P: Negotiate> Client<P> {
         P::Format: Encode<T>,
     {
         self.shared().send::<P::Protocol, T>(name.into(), payload)
+    }
+
+    /// Sends a message as [`send`](Self::send) does, and says what becomes of it while it waits: for a connection, for one that is
+    /// suspended to be resumed, or for the messages before it to be written. See [`Unsent`].
+    ///
+    /// Without a connection, up to 1,024 messages are kept, or as many as the
+    /// [`offline_queue`](crate::ClientBuilder::offline_queue). They are sent behind the next welcome, and dropped when the client
+    /// goes offline. What is queued on a connection that ends, and is not resumed, is lost.
+    ///
+    /// ```
+    /// # fn example<P: wse::Negotiate<Format: wse::Encode<(i64, i64)> + wse::Encode<str>>>(client: &wse::Client<P>)
+    /// #     -> Result<(), wse::SendError> {
+    /// use std::time::Duration;
+    /// use wse::Unsent;
+    ///
+    /// // Only the last position is of interest.
+    /// client.send_with(Unsent::latest("position"), "position", &(3, 4))?;
+    /// // Nobody wants to know it later.
+    /// client.send_with(Unsent::Expire(Duration::from_secs(3)), "typing", "ann")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]. Nothing was queued then. A message of [`Unsent::Latest`] that has no room leaves the older one where it is.
+    pub fn send_with<T: ?Sized>(
+        &self,
+        unsent: Unsent,
+        name: impl Into<Text>,
+        payload: &T,
+    ) -> Result<(), SendError>
+    where
+        P::Format: Encode<T>,
+    {
+        self.shared().send_with::<P::Protocol, T>(unsent, name.into(), payload)
     }
 
     /// Waits until the send queue accepts messages, or the connection ends. Without a connection it

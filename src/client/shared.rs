@@ -1,7 +1,6 @@
 //! [`Shared`]: the state that the handles of a client, its manager and its connections share; and
 //! [`ClientCore`], which is what a handle holds of it.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use wse_proto::session::{
     Backoff, Budget, Close, Duplicates, Heartbeat, ResumeLimits, SessionLimits,
 };
-use wse_proto::{Encode, ErrorCode, Fault, Head, Protocol, Text, excerpt};
+use wse_proto::{ErrorCode, Fault, Text, excerpt};
 use wse_transport::dial::Dial;
 use wse_transport::ws;
 
@@ -22,12 +21,12 @@ use super::command::Command;
 use super::connector::Connector;
 use super::credentials::{Solver, Target};
 use super::error::ConnectError;
+use super::offline_queue::OfflineQueue;
 use super::place::{AskHeaders, Headers};
 use super::status::{ClientEvent, Status};
 use crate::callback::{Callback, call_all, call_others};
 use crate::connection::{
-    Attempt, Choice, Class, Connection, Counters, GaveUp, ReceiptError, Reliable, SendError,
-    SendQueue, Tasks, Wire, default_handled_bytes, reliably,
+    Choice, Connection, Counters, SendQueue, Tasks, Wire, default_handled_bytes,
 };
 use crate::router::Router;
 
@@ -80,7 +79,8 @@ pub(super) struct Settings {
     pub(super) deflate: Option<ws::Deflate>,
     pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
     pub(super) queue: SendQueue,
-    pub(super) offline_queue: usize,
+    /// `None` for the default: only messages with a rule are kept.
+    pub(super) offline_queue: Option<usize>,
 }
 
 impl Settings {
@@ -119,8 +119,7 @@ pub(super) struct State {
     pub(super) connection: Option<Arc<Connection>>,
     /// The connection, while it has no socket and waits for another one.
     pub(super) suspended: Option<Arc<Connection>>,
-    /// Messages that were sent without a connection, with the variant that they are packed for.
-    pub(super) offline_queue: VecDeque<(usize, ws::Message)>,
+    pub(super) offline_queue: OfflineQueue,
     /// The last connection, for its protocol.
     pub(super) last: Option<Arc<Connection>>,
     /// The thread that runs `on_ready`. Meanwhile only this thread may send ahead of the offline
@@ -148,7 +147,7 @@ impl Shared {
             commands: None,
             connection: None,
             suspended: None,
-            offline_queue: VecDeque::new(),
+            offline_queue: OfflineQueue::new(settings.offline_queue),
             last: None,
             on_ready_thread: None,
             welcome: Bytes::new(),
@@ -179,126 +178,10 @@ impl Shared {
         commands.is_some_and(|commands| commands.send(command).is_ok())
     }
 
-    pub(super) fn send<P: Protocol, T: ?Sized>(
-        &self,
-        name: Text,
-        payload: &T,
-    ) -> Result<(), SendError>
-    where
-        P::Format: Encode<T>,
-    {
-        if self.settings.offline_queue == 0 {
-            return self.connection().ok_or(SendError::NotReady)?.send::<P, T>(name, payload);
-        }
-        let head = Head::message(name);
-        loop {
-            // Without the lock, since the encoding of the payload may call the client.
-            let last = self.state().last.clone();
-            let wire = last.as_ref().map_or(&self.first, |last| &last.wire);
-            let message = wire.message::<P, T>(&head, payload)?;
-            if let Some(sent) = self.send_or_keep(wire.variant, message) {
-                return sent;
-            }
-        }
-    }
-
-    /// Sends a message, or adds it to the offline queue. Returns `None` when the protocol has
-    /// changed since the message was packed.
-    fn send_or_keep(&self, variant: usize, message: ws::Message) -> Option<Result<(), SendError>> {
-        let mut ended: Option<Arc<Connection>> = None;
-        loop {
-            let mut state = self.state();
-            if state.last.as_ref().map_or(&self.first, |last| &last.wire).variant != variant {
-                return None;
-            }
-            // Once others may use a connection, it has the offline queue, and no message overtakes that.
-            let this = std::thread::current().id();
-            let open = state.on_ready_thread.is_none_or(|thread| thread == this);
-            let connection = state.connection.as_ref().filter(|_| open);
-            let connection =
-                connection.filter(|it| !ended.as_ref().is_some_and(|old| Arc::ptr_eq(it, old)));
-            let Some(connection) = connection.cloned() else {
-                if state.offline_queue.len() >= self.settings.offline_queue {
-                    return Some(Err(SendError::QueueFull));
-                }
-                state.offline_queue.push_back((variant, message));
-                return Some(Ok(()));
-            };
-            // Without the lock, since the waker of a sender that waits may use the client.
-            drop(state);
-            match connection.push(Class::Message, message.clone()) {
-                Err(SendError::NotReady) => ended = Some(connection),
-                sent => return Some(sent),
-            }
-        }
-    }
-
-    pub(super) async fn send_reliable<P: Protocol, T: ?Sized>(
-        &self,
-        options: Reliable,
-        name: Text,
-        payload: &T,
-    ) -> Result<(), GaveUp>
-    where
-        P::Format: Encode<T>,
-    {
-        let name = &name;
-        reliably(options, |stamp| async move {
-            let Some(connection) = self.next_connection().await else { return Attempt::Hopeless };
-            // A session that keeps the message until it is processed sends it again by itself.
-            let timeout = (!connection.is_counting()).then_some(options.receipt_timeout);
-            let error =
-                match connection.send_under::<P, T>(stamp, true, name.clone(), payload, timeout) {
-                    Ok(expected) => match expected.await {
-                        Ok(()) => return Attempt::Delivered,
-                        Err(error) => return Attempt::Failed { sent: true, error },
-                    },
-                    Err(error) => error,
-                };
-            if let ReceiptError::QueueFull = error {
-                connection.writable().await;
-            }
-            Attempt::Failed { sent: false, error }
-        })
-        .await
-    }
-
-    /// Waits for a connection that is ready. Returns `None` when the client does not try to
-    /// connect.
-    async fn next_connection(&self) -> Option<Arc<Connection>> {
-        let mut status = self.status.subscribe();
-        loop {
-            // Before the check, so that no later change is missed.
-            let now = *status.borrow_and_update();
-            if let Some(connection) = self.connection().filter(|connection| connection.is_ready()) {
-                return Some(connection);
-            }
-            if matches!(now, Status::Idle | Status::Offline) {
-                return None;
-            }
-            status.changed().await.ok()?;
-        }
-    }
-
     /// Counts a connection as open until the guard is dropped.
     pub(super) fn count_connection(self: &Arc<Self>) -> ConnectionCount {
         self.open_connections.send_modify(|count| *count += 1);
         ConnectionCount(Arc::clone(self))
-    }
-
-    /// Waits until a message can be sent or kept.
-    pub(super) async fn writable(&self) {
-        let mut status = self.status.subscribe();
-        loop {
-            if let Some(connection) = self.connection().filter(|connection| connection.is_ready()) {
-                return connection.writable().await;
-            }
-            let most = self.settings.offline_queue;
-            let full = most > 0 && self.state().offline_queue.len() >= most;
-            if !full || status.changed().await.is_err() {
-                return;
-            }
-        }
     }
 
     /// Reports an error report of the server. Its text is whole in the source.
@@ -345,6 +228,11 @@ impl Shared {
     pub(super) fn with_wire<R>(&self, run: impl FnOnce(&Wire) -> R) -> R {
         let last = self.state().last.clone();
         run(last.as_ref().map_or(&self.first, |last| &last.wire))
+    }
+
+    /// The protocol of the last connection.
+    pub(super) fn wire_of<'a>(&'a self, state: &'a State) -> &'a Wire {
+        state.last.as_ref().map_or(&self.first, |last| &last.wire)
     }
 
     pub(super) fn welcome(&self) -> Bytes {

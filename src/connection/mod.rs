@@ -26,6 +26,7 @@ mod side;
 mod state;
 mod takeover;
 mod tasks;
+mod unsent;
 mod websocket_channel;
 mod wire;
 
@@ -51,4 +52,6 @@ pub(crate) use sending::Wakes;
 pub(crate) use shared::{Connection, ConnectionOptions};
 pub(crate) use side::{DriverConfig, Incoming, Side};
 pub(crate) use tasks::Tasks;
+pub(crate) use unsent::Rule;
+pub use unsent::Unsent;
 pub(crate) use wire::{Choice, Wire};

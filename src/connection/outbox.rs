@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use wse_proto::session::Tracked;
 
-use super::queue::{Class, Entry, Queue, Queued, Tally, size};
+use super::queue::{Class, Entry, Extra, Queue, Queued, Tally, size};
 use super::send_queue::{QueueState, SendQueue, SlowPeer};
+use super::unsent::Rule;
 
 /// The send queue of a connection.
 #[derive(Debug)]
@@ -93,19 +94,16 @@ impl Outbox {
         now: impl Fn() -> Duration,
         class: Class,
         message: Queued,
-        tracked: Option<Box<Tracked>>,
+        extra: Option<Box<Extra>>,
     ) -> Result<(), Full> {
         let len = size(&message);
         if class == Class::Replay {
             self.bytes += len;
             self.replays.add(len);
-            self.queue.push(Entry { message, class, tracked });
+            self.queue.push(Entry { message, class, extra });
             return Ok(());
         }
-        let Tally { messages, bytes } = self.limited();
-        let fits =
-            messages == 0 || (messages < self.limits.messages && bytes + len <= self.limits.bytes);
-        if !fits {
+        if !self.fits(len) && !self.fits_without_expired(len) {
             self.fills(&now);
             match (class, self.limits.slow_peer) {
                 (class, _) if class.is_answer() => {}
@@ -121,12 +119,45 @@ impl Outbox {
         if class.is_answer() {
             self.answers.add(len);
         }
-        self.queue.push(Entry { message, class, tracked });
+        self.queue.push(Entry { message, class, extra });
         if self.is_full() {
             // Senders wait from now on.
             self.fills(&now);
         }
         Ok(())
+    }
+
+    /// Queues a message with a rule. With a key, in place of the one that waits with the same key: if there is no room for the
+    /// new one, the old one waits on.
+    pub(super) fn push_unsent(
+        &mut self,
+        now: impl Fn() -> Duration,
+        message: Queued,
+        rule: Rule,
+    ) -> Result<(), Full> {
+        if let Rule::Key(key) = &rule
+            && let Some(old) = self.queue.take_first(|entry| entry.has_key(key))
+        {
+            let (len, old_len) = (size(&message), size(&old.message));
+            self.bytes -= old_len;
+            if !self.fits(len) && !self.fits_without_expired(len) {
+                self.bytes += old_len;
+                self.queue.push(old);
+            }
+        }
+        self.push(now, Class::Message, message, Some(Box::new(Extra::Rule(rule))))
+    }
+
+    #[inline(always)]
+    fn fits(&self, len: usize) -> bool {
+        let Tally { messages, bytes } = self.limited();
+        messages == 0 || (messages < self.limits.messages && bytes + len <= self.limits.bytes)
+    }
+
+    #[cold]
+    fn fits_without_expired(&mut self, len: usize) -> bool {
+        self.drop_where(Entry::is_expired);
+        self.fits(len)
     }
 
     /// Takes all queued messages, to be written. They count until they are [`written`](Self::written).
@@ -212,15 +243,22 @@ impl Outbox {
 
     /// Drops the messages for which `wanted` returns false, since nobody waits for them any more.
     pub(super) fn drop_unwanted(&mut self, wanted: impl Fn(Class, Option<&Tracked>) -> bool) {
+        self.drop_where(|entry| !wanted(entry.class, entry.tracked()));
+    }
+
+    /// Drops messages, and returns how many.
+    fn drop_where(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
+        let before = self.queue.len();
         let bytes = &mut self.bytes;
         self.queue.retain(|entry| {
-            let keep = wanted(entry.class, entry.tracked.as_deref());
+            let keep = !unwanted(entry);
             if !keep {
                 *bytes -= size(&entry.message);
             }
             keep
         });
         (self.answers, self.replays) = self.queue.tally();
+        before - self.queue.len()
     }
 
     /// There is a channel again. How long the queue is full counts from now on.
@@ -246,161 +284,11 @@ impl Outbox {
     }
 
     fn drop_messages(&mut self) {
-        let before = self.queue.len();
-        let bytes = &mut self.bytes;
-        self.queue.retain(|entry| {
-            let keep = entry.class != Class::Message;
-            if !keep {
-                *bytes -= size(&entry.message);
-            }
-            keep
-        });
-        self.drops(before - self.queue.len());
+        let dropped = self.drop_where(|entry| entry.class == Class::Message);
+        self.drops(dropped);
         self.full_since = None;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use wse_transport::ws;
-
-    use super::*;
-
-    const NOW: Duration = Duration::ZERO;
-
-    fn message(n: u8) -> Queued {
-        ws::Message::Binary(vec![n; 10].into()).into()
-    }
-
-    fn outbox(policy: SlowPeer) -> Outbox {
-        let mut outbox = Outbox::new(SendQueue::default().messages(2).slow_peer(policy));
-        outbox.push(|| NOW, Class::Message, message(1), None).unwrap();
-        outbox.push(|| NOW, Class::Call, message(2), None).unwrap();
-        outbox
-    }
-
-    /// Writes one message.
-    fn write(outbox: &mut Outbox) {
-        let mut queue = outbox.lend();
-        let entry = queue.pop().unwrap();
-        outbox.written(queue, size(&entry.message));
-    }
-
-    /// The first byte of each queued message.
-    fn rest(mut outbox: Outbox) -> Vec<u8> {
-        let mut queue = outbox.lend();
-        let waiting = std::iter::from_fn(|| queue.pop());
-        waiting.map(|it| it.message.message().clone().into_frame().payload[0]).collect()
-    }
-
-    #[test]
-    fn a_full_queue_refuses_until_something_is_written() {
-        let after = Duration::from_secs(10);
-        let mut outbox = outbox(SlowPeer::Close { after });
-        let later = Duration::from_secs(5);
-        assert_eq!(outbox.push(|| later, Class::Message, message(3), None), Err(Full));
-        assert_eq!(outbox.push(|| later * 2, Class::Call, message(3), None), Err(Full));
-        assert_eq!(outbox.push(|| later, Class::Answer, message(3), None), Ok(()));
-        assert_eq!(outbox.give_up_at(), Some(NOW + after));
-        assert!(!outbox.is_writable());
-        write(&mut outbox);
-        assert!(outbox.is_full());
-        write(&mut outbox);
-        assert_eq!(outbox.give_up_at(), None);
-    }
-
-    #[test]
-    fn drop_newest_drops_messages_but_refuses_calls() {
-        let mut outbox = outbox(SlowPeer::DropNewest);
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(3), None), Ok(()));
-        assert_eq!(outbox.push(|| NOW, Class::Call, message(3), None), Err(Full));
-        assert_eq!(rest(outbox), [1, 2]);
-    }
-
-    #[test]
-    fn latest_only_keeps_calls_and_the_newest_message() {
-        let mut outbox = outbox(SlowPeer::LatestOnly);
-        outbox.push(|| NOW, Class::Message, message(3), None).unwrap();
-        outbox.push(|| NOW, Class::Message, message(4), None).unwrap();
-        assert_eq!(rest(outbox), [2, 4]);
-    }
-
-    #[test]
-    fn one_message_larger_than_the_queue_passes_when_nothing_waits() {
-        let mut outbox = Outbox::new(SendQueue::default().bytes(5));
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(1), None), Ok(()));
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(2), None), Err(Full));
-    }
-
-    #[test]
-    fn a_queue_that_refused_is_not_writable_until_something_is_written() {
-        let mut outbox = Outbox::new(SendQueue::default().bytes(25));
-        for n in 0..2 {
-            outbox.push(|| NOW, Class::Message, message(n), None).unwrap();
-        }
-        assert!(!outbox.is_full() && outbox.is_writable());
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(2), None), Err(Full));
-        assert!(!outbox.is_full() && !outbox.is_writable());
-        write(&mut outbox);
-        assert!(outbox.is_writable());
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(2), None), Ok(()));
-    }
-
-    #[test]
-    fn lent_messages_count_and_come_back_first() {
-        let mut outbox = outbox(SlowPeer::Close { after: Duration::MAX });
-        let mut queue = outbox.lend();
-        assert!(outbox.is_full() && !outbox.is_empty());
-        assert_eq!(outbox.push(|| NOW, Class::Message, message(3), None), Err(Full));
-        outbox.push(|| NOW, Class::Answer, message(4), None).unwrap();
-        let written = queue.pop().unwrap();
-        outbox.written(queue, size(&written.message));
-        assert_eq!(rest(outbox), [2, 4]);
-    }
-
-    #[test]
-    fn what_the_policy_drops_is_counted_and_a_slow_peer_is_reported_once() {
-        let mut outbox = outbox(SlowPeer::DropNewest);
-        assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
-        for _ in 0..3 {
-            outbox.push(|| NOW, Class::Message, message(3), None).unwrap();
-        }
-        assert_eq!(outbox.take_news(), Some(News { slow: false, dropped: 3 }));
-        let state = QueueState { messages: 2, bytes: 20, dropped: 3, full: true };
-        assert_eq!(outbox.state(), state);
-        write(&mut outbox);
-        // Full again, and not empty since.
-        outbox.push(|| NOW, Class::Message, message(3), None).unwrap();
-        assert_eq!(outbox.take_news(), None);
-        write(&mut outbox);
-        write(&mut outbox);
-        assert_eq!(outbox.state(), QueueState { dropped: 3, ..QueueState::default() });
-        for n in 0..2 {
-            outbox.push(|| NOW, Class::Message, message(n), None).unwrap();
-        }
-        assert_eq!(outbox.take_news(), Some(News { slow: true, dropped: 0 }));
-    }
-
-    #[test]
-    fn a_peer_is_not_slow_while_it_is_away() {
-        let later = NOW + Duration::from_secs(60);
-        let mut outbox = outbox(SlowPeer::Close { after: NOW });
-        outbox.begin(|| later);
-        assert_eq!(outbox.give_up_at(), Some(later + NOW));
-        write(&mut outbox);
-        outbox.begin(|| later);
-        assert_eq!(outbox.give_up_at(), None);
-    }
-
-    #[test]
-    fn the_other_policies_count_too() {
-        let mut latest = outbox(SlowPeer::LatestOnly);
-        latest.push(|| NOW, Class::Message, message(3), None).unwrap();
-        latest.push(|| NOW, Class::Message, message(4), None).unwrap();
-        assert_eq!(latest.take_news(), Some(News { slow: true, dropped: 2 }));
-        let mut closes = outbox(SlowPeer::Close { after: NOW });
-        closes.give_up();
-        assert_eq!(closes.take_news(), Some(News { slow: true, dropped: 2 }));
-        assert_eq!(closes.state(), QueueState { dropped: 2, ..QueueState::default() });
-    }
-}
+mod tests;

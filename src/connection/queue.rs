@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use wse_proto::Text;
 use wse_proto::session::Tracked;
 use wse_transport::ws;
+
+use super::unsent::Rule;
 
 /// What happens to a message when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +71,49 @@ impl From<ws::PreparedMessage> for Queued {
 pub(super) struct Entry {
     pub(super) message: Queued,
     pub(super) class: Class,
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// What few messages have.
+#[derive(Debug)]
+pub(super) enum Extra {
     /// The call or the receipt that waits for the message, if resume counts it.
-    pub(super) tracked: Option<Box<Tracked>>,
+    Tracked(Tracked),
+    /// What becomes of it while it waits.
+    Rule(Rule),
+}
+
+impl Extra {
+    pub(super) fn into_tracked(self) -> Option<Tracked> {
+        match self {
+            Self::Tracked(tracked) => Some(tracked),
+            Self::Rule(_) => None,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn tracked(&self) -> Option<&Tracked> {
+        match self.extra.as_deref()? {
+            Extra::Tracked(tracked) => Some(tracked),
+            Extra::Rule(_) => None,
+        }
+    }
+
+    fn rule(&self) -> Option<&Rule> {
+        match self.extra.as_deref()? {
+            Extra::Tracked(_) => None,
+            Extra::Rule(rule) => Some(rule),
+        }
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.rule().is_some_and(Rule::is_expired)
+    }
+
+    pub(super) fn has_key(&self, key: &Text) -> bool {
+        self.rule().is_some_and(|rule| rule.has_key(key))
+    }
 }
 
 /// Messages in order. The first is stored in place: most queues hold one message, and need no allocation then.
@@ -139,6 +183,15 @@ impl Queue {
                 self.push(entry);
             }
         }
+    }
+
+    /// Takes the first message for which `wanted` returns true.
+    pub(super) fn take_first(&mut self, wanted: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        if self.first.as_ref().is_some_and(&wanted) {
+            return self.pop();
+        }
+        let at = self.rest.iter().position(wanted)?;
+        self.rest.remove(at)
     }
 
     pub(super) fn len(&self) -> usize {

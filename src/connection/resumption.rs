@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wse_proto::session::{Close, Event, NotAttached, Token, Tracked, reconnects};
+use wse_proto::session::{Close, Event, NotAttached, Token, reconnects};
 use wse_proto::{Head, NotResumed, ResumeRequest};
 
-use super::queue::{Queue, packed, size};
+use super::queue::{Extra, Queue, packed, size};
 use super::shared::Connection;
 use super::wire::Wire;
 
@@ -41,9 +41,10 @@ impl Connection {
 
     /// A counted message is being written.
     #[inline(never)]
-    pub(super) fn sent(&self, packed: Bytes, tracked: Option<Box<Tracked>>) {
+    pub(super) fn sent(&self, packed: Bytes, extra: Option<Box<Extra>>) {
+        let tracked = extra.and_then(|it| it.into_tracked());
         // It never says that all sessions keep too much: only suspended ones do.
-        self.lock().session.sent(packed, tracked.map(|it| *it));
+        self.lock().session.sent(packed, tracked);
     }
 
     /// As [`keep_queued`](Self::keep_queued), for what was queued since the channel was lost. At a client, that stays where it
@@ -70,7 +71,8 @@ impl Connection {
                 _ if state.session.is_server() => {
                     bytes += size(&entry.message);
                     let packed = packed(entry.message.message());
-                    exceeded |= state.session.sent(packed, entry.tracked.map(|it| *it));
+                    let tracked = entry.extra.and_then(|it| it.into_tracked());
+                    exceeded |= state.session.sent(packed, tracked);
                 }
                 _ => left.push(entry),
             }

@@ -8,10 +8,11 @@ use wse_proto::{Body, CodecError, Encode, Fault, Head, Protocol, SessionMessage,
 use wse_transport::ws;
 
 use super::error::SendError;
-use super::outbox::Full;
-use super::queue::{Class, Queued, size};
+use super::outbox::{Full, Outbox};
+use super::queue::{Class, Extra, Queued, size};
 use super::shared::Connection;
 use super::state::State;
+use super::unsent::Rule;
 use crate::framed::{has_line_break, line_break};
 
 impl Connection {
@@ -50,8 +51,11 @@ impl Connection {
         if !self.takes(&state, class) {
             return Err(SendError::NotReady);
         }
-        let tracked = state.session.is_counting().then(tracked).flatten().map(Box::new);
-        let (queued, writable) = self.enqueue(&mut state, class, message, tracked);
+        let tracked = state.session.is_counting().then(tracked).flatten();
+        let extra = tracked.map(|it| Box::new(Extra::Tracked(it)));
+        let (queued, writable) = self.enqueue(&mut state, message, |outbox, message| {
+            outbox.push(|| self.clock.now(), class, message, extra)
+        });
         self.changed(state);
         if writable {
             self.writable.notify_waiters();
@@ -75,7 +79,32 @@ impl Connection {
         if !self.takes(&state, class) {
             return Err(SendError::NotReady);
         }
-        let (queued, writable) = self.enqueue(&mut state, class, message, None);
+        let (queued, writable) = self.enqueue(&mut state, message, |outbox, message| {
+            outbox.push(|| self.clock.now(), class, message, None)
+        });
+        wakes.drivers.extend(self.mark_changed(state));
+        if writable {
+            wakes.writable.push(Arc::clone(self));
+        }
+        queued.map_err(|_| SendError::QueueFull)
+    }
+
+    /// As [`push_later`](Self::push_later), for a message with a rule of its own for the time that it waits.
+    pub(crate) fn push_unsent(
+        self: &Arc<Self>,
+        message: ws::Message,
+        rule: Option<Rule>,
+        wakes: &mut Wakes,
+    ) -> Result<(), SendError> {
+        let Some(rule) = rule else { return self.push_later(Class::Message, message, wakes) };
+        self.check(&message)?;
+        let mut state = self.lock();
+        if !self.takes(&state, Class::Message) {
+            return Err(SendError::NotReady);
+        }
+        let (queued, writable) = self.enqueue(&mut state, message.into(), |outbox, message| {
+            outbox.push_unsent(|| self.clock.now(), message, rule)
+        });
         wakes.drivers.extend(self.mark_changed(state));
         if writable {
             wakes.writable.push(Arc::clone(self));
@@ -96,15 +125,14 @@ impl Connection {
     fn enqueue(
         &self,
         state: &mut State,
-        class: Class,
         message: Queued,
-        tracked: Option<Box<Tracked>>,
+        push: impl FnOnce(&mut Outbox, Queued) -> Result<(), Full>,
     ) -> (Result<(), Full>, bool) {
         if !state.session.has_space(size(&message)) {
             return (Err(Full), false);
         }
         let was_writable = state.outbox.is_writable();
-        let queued = state.outbox.push(|| self.clock.now(), class, message, tracked);
+        let queued = push(&mut state.outbox, message);
         (queued, !was_writable && state.outbox.is_writable())
     }
 

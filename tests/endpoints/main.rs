@@ -43,4 +43,5 @@ mod slow_peer;
 mod stamps;
 mod targets;
 mod undelivered;
+mod unsent;
 mod wakers;

@@ -137,10 +137,14 @@ fn send_all<C: Channel>(
     cx: &mut Context<'_>,
 ) -> Result<(), ws::Error> {
     while !queue.is_empty() && *bytes < WRITE_BUDGET && channel.poll_ready(cx)?.is_ready() {
-        let Some(Entry { message, class, tracked }) = queue.pop() else { break };
-        *bytes += size(&message);
+        let Some(entry) = queue.pop() else { break };
+        *bytes += size(&entry.message);
+        if entry.extra.is_some() && entry.is_expired() {
+            continue;
+        }
+        let Entry { message, class, extra } = entry;
         if let Some(connection) = counting.filter(|_| class.is_counted()) {
-            connection.sent(packed(message.message()), tracked);
+            connection.sent(packed(message.message()), extra);
         }
         channel.start_send(message)?;
     }
