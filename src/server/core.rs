@@ -55,6 +55,8 @@ pub(super) struct ServerCore {
     pub(super) unaccepted: broadcast::Sender<CoreEvent>,
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
+    /// Cancelled when the server stops, or only stops listening.
+    pub(super) listening: CancellationToken,
     /// Cancelled when all connections and handlers have ended.
     pub(super) ended: CancellationToken,
     /// Whether the server drains.
@@ -86,6 +88,7 @@ impl ServerCore {
         callbacks: Vec<Callback<CoreEvent>>,
         app: Extensions,
     ) -> Self {
+        let stop = CancellationToken::new();
         Self {
             wire: protocol.first(),
             protocol,
@@ -103,7 +106,8 @@ impl ServerCore {
             events: broadcast::Sender::new(EVENTS),
             unaccepted: broadcast::Sender::new(UNACCEPTED_EVENTS),
             tasks: Tasks::default(),
-            stop: CancellationToken::new(),
+            listening: stop.child_token(),
+            stop,
             ended: CancellationToken::new(),
             draining: AtomicBool::new(false),
             shutdown_close: OnceLock::new(),

@@ -27,11 +27,13 @@ pub struct Drain {
     pub after: Duration,
     /// How much later the last ones go: each goes at a random time in between. Default: 20 s.
     pub spread: Duration,
+    /// Whether the server stops listening, in place of refusing new connections. Default: false.
+    pub close_listeners: bool,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { after: Duration::ZERO, spread: Duration::from_secs(20) }
+        Self { after: Duration::ZERO, spread: Duration::from_secs(20), close_listeners: false }
     }
 }
 
@@ -49,6 +51,17 @@ impl Drain {
         self.spread = spread;
         self
     }
+
+    /// Makes the server stop listening from the start, in place of refusing new connections with 503. For a process that has
+    /// given its listening socket to its successor, which takes it with [`Server::listen_on`]: all connections go there, and
+    /// none is refused. Only sockets of this server are closed, not those of a [`Listener`](crate::Listener).
+    ///
+    /// `examples/handover.rs` shows both sides.
+    #[must_use]
+    pub const fn close_listeners(mut self) -> Self {
+        self.close_listeners = true;
+        self
+    }
 }
 
 impl<P: Negotiate> Server<P> {
@@ -57,8 +70,8 @@ impl<P: Negotiate> Server<P> {
     /// [`close_timeout`](crate::ServerBuilder::close_timeout) after `after + spread`. Then call
     /// [`shutdown_with`](Self::shutdown_with), which waits for handlers.
     ///
-    /// - From the start, upgrades are refused with 503, those of clients that come back included. What has not greeted yet
-    ///   is closed with 1012 `wse.drain`.
+    /// - From the start, upgrades are refused with 503, those of clients that come back included, unless
+    ///   [`close_listeners`](Drain::close_listeners) is set. What has not greeted yet is closed with 1012 `wse.drain`.
     /// - Clients that can resume are told, and choose a random time from `after` to `after + spread`. From then on, a client
     ///   goes when it waits for no answer, at the latest at the end: it closes with 4000 `wse.drain`, and connects again at
     ///   once. Clients of this crate do so if they have [`reconnect`](crate::ClientBuilder::reconnect). Each gets a new
@@ -101,6 +114,9 @@ impl ServerCore {
         // Before the registry: a connection that opens meanwhile sees it, or is in the registry.
         if self.draining.swap(true, Ordering::SeqCst) || self.stop.is_cancelled() {
             return;
+        }
+        if drain.close_listeners {
+            self.listening.cancel();
         }
         let clock = Clock::start();
         let notice = DrainNotice { after: drain.after, spread: drain.spread };

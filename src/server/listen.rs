@@ -57,6 +57,30 @@ impl<P: Negotiate> Server<P> {
         self.inner.listen(TcpListener::bind(addr).await?, Acceptor { tls: Some(tls) })
     }
 
+    /// Listens on a socket that is open already, and returns its address: one that the process was given, such as by systemd or
+    /// by the process that it replaces. See [`Drain::close_listeners`](crate::Drain::close_listeners).
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be used; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`].
+    pub fn listen_on(&self, listener: std::net::TcpListener) -> io::Result<SocketAddr> {
+        self.inner.listen(opened(listener)?, Acceptor::default())
+    }
+
+    /// As [`listen_on`](Self::listen_on), for `wss://` clients.
+    ///
+    /// # Errors
+    ///
+    /// As for [`listen_on`](Self::listen_on).
+    #[cfg(feature = "tls")]
+    pub fn listen_tls_on(
+        &self,
+        listener: std::net::TcpListener,
+        tls: ServerTls,
+    ) -> io::Result<SocketAddr> {
+        self.inner.listen(opened(listener)?, Acceptor { tls: Some(tls) })
+    }
+
     /// Serves one connection that begins with an HTTP upgrade, over any transport, to its end. Accepts any path. The
     /// caller sets the options of the transport, such as `TCP_NODELAY`.
     ///
@@ -162,13 +186,14 @@ impl ServerCore {
         self.add_addr(addr, acceptor.scheme());
         let server = Arc::clone(self);
         self.tasks.spawn(async move {
-            let stop = server.stop.clone();
-            stop.run_until_cancelled(accept_all(listener, |io, peer| {
-                let io = acceptor.clone().open(io);
-                let opening = Arc::clone(&server).open_new(io, Some(peer));
-                server.tasks.spawn_connection(opening);
-            }))
-            .await;
+            let listening = server.listening.clone();
+            listening
+                .run_until_cancelled(accept_all(listener, |io, peer| {
+                    let io = acceptor.clone().open(io);
+                    let opening = Arc::clone(&server).open_new(io, Some(peer));
+                    server.tasks.spawn_connection(opening);
+                }))
+                .await;
         });
         Ok(addr)
     }
@@ -350,6 +375,11 @@ impl ServerCore {
         let side = ServerSide::new(Arc::clone(self), &connection, request, peer_addr);
         drive(channel, connection, side)
     }
+}
+
+fn opened(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Accepts connections until the future is dropped.

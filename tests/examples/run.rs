@@ -176,15 +176,26 @@ fn session_axum_serves_our_client_over_axums_own_websocket() {
 
 #[test]
 fn resume_loses_nothing_when_its_link_is_cut() {
-    let printed = run("resume");
-    let docs = std::fs::read_to_string("examples/resume.rs").expect("its source");
+    keeps_its_promise("resume", "the relay", 7);
+}
+
+#[cfg(unix)]
+#[test]
+fn handover_refuses_no_connection() {
+    keeps_its_promise("handover", "a server listens", 4);
+}
+
+/// An example prints what its documentation says, from the line that begins so.
+fn keeps_its_promise(name: &str, from: &str, count: usize) {
+    let printed = run(name);
+    let docs = std::fs::read_to_string(format!("examples/{name}.rs")).expect("its source");
     let lines = docs.lines().filter_map(|line| line.strip_prefix("//! "));
     let promised: Vec<_> = lines
-        .skip_while(|line| !line.starts_with("the relay"))
+        .skip_while(|line| !line.starts_with(from))
         .take_while(|line| *line != "```")
         .collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), promised);
-    assert_eq!(promised.len(), 7);
+    assert_eq!(promised.len(), count);
 }
 
 #[test]

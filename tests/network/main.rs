@@ -6,6 +6,7 @@ mod support;
 mod axum;
 mod complaints;
 mod http2;
+mod listening;
 mod mounting;
 mod proxy;
 mod proxy_dialogues;
