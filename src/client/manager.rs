@@ -224,7 +224,8 @@ impl Retries {
     /// unless the connection lasted: otherwise a server could have its clients connect again and again without a pause.
     fn drained(&mut self, shared: &Shared, close: &Close, lasted: Duration) -> bool {
         let backoff = shared.settings.reconnect.unwrap_or_default();
-        let drained = close.code == 4000 && close.reason == CloseReason::Drain;
+        // 4000 by this side at the time that it has chosen, and 1012 by the server at a time of its choice.
+        let drained = matches!(close.code, 4000 | 1012) && close.reason == CloseReason::Drain;
         if !drained || self.at_once && !backoff.outlasts(lasted, Duration::ZERO) {
             return false;
         }

@@ -18,6 +18,7 @@ crate::over_every_protocol! {
     a_client_goes_when_its_calls_are_answered
     at_the_end_the_rest_is_closed
     clients_that_cannot_resume_are_closed_at_random_times
+    clients_without_a_session_come_back_at_once_too
     what_a_client_has_called_is_answered_before_it_is_closed
     new_connections_are_refused
     a_suspended_connection_ends_at_once
@@ -162,7 +163,7 @@ async fn at_the_end_the_rest_is_closed<P: Talk>(protocol: P) {
     assert_eq!(took.as_secs(), 30);
     assert_eq!(log.lines(), ["30 1012 wse.drain"]);
     tokio::time::sleep(secs(1)).await;
-    let closed = ["suspended 1012 wse.drain", "retrying", "closed 1012 wse.drain", "ready"];
+    let closed = ["suspended 1012 wse.drain", "closed 1012 wse.drain", "ready"];
     assert_eq!(mine.lines()[1..], closed);
     assert_eq!(adds(&ann).await.unwrap(), 3);
 }
@@ -185,6 +186,20 @@ async fn clients_that_cannot_resume_are_closed_at_random_times<P: Talk>(protocol
     assert!((10..30).contains(&took.as_secs()), "{took:?}");
     assert_eq!(bare.lines()[2..3], ["disconnected ann 1012 wse.drain"]);
     assert_eq!(ann.status(), Status::Reconnecting);
+}
+
+/// A server that closes this client at a time of its choice has spread its clients over time already.
+async fn clients_without_a_session_come_back_at_once_too<P: Talk>(protocol: P) {
+    let log = Log::default();
+    let build = || server(&protocol).connections_per_user(9).build();
+    let (old, new) = (build(), build());
+    let balancer = Balancer::new(&old);
+    let _ann = noted(balancer.client(&protocol), &log).connect().await.unwrap();
+    balancer.switch(&new);
+    old.drain(drain()).await;
+    settle().await;
+    assert_eq!(log.lines(), ["ready", "closed 1012 wse.drain", "ready"]);
+    assert_eq!(new.user("ann").connections().len(), 1);
 }
 
 async fn what_a_client_has_called_is_answered_before_it_is_closed<P: Talk>(protocol: P) {
