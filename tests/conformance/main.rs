@@ -14,6 +14,7 @@ mod net;
 mod prefixed;
 mod receipts;
 mod reliable;
+mod resume;
 mod several;
 
 use wse_codecs::{Cbor, JsonArray, JsonRpc, MessagePack, Protobuf, WsProcessor};
@@ -149,6 +150,13 @@ table! {
     user_send_reliable_over_a_reconnect    Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
     acked_by_each_device_is_handled        Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
     duplicates_are_counted                 Yes        Yes  Yes      Yes         No       Lost     Yes   No       Yes
+  [resume]
+    resumed_without_a_loss                 Yes        Yes  Yes      Yes         No       No       No    No       Yes
+    resume_with_a_gap                      Yes        Yes  Yes      Yes         No       No       No    No       Yes
+    resume_after_the_window                Yes        Yes  Yes      Yes         No       No       No    No       Yes
+    rooms_over_a_resume                    Yes        Yes  Yes      Yes         No       No       No    No       Yes
+    drain_of_clients_with_resume           Yes        Yes  Yes      Yes         No       No       No    No       Yes
+    resume_and_credentials_that_expire     Yes        Yes  Yes      Yes         No       No       No    No       Yes
   [liveness]
     heartbeat_by_its_own_pings             No         No   No       No          No       No       Yes   No       No
     silent_client_is_dropped               Yes        Yes  Yes      Yes         Yes      Yes      Yes   Yes      Yes
@@ -181,6 +189,7 @@ fn the_table_says_what_the_protocols_say() {
                 "heartbeat_by_its_own_pings" => pings == Pings::Always,
                 "status_codes_of_a_call" | "delivered_to_devices" => receipts,
                 "duplicates_are_counted" | "acked_by_each_device_is_handled" => receipts,
+                row if row.contains("resume") => can.has_resume(),
                 row if row.contains("receipt") || row.contains("reliable") => receipts,
                 // Nothing tells but the messages themselves.
                 "fault_with_details" => continue,
