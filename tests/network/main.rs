@@ -11,6 +11,7 @@ mod mounting;
 mod proxy;
 mod proxy_dialogues;
 mod refusals;
+mod resuming;
 mod silent_connection;
 mod tls;
 mod upgrading;
