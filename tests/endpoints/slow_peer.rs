@@ -393,15 +393,13 @@ async fn a_close_frame_behind_a_full_queue_is_heard() {
     assert_eq!(log.take(), ["disconnected ann 4100 bye", "left ann 4100 bye"]);
 }
 
-/// A transport that sends on its own connection whenever it is written to, as a thread that broadcasts
-/// without a break may do by chance.
-struct Busy {
+/// A transport that says how many bytes it has taken.
+struct Watched<F> {
     io: DuplexStream,
-    conn: Arc<OnceLock<Conn<JsonArray>>>,
-    sent: Arc<AtomicUsize>,
+    on_write: F,
 }
 
-impl AsyncRead for Busy {
+impl<F: Unpin> AsyncRead for Watched<F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -411,18 +409,15 @@ impl AsyncRead for Busy {
     }
 }
 
-impl AsyncWrite for Busy {
+impl<F: FnMut(usize) + Unpin> AsyncWrite for Watched<F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some(conn) = self.conn.get()
-            && self.sent.fetch_add(1, Ordering::Relaxed) < 20_000
-        {
-            conn.send("note", &note("x")).unwrap();
-        }
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        (self.on_write)(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -451,9 +446,18 @@ async fn next_turn() {
 async fn a_connection_that_is_always_sent_to_lets_others_have_their_turn() {
     let server = server(&JsonArray).build();
     let (near, far) = tokio::io::duplex(64 << 20);
-    let (conn, sent) = (Arc::default(), Arc::<AtomicUsize>::default());
-    let busy = Busy { io: far, conn: Arc::clone(&conn), sent: Arc::clone(&sent) };
-    tokio::spawn(server.clone().accept(busy, None));
+    let conn = Arc::<OnceLock<Conn<JsonArray>>>::default();
+    let sent = Arc::<AtomicUsize>::default();
+    let (writer, count) = (Arc::clone(&conn), Arc::clone(&sent));
+    // As a thread that broadcasts without a break may do by chance.
+    let sends = move |_| {
+        if let Some(conn) = writer.get()
+            && count.fetch_add(1, Ordering::Relaxed) < 20_000
+        {
+            conn.send("note", &note("x")).unwrap();
+        }
+    };
+    tokio::spawn(server.clone().accept(Watched { io: far, on_write: sends }, None));
     let mut raw = Raw::upgrade(Box::new(near)).await;
     raw.greet("ann").await;
     raw.hear().await;
@@ -472,49 +476,17 @@ async fn a_connection_that_is_always_sent_to_lets_others_have_their_turn() {
     others.await.unwrap();
 }
 
-/// A transport that takes everything at once, and counts it.
-struct Counted {
-    io: DuplexStream,
-    bytes: Arc<AtomicUsize>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.bytes.fetch_add(written, Ordering::Relaxed);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_long_queue_is_written_in_turns() {
     let all = 32 << 20;
     let server = server(&JsonArray).send_queue(SendQueue::default().bytes(2 * all)).build();
     let (near, far) = tokio::io::duplex(2 * all);
     let bytes = Arc::<AtomicUsize>::default();
-    tokio::spawn(server.clone().accept(Counted { io: far, bytes: Arc::clone(&bytes) }, None));
+    let count = Arc::clone(&bytes);
+    let counts = move |written| {
+        count.fetch_add(written, Ordering::Relaxed);
+    };
+    tokio::spawn(server.clone().accept(Watched { io: far, on_write: counts }, None));
     let mut raw = Raw::upgrade(Box::new(near)).await;
     raw.greet("ann").await;
     raw.hear().await;
