@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use wse_proto::session::{Close, Restored, Session, SessionLimits, Tracked};
-use wse_proto::{Head, Hi, NotResumed, Outcome, ReceiptOf, SessionMessage, UsageError};
+use wse_proto::{Body, Head, Hi, NotResumed, Outcome, ReceiptOf, SessionMessage, UsageError};
 
 use super::sides::*;
 use crate::support::session::{Said, T0, drain, message, quietly, reply};
@@ -97,6 +97,15 @@ fn d12_after_none_both_counts_are_0_and_promises_end() {
 }
 
 #[test]
+fn d12_what_waits_in_a_lost_session_is_not_sent_in_the_next_one() {
+    let mut session = away();
+    let call = session.call(T0, None).unwrap();
+    session.cancel(call);
+    let (_, said) = answered(session, Outcome::None(NotResumed::Expired), 0);
+    assert_eq!(said.outputs, [""; 0], "the server knows no call");
+}
+
+#[test]
 fn d29_a_server_without_resume_answers_with_the_welcome_alone() {
     let mut session = away();
     session.handle_message(T0, welcome());
@@ -128,6 +137,14 @@ fn d9_a_client_closes_on_what_a_server_cannot_say() {
         assert_eq!(said.outputs, ["close 1000 wse.protocol-error"], "{outcome:?} {seen}");
         assert_eq!(said.events[0], "violation wse.server.protocol-violation");
     }
+    let mut other = info(Outcome::Full, 3);
+    if let Body::Session(info) = &mut other.body {
+        info.session = "s2".into();
+    }
+    let mut session = away();
+    session.handle_message(T0, other);
+    let outputs = drain(&mut session).outputs;
+    assert_eq!(outputs, ["close 1000 wse.protocol-error"], "another session");
     // Below what was acknowledged: the client does not hold that any more.
     let acknowledged = quietly(client(), |session| {
         send(session, 1, 3);
