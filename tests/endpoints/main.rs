@@ -32,6 +32,7 @@ mod resume;
 mod resume_clients;
 mod resume_ends;
 mod resume_hostile;
+mod resume_losses;
 mod resume_random;
 mod retries;
 mod rooms;

@@ -1,0 +1,227 @@
+//! Sockets and sessions that are lost in the middle of something: nothing comes twice, and nothing of a lost session reaches
+//! the next one.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
+use wse::{
+    Close, CloseReason, Connector, JsonArray, ResumeLimits, Server, ServerEvent, Status, Transport,
+};
+
+use crate::resume::{Cable, conn, connect, quick, resumable};
+use crate::support::endpoints::*;
+
+/// Sockets of which the last one can be broken: it takes nothing more, and says nothing.
+struct Breakable {
+    server: Server<JsonArray>,
+    broken: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Connector for Breakable {
+    async fn connect(&self, _host: &str, _port: u16) -> io::Result<Box<dyn Transport>> {
+        self.broken.store(false, Ordering::Relaxed);
+        let io = Raw::dial(&self.server).await;
+        Ok(Box::new(BreakableSocket { io, broken: Arc::clone(&self.broken) }))
+    }
+}
+
+struct BreakableSocket {
+    io: Box<dyn Transport>,
+    broken: Arc<AtomicBool>,
+}
+
+impl AsyncRead for BreakableSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for BreakableSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_broken_socket_has_not_taken_is_written_to_the_next_one() {
+    let (log, heard) = (Log::default(), Log::default());
+    let notes = heard.clone();
+    let server = resumable(&log, server(&JsonArray))
+        .on("note", move |_, note: Note| {
+            notes.add(note.text.trim_end());
+            async {}
+        })
+        .build();
+    let broken = Arc::<AtomicBool>::default();
+    let connector = Breakable { server: server.clone(), broken: Arc::clone(&broken) };
+    let ann = client(&JsonArray, &server, "ann").connector(connector).reconnect(quick());
+    let ann = ann.connect().await.unwrap();
+    settle().await;
+    broken.store(true, Ordering::Relaxed);
+    // More than is written at once.
+    for n in 0..5 {
+        ann.send("note", &note(format!("{n}{}", " ".repeat(100_000)))).unwrap();
+    }
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(log.lines(), ["joined", "connected", "suspended 1006", "resumed Full"]);
+    assert_eq!(heard.lines(), ["0", "1", "2", "3", "4"]);
+}
+
+/// While reading is paused, one message is read ahead. It does not count as processed.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_read_ahead_is_handled_once() {
+    for taken_over in [false, true] {
+        let (heard, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+        let (notes, waits) = (heard.clone(), Arc::clone(&gate));
+        let server = resumable(&Log::default(), server(&JsonArray))
+            .max_handlers(1)
+            .max_handled_bytes(1)
+            .close_timeout(ms(0))
+            .on("note", move |_, note: Note| {
+                notes.add(note.text);
+                let waits = Arc::clone(&waits);
+                async move { drop(waits.acquire().await) }
+            })
+            .build();
+        let cable = Cable::new(&server);
+        let ann = connect(&JsonArray, &cable, &Log::default()).await;
+        for n in 0..4 {
+            ann.send("note", &note(n.to_string())).unwrap();
+        }
+        settle().await;
+        assert_eq!(heard.lines(), ["0"]);
+        match taken_over {
+            true => cable.lose(),
+            false => conn(&server).close(Close::new(1012, CloseReason::ByServer)),
+        }
+        tokio::time::sleep(ms(300)).await;
+        assert_eq!(ann.status(), Status::Ready);
+        gate.add_permits(10);
+        settle().await;
+        assert_eq!(heard.lines(), ["0", "1", "2", "3"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_a_lost_session_that_wait_for_a_handler_are_not_made() {
+    let (cable, server) = short_window();
+    let made = Log::default();
+    let calls = made.clone();
+    let _ann = client(&JsonArray, &server, "ann")
+        .connector(cable.clone())
+        .reconnect(quick())
+        .max_handlers(1)
+        .procedure("wait", move |_, n: i64| {
+            calls.add(n.to_string());
+            async move {
+                tokio::time::sleep(ms(n.unsigned_abs())).await;
+                wse::Ok(n)
+            }
+        })
+        .connect()
+        .await
+        .unwrap();
+    let call = |n: i64| {
+        let there = conn(&server);
+        tokio::spawn(async move { there.call::<_, i64>("wait", &n).await })
+    };
+    let calls = [call(1000), call(1)];
+    settle().await;
+    cable.unplug();
+    tokio::time::sleep(ms(100)).await;
+    for call in calls {
+        disconnected(call.await.unwrap());
+    }
+    cable.plug();
+    tokio::time::sleep(ms(200)).await;
+    // The new session numbers its calls from 1 too.
+    let (two, three) = (call(2), call(3));
+    assert_eq!((two.await.unwrap().unwrap(), three.await.unwrap().unwrap()), (2, 3));
+    assert_eq!(made.lines(), ["1000", "2", "3"]);
+}
+
+/// A server that forgets sessions after 50 ms.
+fn short_window() -> (Cable<JsonArray>, Server<JsonArray>) {
+    let server = resumable(&Log::default(), server(&JsonArray))
+        .resume(ResumeLimits::default().window(ms(50)))
+        .build();
+    (Cable::new(&server), server)
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_without_a_receipt_are_sent_in_the_next_session_and_others_fail() {
+    let (cable, server) = short_window();
+    let heard = Log::default();
+    let notes = heard.clone();
+    server.on("note", move |_, note: Note| {
+        notes.add(note.text);
+        async {}
+    });
+    let ann = connect(&JsonArray, &cable, &Log::default()).await;
+    cable.unplug();
+    settle().await;
+    ann.send("note", &note("before")).unwrap();
+    let failing = {
+        let ann = ann.clone();
+        tokio::spawn(async move { ann.send_acked("note", &note("with a receipt")).await })
+    };
+    settle().await;
+    ann.send("note", &note("behind")).unwrap();
+    tokio::time::sleep(ms(100)).await;
+    cable.plug();
+    failing.await.unwrap().unwrap_err();
+    settle().await;
+    assert_eq!(heard.lines(), ["before", "behind"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_a_lost_session_is_not_sent_in_the_next_one() {
+    let (cable, server) = short_window();
+    let (answers, asked) = (Log::default(), AtomicI64::new(0));
+    let answered = answers.clone();
+    // The first call of each session has the same number.
+    server.on_event(move |event| {
+        if let ServerEvent::Connected(conn) = event {
+            let (conn, answered) = (conn.clone(), answered.clone());
+            let n = asked.fetch_add(10, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let answer = conn.call::<_, i64>("ask", &n).await;
+                answered.add(answer.map_or("none".into(), |n| n.to_string()));
+            });
+        }
+    });
+    let _ann = connect(&JsonArray, &cable, &Log::default()).await;
+    settle().await;
+    cable.unplug();
+    // It is answered meanwhile.
+    tokio::time::sleep(ms(300)).await;
+    cable.plug();
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(answers.lines(), ["none", "11"]);
+}
