@@ -33,6 +33,7 @@ mod resume_clients;
 mod resume_ends;
 mod resume_hostile;
 mod resume_losses;
+mod resume_other;
 mod resume_random;
 mod retries;
 mod rooms;

@@ -10,13 +10,13 @@ const VIOLATION: &str = "close 1000 wse.protocol-error";
 
 /// What the server says of a session.
 #[derive(Clone, Debug)]
-struct Told {
-    session: String,
-    token: String,
-    outcome: String,
+pub struct Told {
+    pub session: String,
+    pub token: String,
+    pub outcome: String,
 }
 
-async fn greeted(server: &Server<JsonArray>, user: &str, resume: &Value) -> Raw {
+pub async fn greeted(server: &Server<JsonArray>, user: &str, resume: &Value) -> Raw {
     let mut raw = Raw::stranger(server).await;
     let hi = json!({"identity": format!("secret of {user}"), "meta": {}, "resume": resume});
     raw.say(&json!(["~wse:hi", hi, null, 1]).to_string()).await;
@@ -24,7 +24,7 @@ async fn greeted(server: &Server<JsonArray>, user: &str, resume: &Value) -> Raw 
 }
 
 /// What is said of the session, or else the first thing heard.
-async fn told(raw: &mut Raw) -> Result<Told, String> {
+pub async fn told(raw: &mut Raw) -> Result<Told, String> {
     let heard = raw.hear().await;
     let Some(Value::Array(all)) =
         heard.strip_prefix("").and_then(|it| serde_json::from_str(it).ok())
@@ -44,7 +44,7 @@ async fn told(raw: &mut Raw) -> Result<Told, String> {
     Ok(Told { session: text("session"), token: text("token"), outcome })
 }
 
-async fn outcome(server: &Server<JsonArray>, user: &str, resume: &Value) -> String {
+pub async fn outcome(server: &Server<JsonArray>, user: &str, resume: &Value) -> String {
     match told(&mut greeted(server, user, resume).await).await {
         Ok(told) => told.outcome,
         Err(heard) => heard,
@@ -52,7 +52,7 @@ async fn outcome(server: &Server<JsonArray>, user: &str, resume: &Value) -> Stri
 }
 
 /// Ann, who has got three messages.
-async fn ann(server: &Server<JsonArray>) -> (Raw, Told) {
+pub async fn ann(server: &Server<JsonArray>) -> (Raw, Told) {
     let mut ann = greeted(server, "ann", &json!(true)).await;
     let told = told(&mut ann).await.unwrap();
     for n in 0..3 {
@@ -62,7 +62,7 @@ async fn ann(server: &Server<JsonArray>) -> (Raw, Told) {
     (ann, told)
 }
 
-fn build(log: &Log) -> ServerBuilder<JsonArray> {
+pub fn build(log: &Log) -> ServerBuilder<JsonArray> {
     resumable(log, server(&JsonArray)).heartbeat(None).connections_per_user(9)
 }
 
