@@ -35,6 +35,7 @@ mod resume_hostile;
 mod resume_losses;
 mod resume_other;
 mod resume_random;
+mod resume_takeover;
 mod retries;
 mod rooms;
 mod rooms_model;

@@ -1,0 +1,110 @@
+//! A session goes from one socket to another, and something happens in the middle of it.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use wse::{Accept, Close, Hello, JsonArray, Server, ServerBuilder};
+
+use crate::resume::{conn, resumable};
+use crate::resume_hostile::{Told, ann, build, greeted, told};
+use crate::support::endpoints::*;
+
+/// What is to be done when the next client has greeted.
+#[derive(Clone, Default)]
+struct Step(Arc<Mutex<Option<Action>>>);
+
+type Action = Box<dyn FnOnce() + Send>;
+
+impl Step {
+    fn set(&self, step: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(step));
+    }
+
+    fn server(&self, log: &Log) -> ServerBuilder<JsonArray> {
+        let step = self.clone();
+        let builder = Server::builder(JsonArray).identify(move |_: Hello<String, Meta>| {
+            if let Some(step) = step.0.lock().unwrap().take() {
+                step();
+            }
+            async { wse::Ok(Accept::user("ann")) }
+        });
+        resumable(log, builder).heartbeat(None)
+    }
+}
+
+fn ask(told: &Told) -> serde_json::Value {
+    json!({"session": told.session, "token": told.token, "seen": 3})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_was_taken_over_is_dropped_in_time() {
+    let server = build(&Log::default()).close_timeout(secs(5)).build();
+    let (near, far) = tokio::io::duplex(64 << 10);
+    let serving = tokio::spawn(server.clone().accept(far, None));
+    // It does not answer the close.
+    let mut old = Raw::upgrade(Box::new(near)).await;
+    old.say(r#"["~wse:hi",{"identity":"secret of ann","meta":{},"resume":true},null,1]"#).await;
+    let first = told(&mut old).await.unwrap();
+    let ask = json!({"session": first.session, "token": first.token, "seen": 0});
+    let mut new = greeted(&server, "ann", &ask).await;
+    assert_eq!(told(&mut new).await.unwrap().outcome, "full");
+    tokio::time::sleep(secs(4)).await;
+    assert!(!serving.is_finished());
+    tokio::time::sleep(secs(2)).await;
+    assert!(serving.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_about_to_be_closed_gets_this_close() {
+    let (log, step) = (Log::default(), Step::default());
+    let server = step.server(&log).build();
+    let (mut old, first) = ann(&server).await;
+    let there = conn(&server);
+    step.set(move || there.close(Close::new(1012, "restart")));
+    let mut new = greeted(&server, "ann", &ask(&first)).await;
+    assert_eq!(told(&mut new).await.unwrap().outcome, "full");
+    assert_eq!(old.hear().await, "close 1012 restart");
+    assert_eq!(log.lines(), ["joined", "connected", "suspended 1012", "resumed Full"]);
+    new.say(r#"["~wse:ping",1,null]"#).await;
+    assert!(new.hear().await.contains("~wse:pong"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_told_of_a_connection_behind_its_end() {
+    let (log, step) = (Log::default(), Step::default());
+    let server = step.server(&log).connections_per_user(1).build();
+    let (_old, _) = ann(&server).await;
+    let there = conn(&server);
+    // It is suspended by this, and evicted before its task can tell that.
+    step.set(move || there.close(Close::new(1012, "restart")));
+    let mut new = greeted(&server, "ann", &json!(true)).await;
+    assert_eq!(told(&mut new).await.unwrap().outcome, "new");
+    settle().await;
+    assert_eq!(log.lines(), ["joined", "connected", "disconnected 1000", "connected"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_dies_before_the_handover_takes_nothing_over() {
+    let log = Log::default();
+    let server = build(&log).build();
+    let (mut old, first) = ann(&server).await;
+    let (near, far) = tokio::io::duplex(64 << 10);
+    let mut accepting = Box::pin(server.clone().accept(far, None));
+    let greeting = async {
+        let mut raw = Raw::upgrade(Box::new(near)).await;
+        let hi = json!({"identity": "secret of ann", "meta": {}, "resume": ask(&first)});
+        raw.say(&json!(["~wse:hi", hi, null, 1]).to_string()).await;
+        raw
+    };
+    let raw = tokio::select! {
+        raw = greeting => raw,
+        () = &mut accepting => unreachable!(),
+    };
+    // It asks for the connection.
+    assert!(futures::poll!(&mut accepting).is_pending());
+    drop((accepting, raw));
+    settle().await;
+    assert_eq!(log.lines(), ["joined", "connected"]);
+    old.say(r#"["add",{"a":1,"b":2},"1",4]"#).await;
+    assert_eq!(old.hear_all().await.len(), 1);
+}
