@@ -71,6 +71,11 @@ impl<P: Negotiate> Cable<P> {
         self.stalled.send_replace(true);
     }
 
+    /// Nothing is passed on any more, in either direction.
+    pub fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
     /// From the next socket on, little is under way.
     pub fn narrow(&self) {
         self.width.store(256, Ordering::Relaxed);
@@ -371,7 +376,7 @@ async fn what_a_slow_client_has_not_read_is_kept<P: Talk>(protocol: P) {
     let cable = Cable::new(&server);
     let client_log = Log::default();
     let _ann = connect(&protocol, &cable, &client_log).await;
-    cable.held.send_replace(true);
+    cable.hold();
     let text = "x".repeat(20_000);
     let mut sent = 0;
     loop {

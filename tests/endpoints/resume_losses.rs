@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
 use wse::{
-    Close, CloseReason, Connector, JsonArray, ResumeLimits, Server, ServerEvent, Status, Transport,
+    Close, CloseReason, Connector, JsonArray, ResumeLimits, SendQueue, Server, ServerEvent,
+    SlowPeer, Status, Transport,
 };
 
 use crate::resume::{Cable, conn, connect, quick, resumable};
@@ -224,4 +225,35 @@ async fn an_answer_of_a_lost_session_is_not_sent_in_the_next_one() {
     cable.plug();
     tokio::time::sleep(ms(300)).await;
     assert_eq!(answers.lines(), ["none", "11"]);
+}
+
+/// What is queued is kept elsewhere when the socket is lost, or given up since the client does not read.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_waits_for_space_goes_on_when_the_socket_is_lost() {
+    let slow_peer = SlowPeer::Close { after: secs(5) };
+    let queue = SendQueue::default().messages(2).slow_peer(slow_peer);
+    for cuts in [true, false] {
+        let server = resumable(&Log::default(), server(&JsonArray)).send_queue(queue).build();
+        let cable = Cable::new(&server);
+        let _ann = connect(&JsonArray, &cable, &Log::default()).await;
+        cable.hold();
+        let (there, large) = (conn(&server), note("x".repeat(100_000)));
+        while there.send("note", &large).is_ok() {
+            settle().await;
+        }
+        let waiting = {
+            let there = there.clone();
+            tokio::spawn(async move { there.writable().await })
+        };
+        settle().await;
+        assert!(!waiting.is_finished());
+        match cuts {
+            true => cable.unplug(),
+            false => tokio::time::sleep(secs(6)).await,
+        }
+        // Another sender, which does not wait.
+        let _ = there.send("note", &large);
+        settle().await;
+        assert!(waiting.is_finished());
+    }
 }
