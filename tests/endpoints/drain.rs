@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::time::Instant;
 use wse::{
-    Client, ClientBuilder, ClientEvent, Connector, Drain, ResumeLimits, Server, ServerBuilder,
-    ServerEvent, Status, Transport, memory,
+    Client, ClientBuilder, ClientEvent, Connector, Drain, JsonArray, ResumeLimits, Server,
+    ServerBuilder, ServerEvent, Status, Transport, memory,
 };
 use wse_proto::Negotiate;
+use wse_transport::handshake::{ClientRequest, HeadLimits, read_response, write_request};
+use wse_transport::ws;
 
 use super::resume::{Cable, quick};
 use crate::support::endpoints::*;
@@ -318,14 +320,46 @@ async fn d17_a_client_closes_with_4000_dials_at_once_and_resumes() {
     settle().await;
     assert_eq!(ann.status(), Status::Ready);
     // A server that drains again and again does not get its clients more often than any other.
-    raw.say(r#"["~wse:drain",{"after":0,"spread":0},null]"#).await;
+    let drain = r#"["~wse:drain",{"after":0,"spread":0},null]"#;
     let mut waits = Vec::new();
     for _ in 0..20 {
-        let ((mut raw, _), took) = timed(arrivals.greeted()).await;
+        raw.say(drain).await;
+        assert_eq!(raw.hear().await, r#"["~wse:seen",0,null]"#);
+        assert_eq!(raw.hear().await, "close 4000 wse.drain");
+        let ((next, _), took) = timed(arrivals.greeted()).await;
         waits.push(took);
+        raw = next;
         raw.say(&session("full")).await;
         raw.say(r#"["~wse:welcome",null,null]"#).await;
-        raw.say(r#"["~wse:drain",{"after":0,"spread":0},null]"#).await;
     }
     assert!(waits.iter().sum::<std::time::Duration>() > ms(200), "{waits:?}");
+    // One that drains after a while does.
+    assert_eq!(raw.hear().await, r#"["~wse:seen",0,null]"#);
+    tokio::time::timeout(secs(3), raw.hear()).await.unwrap_err();
+    raw.say(drain).await;
+    assert_eq!(raw.hear().await, "close 4000 wse.drain");
+    let (_, took) = timed(arrivals.greeted()).await;
+    assert!(took < ms(10), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_have_not_greeted_are_closed_at_the_start() {
+    let server = draining(&JsonArray, &Log::default()).build();
+    let mut before = Raw::stranger(&server).await;
+    // It is accepted before the start, and has its answer behind it.
+    let (mut meanwhile, far) = tokio::io::duplex(64);
+    tokio::spawn(server.clone().accept(far, None));
+    let request = ClientRequest::new(memory::URL).unwrap().subprotocol("wse-default-json").unwrap();
+    write_request(&mut meanwhile, &request.build([7; 16])).await.unwrap();
+    settle().await;
+    let draining = tokio::spawn(async move { timed(server.drain(drain())).await.1 });
+    settle().await;
+    assert_eq!(before.hear().await, "close 1012 wse.drain");
+    let (_, rest) = read_response(&mut meanwhile, &HeadLimits::default()).await.unwrap();
+    let config = ws::Config::default();
+    let mut meanwhile =
+        Raw(ws::WebSocket::with_leftover(Box::new(meanwhile), rest, ws::Role::Client, config));
+    assert_eq!(meanwhile.hear().await, "close 1012 wse.drain");
+    drop(before);
+    assert!(draining.await.unwrap() < secs(1));
 }
