@@ -68,9 +68,13 @@ fn changing<P: Talk>(
         let identity = identities[n.min(identities.len() - 1)];
         async move {
             match identity {
-                "fail" => Err("the login server is away"),
-                _ => Ok((identity.to_owned(), Meta { device: n.to_string() })),
+                "fail" => return Err("the login server is away"),
+                "never" => std::future::pending().await,
+                "late secret of ann" => tokio::time::sleep(secs(5)).await,
+                _ => {}
             }
+            let identity = identity.trim_start_matches("late ").to_owned();
+            Ok((identity, Meta { device: n.to_string() }))
         }
     })
 }
@@ -206,6 +210,74 @@ async fn credentials_that_fail_are_an_error_event<P: Talk>(protocol: P) {
     let error = "the credentials or the challenge solver failed: the login server is away";
     assert_eq!(mine.lines(), ["expiring 30s", error]);
     assert_eq!(log.lines(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_never_come_are_an_error_event() {
+    let (log, mine) = (Log::default(), Log::default());
+    let server = server(&JsonArray, &log).build();
+    let ann = changing(client(&JsonArray, &server, "ann"), &["secret of ann", "never"]);
+    let ann = noted(ann, &mine).connect().await.unwrap();
+    tokio::time::sleep(secs(31)).await;
+    conn(&server).expire_in(secs(3600));
+    tokio::time::sleep(secs(30)).await;
+    let error = "there were no new credentials before the old ones expired";
+    assert_eq!(mine.lines(), ["expiring 30s", error]);
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_replaces_the_credentials_that_were_asked_for_before_it() {
+    let (log, mine) = (Log::default(), Log::default());
+    let server = server(&JsonArray, &log).build();
+    let cable = Cable::new(&server);
+    let identities = &["secret of ann", "late secret of ann", "secret of ann"];
+    let ann = changing(client(&JsonArray, &server, "ann").connector(cable.clone()), identities);
+    let _ann = noted(ann, &mine).connect().await.unwrap();
+    tokio::time::sleep(secs(31)).await;
+    cable.cut();
+    tokio::time::sleep(secs(10)).await;
+    assert_eq!(known(&server).1, "2");
+    assert_eq!(mine.lines(), ["expiring 30s"]);
+    assert_eq!(log.lines(), ["suspended"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_ends_the_decision_about_the_credentials_before_it() {
+    let (log, mine) = (Log::default(), Log::default());
+    let server = server(&JsonArray, &log)
+        .identify(|hello: Hello<String, Meta>| async move {
+            if hello.identity == "undecided" {
+                tokio::time::sleep(secs(3)).await;
+                return Err(Refuse::because("no secret"));
+            }
+            Ok(Accept::user("ann").expires_in(secs(60)))
+        })
+        .build();
+    let cable = Cable::new(&server);
+    let identities = &["secret of ann", "undecided", "secret of ann"];
+    let ann = changing(client(&JsonArray, &server, "ann").connector(cable.clone()), identities);
+    let _ann = noted(ann, &mine).connect().await.unwrap();
+    tokio::time::sleep(secs(31)).await;
+    cable.cut();
+    tokio::time::sleep(secs(10)).await;
+    assert_eq!(known(&server).1, "2");
+    assert_eq!(log.lines(), ["suspended"], "nothing is refused");
+    // There is no decision that the next credentials would have to wait for.
+    tokio::time::sleep(secs(21)).await;
+    assert_eq!(known(&server).1, "3");
+    assert_eq!(mine.lines(), ["expiring 30s", "expiring 30s", "renewed Some(60s)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_does_not_come_back_after_another_close_of_this_code() {
+    let server = server(&JsonArray, &Log::default()).build();
+    let ann = changing(client(&JsonArray, &server, "ann"), &["secret of ann"]);
+    let ann = ann.connect().await.unwrap();
+    conn(&server).close(wse::Close::new(4001, "maintenance"));
+    let closed = tokio::time::timeout(secs(5), ann.closed()).await.unwrap();
+    assert_eq!(closed.unwrap().to_string(), "4001 maintenance");
+    assert_eq!(ann.status(), Status::Offline);
 }
 
 /// A client that says that it knows resume.
