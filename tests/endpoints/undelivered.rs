@@ -1,6 +1,7 @@
 //! Reliable messages that reach no device of their user.
 
-use wse::{Client, JsonArray, Outcome, Reliable, ResumeLimits, Server, ServerEvent};
+use wse::{Cbor, Client, JsonArray, Outcome, Reliable, ResumeLimits, Server, ServerEvent};
+use wse_proto::Negotiated;
 
 use super::resume::{Cable, quick};
 use crate::support::endpoints::*;
@@ -20,6 +21,8 @@ fn server<P: Talk>(protocol: &P, log: &Log) -> Server<P> {
     let (hook, event) = (log.clone(), log.clone());
     crate::support::endpoints::server(protocol)
         .connections_per_user(2)
+        // Some devices say nothing.
+        .heartbeat(None)
         .resume(ResumeLimits::default().window(secs(60)))
         .on_undelivered(move |message| {
             let Note { text } = message.payload().unwrap();
@@ -255,5 +258,90 @@ async fn a_dropped_sender_tells_nothing() {
     // Nor does a payload that is not to be sent.
     let odd = std::collections::BTreeMap::from([(vec![1_u8], 2_u8)]);
     ann.send_reliable(Reliable::default(), "odd", &odd).await.unwrap_err();
+    assert_eq!(log.take(), [""; 0]);
+}
+
+/// A device that gives receipts and can resume, but does neither.
+async fn mute(server: &Server<JsonArray>) -> Raw {
+    let mut raw = Raw::stranger(server).await;
+    raw.say(r#"["~wse:hi",{"identity":"secret of ann","meta":{},"resume":true},null,1]"#).await;
+    assert!(raw.hear().await.contains("~wse:session"));
+    assert_eq!(raw.hear().await, welcome("ann"));
+    settle().await;
+    raw
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_there_gets_a_message_once_and_is_not_waited_for_at_the_end() {
+    let log = Log::default();
+    let server = server(&JsonArray, &log);
+    let mut device = mute(&server).await;
+    let options = Reliable::default().give_up_after(secs(18));
+    let gave_up = server.user("ann").send_reliable(options, "note", &note("1")).await.unwrap_err();
+    assert_eq!(log.take(), ["ann note 1", "event ann"]);
+    assert_eq!(device.hear_all().await.len(), 1);
+    assert_eq!((gave_up.attempts, gave_up.last.map(|it| it.to_string())), (1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_leaves_may_be_followed_by_another_in_time() {
+    let log = Log::default();
+    let server = server(&JsonArray, &log);
+    let mut device = mute(&server).await;
+    let leaving = async {
+        tokio::time::sleep(secs(3)).await;
+        device.close(1000, "").await;
+        tokio::time::sleep(secs(3)).await;
+        assert_eq!(log.take(), [""; 0]);
+    };
+    let (ann, one) = (server.user("ann"), note("1"));
+    let options = Reliable::default().give_up_after(secs(20));
+    let (outcome, ()) = tokio::join!(ann.send_reliable(options, "note", &one), leaving);
+    outcome.unwrap_err();
+    assert_eq!(log.take(), ["ann note 1", "event ann"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_there_is_waited_for_when_another_does_not_come_back() {
+    let log = Log::default();
+    let server = server(&JsonArray, &log);
+    away(&JsonArray, &server, &log).await;
+    let device = mute(&server).await;
+    let (ann, one) = (server.user("ann"), note("1"));
+    let options = Reliable::default().give_up_after(secs(100));
+    let (outcome, ()) = tokio::join!(ann.send_reliable(options, "note", &one), async {
+        tokio::time::sleep(secs(90)).await;
+        assert_eq!(log.take(), [""; 0]);
+    });
+    outcome.unwrap_err();
+    assert_eq!(log.take(), ["ann note 1", "event ann"]);
+    drop(device);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_undelivered_once_whatever_devices_come_and_go() {
+    let log = Log::default();
+    let server = server(&JsonArray, &log);
+    let (ann, one) = (server.user("ann"), note("1"));
+    let options = Reliable::default().give_up_after(secs(20));
+    let (outcome, ()) = tokio::join!(ann.send_reliable(options, "note", &one), async {
+        drop(mute(&server).await);
+        settle().await;
+        assert_eq!(log.take(), ["ann note 1", "event ann"]);
+    });
+    outcome.unwrap_err();
+    tokio::time::sleep(secs(100)).await;
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_that_one_protocol_cannot_carry_is_an_error_of_its_sender() {
+    let protocol = Negotiated::new((JsonArray, Cbor));
+    let log = Log::default();
+    let server = server(&protocol, &log);
+    let _ann = reading(&protocol, &server, &log).await;
+    // Only one of them has keys that are no text.
+    let odd = std::collections::BTreeMap::from([(vec![1_u8], 2_u8)]);
+    server.user("ann").send_reliable(Reliable::default(), "odd", &odd).await.unwrap_err();
     assert_eq!(log.take(), [""; 0]);
 }
