@@ -4,6 +4,7 @@ use bytes::Bytes;
 use wse::{Client, Conn, JoinError, JsonArray, Server, Text};
 
 use super::broadcast::allocated;
+use super::resume::{Cable, connect, resumable};
 use crate::support::endpoints::*;
 
 crate::over_every_protocol! {
@@ -177,6 +178,25 @@ async fn handlers_may_join_and_leave<P: Talk>(protocol: P) {
     let lines = log.take();
     assert!(lines[0].starts_with("Exited("), "{lines:?}");
     assert_eq!(lines[1..], ["bob was in lobby: 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_away_stays_and_gets_what_is_said_meanwhile() {
+    let log = Log::default();
+    let server = resumable(&Log::default(), server(&JsonArray)).build();
+    let cable = Cable::new(&server);
+    let _ann = connect(&JsonArray, &cable, &log).await;
+    let conn = server.user("ann").connections().remove(0);
+    conn.join("lobby").unwrap();
+    log.take();
+    cable.cut();
+    settle().await;
+    assert_eq!(conn.rooms(), ["lobby"]);
+    assert_eq!(server.room("lobby").send("note", &note("1")).unwrap(), 1);
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(server.room("lobby").send("note", &note("2")).unwrap(), 1);
+    settle().await;
+    assert_eq!(log.lines(), ["suspended 1006", "resumed Full", "1", "2"]);
 }
 
 #[tokio::test(start_paused = true)]
