@@ -1,7 +1,8 @@
 //! What clients do while they are away, and when coming back takes time.
 
 use wse::{
-    Accept, Close, CloseReason, Conn, Hello, Refuse, Reliable, ResumeLimits, Server, Status,
+    Accept, Close, CloseReason, Conn, Hello, JsonArray, Refuse, Reliable, ResumeLimits, Server,
+    Status,
 };
 
 use crate::resume::{Cable, conn, connect, quick, resumable};
@@ -264,4 +265,19 @@ async fn a_full_queue_while_away_is_written_later<P: Talk>(protocol: P) {
     assert!(writable.await.unwrap() >= server_window);
     assert_eq!(adds(&ann).await.unwrap(), 3);
     assert_eq!(heard.lines(), ["0", "1", "2", "3", "4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_notices_that_its_second_socket_is_dead() {
+    let log = Log::default();
+    let server = resumable(&Log::default(), server(&JsonArray)).heartbeat(None).build();
+    let cable = Cable::new(&server);
+    let ann = connect(&JsonArray, &cable, &log).await;
+    cable.cut();
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(log.take(), ["ready", "suspended 1006", "resumed Full"]);
+    cable.stall();
+    tokio::time::sleep(secs(120)).await;
+    assert!(log.lines().contains(&"resumed Full".to_owned()), "{:?}", log.lines());
+    assert_eq!(adds(&ann).await.unwrap(), 3);
 }
