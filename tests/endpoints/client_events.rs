@@ -236,3 +236,19 @@ async fn a_client_closed_while_it_reports_lost_messages_ends() {
     tokio::time::sleep(ms(200)).await;
     assert_eq!(ann.status(), Status::Offline);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_told_of_its_end_is_not_ready_any_more() {
+    let server = server(&JsonArray).build();
+    let (log, told) = (Log::default(), Arc::<OnceLock<Client<JsonArray>>>::default());
+    let (statuses, of) = (log.clone(), Arc::clone(&told));
+    let ann = client(&JsonArray, &server, "ann").reconnect(quick()).on_event(move |event| {
+        if let (ClientEvent::Closed(_), Some(ann)) = (event, of.get()) {
+            statuses.add(format!("{:?}", ann.status()));
+        }
+    });
+    told.set(ann.connect().await.unwrap()).unwrap();
+    server.close_user("ann", Close::new(1012, "restart"));
+    settle().await;
+    assert_eq!(log.lines(), ["Reconnecting"]);
+}
