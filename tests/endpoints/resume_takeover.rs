@@ -108,3 +108,23 @@ async fn a_socket_that_dies_before_the_handover_takes_nothing_over() {
     old.say(r#"["add",{"a":1,"b":2},"1",4]"#).await;
     assert_eq!(old.hear_all().await.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_window_goes_on_when_a_client_is_accepted_too_late() {
+    let log = Log::default();
+    let builder = Server::builder(JsonArray).identify(|_: Hello<String, Meta>| async {
+        tokio::time::sleep(ms(10)).await;
+        wse::Ok(Accept::user("ann"))
+    });
+    let server = resumable(&log, builder).heartbeat(None).auth_timeout(ms(10)).build();
+    let (old, first) = ann(&server).await;
+    drop(old);
+    settle().await;
+    // The time is over at the moment of the decision. The connection is under way to it then.
+    let mut new = greeted(&server, "ann", &ask(&first)).await;
+    assert_eq!(new.hear().await, "close 1000 wse.not-authorized");
+    tokio::time::sleep(secs(9)).await;
+    assert_eq!(log.take(), ["joined", "connected", "suspended 1006"]);
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(log.take(), ["disconnected 1006", "left"]);
+}
