@@ -3,9 +3,12 @@
 //! `cargo bench --bench instructions -- NAME TIMES`; without a name, all of them, once. With `head KIND BYTES` it judges one
 //! hostile request head of this length, and with `head` it names the kinds.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,9 +20,10 @@ use tokio_util::codec::{Decoder, Encoder};
 use wse::session::{Session, SessionLimits};
 use wse::ws::{Codec, Config, Frame, Limits, Message, Opcode};
 use wse::{
-    Accept, Cbor, Decode, Encode, Format, Head, Hello, Hi, JsonArray, MessageKind, Protobuf,
-    Protocol, Server, SessionMessage, Stamp, seal,
+    Accept, Body, Cbor, Conn, Decode, Encode, Format, Head, Hello, Hi, JsonArray, MessageKind,
+    Protobuf, Protocol, ResumeLimits, Server, SessionMessage, Stamp, seal,
 };
+use wse_proto::Value;
 
 #[path = "../tests/support/heads.rs"]
 mod heads;
@@ -31,7 +35,7 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 type Path = (&'static str, fn(usize));
 
-const PATHS: [Path; 18] = [
+const PATHS: [Path; 20] = [
     ("decode a frame of 32 B", |n| decode(n, Opcode::Binary, 32)),
     ("decode a text frame of 1 KiB", |n| decode(n, Opcode::Text, 1024)),
     ("encode a frame of 32 B", |n| encode(n, 32)),
@@ -46,6 +50,8 @@ const PATHS: [Path; 18] = [
     ("unpack protobuf", |n| unpack(n, &Protobuf)),
     ("answer a call, json", |n| call(n, JsonArray)),
     ("answer a call, protobuf", |n| call(n, Protobuf)),
+    ("send 64 messages", |n| send(n, false)),
+    ("send 64 messages that are kept for resume", |n| send(n, true)),
     ("a call answered among 10", |n| pending(n, 10, false)),
     ("a call answered among 10,000", |n| pending(n, 10_000, false)),
     ("a call cancelled among 10", |n| pending(n, 10, true)),
@@ -138,8 +144,8 @@ fn pending(times: usize, others: usize, cancel: bool) {
     }
 }
 
-/// A client that has said everything beforehand, and listens to nothing.
-struct Tape(Bytes);
+/// A client that has said everything beforehand, and listens to nothing. Between two parts it waits for a turn.
+struct Tape(VecDeque<Bytes>);
 
 impl Tape {
     fn new(headers: &str, wire: &[u8]) -> Self {
@@ -149,20 +155,31 @@ impl Tape {
         )
         .into_bytes();
         tape.extend_from_slice(wire);
-        Self(tape.into())
+        Self(VecDeque::from([tape.into()]))
     }
 }
 
 impl AsyncRead for Tape {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let Some(part) = self.0.front_mut() else { return Poll::Ready(Ok(())) };
+        if part.is_empty() {
+            self.0.pop_front();
+            return match self.0.is_empty() {
+                true => Poll::Ready(Ok(())),
+                false => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            };
+        }
         // As much as a busy socket has at a time.
-        let len = self.0.len().min(buf.remaining()).min(16 * 1024);
-        buf.put_slice(&self.0[..len]);
-        self.0.advance(len);
+        let len = part.len().min(buf.remaining()).min(16 * 1024);
+        buf.put_slice(&part[..len]);
+        part.advance(len);
         Poll::Ready(Ok(()))
     }
 }
@@ -286,17 +303,67 @@ where
     wire.extend_from_slice(&frames(times, opcode, &request));
     let name = protocol.info().name();
     let tape = Tape::new(&format!("Sec-WebSocket-Protocol: {name}\r\n"), &wire);
-    let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = std::sync::Arc::clone(&answered);
+    let answered = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&answered);
     block_on(async move {
         let server = Server::builder(protocol)
             .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
             .procedure("add", move |_, Add { a, b }| {
-                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
                 async move { wse::Ok(Sum { sum: a + b }) }
             })
             .build();
         server.accept(tape, None).await;
     });
-    assert_eq!(answered.load(std::sync::atomic::Ordering::Relaxed), times);
+    assert_eq!(answered.load(Ordering::Relaxed), times);
+}
+
+/// A server that sends 64 messages to its client, so many times. The client says what it has processed each time, if the server
+/// keeps it.
+fn send(times: usize, resumable: bool) {
+    let mut client = Codec::client(Limits::default(), || MASK);
+    let mut text = |message: &SessionMessage| {
+        let (mut packed, mut out) = (BytesMut::new(), BytesMut::new());
+        seal(&JsonArray, message, &mut packed);
+        client.encode(Frame::new(Opcode::Text, packed.freeze()), &mut out).expect("open");
+        out
+    };
+    let mut hi = Hi::new(Bytes::from_static(b"\"me\""), Bytes::from_static(b"{}"));
+    hi.resume = resumable.then(|| Box::new(Value::Bool(true)));
+    let mut tape = Tape::new(
+        &format!("Sec-WebSocket-Protocol: {}\r\n", JsonArray.info().name()),
+        &text(&SessionMessage::hi(hi)),
+    );
+    let burst = SessionMessage::raw(Head::message("burst"), Bytes::from_static(b"null"));
+    let burst = text(&burst).freeze();
+    for n in 1..=MOST {
+        // Made of as many as there can be, so that making them is not counted.
+        let seen = Body::Seen(64 * (n as u64 - 1));
+        let mut part = text(&SessionMessage { head: Head::Seen, body: seen });
+        if !resumable {
+            part.clear();
+        }
+        part.extend_from_slice(&burst);
+        if n <= times {
+            tape.0.push_back(part.freeze());
+        }
+    }
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    block_on(async move {
+        let mut builder = Server::builder(JsonArray)
+            .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
+            .on("burst", move |conn: Conn<JsonArray>, ()| {
+                for _ in 0..64 {
+                    conn.send("note", &Add { a: 1, b: 2 }).expect("room");
+                }
+                count.fetch_add(64, Ordering::Relaxed);
+                async {}
+            });
+        if resumable {
+            builder = builder.resume(ResumeLimits::default());
+        }
+        builder.build().accept(tape, None).await;
+    });
+    assert_eq!(sent.load(Ordering::Relaxed), 64 * times);
 }

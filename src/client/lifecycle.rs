@@ -114,8 +114,9 @@ impl Shared {
         }
     }
 
-    /// Handles the end of a connection. The status changes first, so that code that learns of the
-    /// end, such as by a failed call, finds the client no longer ready.
+    /// Handles the end of a connection. If the client comes back, the status changes first, so that code that learns of the
+    /// end, such as by a failed call, finds the client no longer ready. Otherwise the manager changes it when it ends: from then
+    /// on `connect` starts another one.
     pub(super) fn ended(&self, connection: &Arc<Connection>, close: &Close) {
         // Without the lock, since it may call the application.
         let comes_back = self.reconnects_after(close);

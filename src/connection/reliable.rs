@@ -53,7 +53,8 @@ impl Reliable {
 pub struct GaveUp {
     /// The number of times that it was sent.
     pub attempts: u32,
-    /// The error of the last attempt; `None` when there was never a connection.
+    /// The error of the last attempt; `None` when there was never a connection, or when a device that keeps the message until it is
+    /// back has not confirmed it.
     pub last: Option<ReceiptError>,
 }
 

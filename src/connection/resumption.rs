@@ -139,6 +139,8 @@ impl Connection {
             // Both are locked. Nobody else locks two: the other one belongs to the caller alone.
             let mut greeted = greeted.lock();
             let outcome = state.session.attach(&mut greeted.session, token, welcome)?;
+            // It was for the channel that is lost.
+            state.closing = None;
             // In the order in which the session was suspended and resumed.
             state.events.push_back(Event::Resumed { outcome });
             Ok(())

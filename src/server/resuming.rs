@@ -65,7 +65,7 @@ impl ServerCore {
             }
         });
         if self.stop.is_cancelled() {
-            self.stop_suspended();
+            conn.connection().stop_suspended(&Close::new(1012, CloseReason::ByServer));
         }
     }
 

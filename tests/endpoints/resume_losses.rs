@@ -257,3 +257,80 @@ async fn a_sender_that_waits_for_space_goes_on_when_the_socket_is_lost() {
         assert!(waiting.is_finished());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_comes_back_with_more_answers_than_its_queue_has_space_for() {
+    let server = resumable(&Log::default(), server(&JsonArray)).build();
+    let cable = Cable::new(&server);
+    let ann = client(&JsonArray, &server, "ann")
+        .connector(cable.clone())
+        .reconnect(quick())
+        .send_queue(SendQueue::default().messages(1))
+        .procedure("ask", |_, n: i64| async move {
+            tokio::time::sleep(ms(100)).await;
+            wse::Ok(n + 1)
+        })
+        .connect()
+        .await
+        .unwrap();
+    let calls = [1_i64, 2, 3, 4].map(|n| {
+        let there = conn(&server);
+        tokio::spawn(async move { there.call::<_, i64>("ask", &n).await })
+    });
+    settle().await;
+    cable.unplug();
+    // All are answered meanwhile.
+    tokio::time::sleep(ms(500)).await;
+    cable.plug();
+    tokio::time::sleep(secs(500)).await;
+    assert_eq!(ann.status(), Status::Ready);
+    for (n, call) in (2..).zip(calls) {
+        assert_eq!(call.await.unwrap().unwrap(), n);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_comes_back_while_its_handlers_are_busy() {
+    let server = resumable(&Log::default(), server(&JsonArray)).build();
+    let cable = Cable::new(&server);
+    let ann = client(&JsonArray, &server, "ann")
+        .connector(cable.clone())
+        .reconnect(quick())
+        .max_handlers(1)
+        .max_handled_bytes(1)
+        .procedure("ask", |_, n: i64| async move {
+            tokio::time::sleep(secs(20)).await;
+            wse::Ok(n + 1)
+        })
+        .connect()
+        .await
+        .unwrap();
+    let calls = [1_i64, 2].map(|n| {
+        let there = conn(&server);
+        tokio::spawn(async move { there.call::<_, i64>("ask", &n).await })
+    });
+    settle().await;
+    cable.cut();
+    tokio::time::sleep(ms(500)).await;
+    assert_eq!(ann.status(), Status::Ready);
+    drop(calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_given_up_has_space_at_once() {
+    let slow_peer = SlowPeer::Close { after: secs(5) };
+    let queue = SendQueue::default().messages(2).slow_peer(slow_peer);
+    let log = Log::default();
+    let server = resumable(&log, server(&JsonArray)).send_queue(queue);
+    let server = server.resume(ResumeLimits::default().window(secs(60))).build();
+    let cable = Cable::new(&server);
+    let _ann = connect(&JsonArray, &cable, &Log::default()).await;
+    cable.hold();
+    let (there, large) = (conn(&server), note("x".repeat(100_000)));
+    while there.send("note", &large).is_ok() {
+        settle().await;
+    }
+    let ((), took) = timed(there.writable()).await;
+    assert_eq!(log.lines().last().unwrap(), "suspended 1013");
+    assert!(took < secs(6), "{took:?}");
+}

@@ -1,12 +1,14 @@
 //! A session goes from one socket to another, and something happens in the middle of it.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use serde_json::json;
-use wse::{Accept, Close, Hello, JsonArray, Server, ServerBuilder};
+use wse::{Accept, Close, Hello, JsonArray, ResumeLimits, Server, ServerBuilder};
 
-use crate::resume::{conn, resumable};
-use crate::resume_hostile::{Told, ann, build, greeted, told};
+use crate::resume::{Cable, conn, connect, resumable};
+use crate::resume_hostile::{Told, ann, build, greeted, outcome, told};
 use crate::support::endpoints::*;
 
 /// What is to be done when the next client has greeted.
@@ -127,4 +129,59 @@ async fn the_window_goes_on_when_a_client_is_accepted_too_late() {
     assert_eq!(log.take(), ["joined", "connected", "suspended 1006"]);
     tokio::time::sleep(secs(2)).await;
     assert_eq!(log.take(), ["disconnected 1006", "left"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_in_the_middle_of_a_handover_does_not_end_the_session() {
+    let (log, step) = (Log::default(), Step::default());
+    let server = step.server(&log).build();
+    let (_old, first) = ann(&server).await;
+    let there = conn(&server);
+    step.set(move || {
+        let mut polls = 0;
+        tokio::spawn(poll_fn(move |cx| {
+            polls += 1;
+            if polls == 1 {
+                // Behind the old socket's task, which is asked for the connection.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            there.close(Close::new(1012, "restart"));
+            Poll::Ready(())
+        }));
+    });
+    let mut new = greeted(&server, "ann", &ask(&first)).await;
+    let second = told(&mut new).await;
+    let second = second.unwrap();
+    // No window ends while the client is there.
+    tokio::time::sleep(secs(11)).await;
+    assert_eq!(outcome(&server, "ann", &ask(&second)).await, "full");
+    assert!(!log.lines().iter().any(|it| it.starts_with("disconnected")), "{:?}", log.lines());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_lost_while_the_server_stops_ends_at_once() {
+    let log = Log::default();
+    let server = resumable(&log, server(&JsonArray))
+        .resume(ResumeLimits::default().window(secs(3600)))
+        .procedure("slow", |_, n: i64| async move {
+            tokio::time::sleep(secs(30)).await;
+            wse::Ok(n)
+        })
+        .build();
+    let cable = Cable::new(&server);
+    let ann = connect(&JsonArray, &cable, &Log::default()).await;
+    let calling = tokio::spawn(async move { ann.call::<_, i64>("slow", &1_i64).await });
+    settle().await;
+    let stopping =
+        tokio::spawn(
+            async move { server.shutdown_with(Close::new(1012, "restart"), secs(60)).await },
+        );
+    settle().await;
+    assert_eq!(log.take(), ["joined", "connected"]);
+    cable.unplug();
+    settle().await;
+    assert_eq!(log.take(), ["suspended 1006", "disconnected 1012", "left"]);
+    assert!(stopping.await.unwrap());
+    calling.abort();
 }

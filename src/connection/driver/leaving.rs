@@ -1,38 +1,26 @@
 //! [`Leaving`]: a channel whose connection goes on over another one.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use tokio::time::Sleep;
 use wse_proto::session::Close;
 
 use crate::connection::channel::Channel;
 
-/// A channel that is being closed. What arrives is dropped.
-pub(super) struct Leaving<C> {
-    channel: C,
-    deadline: Pin<Box<Sleep>>,
-}
+/// A channel that is being closed, which takes the close timeout at most. What arrives is dropped.
+pub(super) struct Leaving<C>(C);
 
 impl<C: Channel> Leaving<C> {
-    /// Closes a channel within this time, if that has not begun.
-    pub(super) fn new(mut channel: C, close: &Close, timeout: Duration) -> Self {
+    /// Closes a channel, if that has not begun.
+    pub(super) fn new(mut channel: C, close: &Close) -> Self {
         if channel.is_open() {
             channel.close(close);
         }
-        Self { channel, deadline: Box::pin(tokio::time::sleep(timeout)) }
+        Self(channel)
     }
 
-    /// Ready when the channel has ended, or the time is over.
+    /// Ready when the channel has ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.deadline.as_mut().poll(cx).is_pending() {
-            match ready!(self.channel.poll_receive(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => break,
-            }
-        }
+        while let Some(Ok(_)) = ready!(self.0.poll_receive(cx)) {}
         Poll::Ready(())
     }
 }

@@ -38,9 +38,9 @@ impl<C: Channel, S: Side> Driver<C, S> {
 
     /// Whether reading is paused. It is not while the connection ends, since the end must be read.
     pub(super) fn is_paused(&self) -> bool {
-        let pauses = self.core.connection.holds_reading()
-            || self.is_undecided()
-            || self.core.is_over_budget();
+        // What comes before the welcome starts no handler, and is read even if answers wait for the welcome.
+        let is_full = || self.core.connection.holds_reading() || self.core.is_over_budget();
+        let pauses = self.is_undecided() || self.core.ready && is_full();
         pauses && self.closing == Closing::No && !self.broken && self.channel.is_open()
     }
 

@@ -87,9 +87,8 @@ impl<C: Channel, S: Side> Driver<C, S> {
                 None
             }
             End::TakenOver(takeover, close) => {
-                let timeout = self.core.side.config().close_timeout;
                 hand_over(self.core, takeover);
-                Some(Leaving::new(self.channel, &close, timeout))
+                Some(Leaving::new(self.channel, &close))
             }
         }
     }

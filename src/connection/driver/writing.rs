@@ -76,6 +76,10 @@ impl<C: Channel, S: Side> Driver<C, S> {
             );
             self.closing = Closing::Flushing;
             self.core.close(&close, cx);
+            if self.core.connection.is_suspended() {
+                // The next round keeps what is queued.
+                cx.waker().wake_by_ref();
+            }
         }
         if self.closing == Closing::Flushing && flushed {
             self.closing = Closing::Handshake;

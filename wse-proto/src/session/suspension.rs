@@ -62,8 +62,6 @@ impl Session {
             return false;
         }
         let Some(resume) = &mut self.resume else { return false };
-        // The next greeting, or what the server says of the session, tells the number.
-        resume.tell();
         resume.set_drain(None);
         resume.take_greeted();
         if was_ready {
