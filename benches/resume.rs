@@ -1,6 +1,6 @@
 //! 10,000 connections that lose their sockets at once, and come back: what it costs their server, over TCP.
 //!
-//! `cargo bench --bench resume [-- CONNECTIONS]` (Linux)
+//! `cargo bench --bench resume [-- CONNECTIONS [ROUNDS]]` (Linux)
 //!
 //! The server is a process of its own with one thread, whose CPU time and resident memory it tells. The clients are the other
 //! process. Both are on this machine, so the times until all are back include the clients' work.
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -29,15 +29,15 @@ use wse::{
 
 /// What each client is sent while it is away: so many messages, of so many bytes, and whether each has its own.
 type Fill = (usize, usize, bool);
-/// The first one shows best what the kept messages take: later, memory that was freed is used again.
-const FILLS: [Fill; 3] = [(10, 1024, true), (0, 0, false), (10, 100, false)];
+const FILLS: [Fill; 3] = [(0, 0, false), (10, 100, false), (10, 1024, true)];
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Usage {
     cpu: Duration,
     /// In KiB.
     memory: u64,
-    suspended: usize,
+    /// The connections that have a socket.
+    here: isize,
 }
 
 fn main() -> Result<(), BoxError> {
@@ -46,21 +46,22 @@ fn main() -> Result<(), BoxError> {
     match args.first().map(String::as_str) {
         Some("serve") => runtime.block_on(serve(args[1] == "resume")),
         _ => {
-            let connections = args.iter().find_map(|it| it.parse().ok()).unwrap_or(10_000);
-            runtime.block_on(measure(connections))
+            let mut numbers = args.iter().filter_map(|it| it.parse().ok());
+            let connections = numbers.next().unwrap_or(10_000);
+            runtime.block_on(measure(connections, numbers.next().unwrap_or(5)))
         }
     }
 }
 
 async fn serve(resumes: bool) -> Result<(), BoxError> {
-    let suspended = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&suspended);
+    let here = Arc::new(AtomicIsize::new(0));
+    let counted = Arc::clone(&here);
     let mut builder = Server::builder(JsonArray)
         .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
         .heartbeat(None)
         .procedure("usage", move |_, ()| {
-            let suspended = suspended.load(Ordering::Relaxed);
-            async move { wse::Ok(Usage { suspended, ..usage()? }) }
+            let here = here.load(Ordering::Relaxed);
+            async move { wse::Ok(Usage { here, ..usage()? }) }
         })
         .procedure("fill", |conn, (messages, bytes, own): Fill| async move {
             let text = "x".repeat(bytes);
@@ -77,8 +78,12 @@ async fn serve(resumes: bool) -> Result<(), BoxError> {
             wse::Ok(())
         })
         .on_event(move |event| match event {
-            ServerEvent::Suspended(..) => drop(counted.fetch_add(1, Ordering::Relaxed)),
-            ServerEvent::Resumed(..) => drop(counted.fetch_sub(1, Ordering::Relaxed)),
+            ServerEvent::Suspended(..) | ServerEvent::Disconnected(..) => {
+                counted.fetch_sub(1, Ordering::Relaxed);
+            }
+            ServerEvent::Resumed(..) | ServerEvent::Connected(..) => {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
             _ => {}
         });
     if resumes {
@@ -98,7 +103,7 @@ fn usage() -> io::Result<Usage> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or_else(invalid)?;
     let memory = memory.trim().trim_end_matches(" kB").parse().map_err(|_| invalid())?;
-    Ok(Usage { cpu: Duration::from_nanos(nanos), memory, suspended: 0 })
+    Ok(Usage { cpu: Duration::from_nanos(nanos), memory, here: 0 })
 }
 
 /// A server, and a client that asks it.
@@ -208,7 +213,8 @@ impl AsyncWrite for Socket {
 /// What the clients have seen.
 #[derive(Default)]
 struct Seen {
-    resumed: AtomicUsize,
+    /// Those that have connected or resumed.
+    back: AtomicUsize,
     messages: AtomicUsize,
     lost: AtomicUsize,
 }
@@ -218,6 +224,7 @@ async fn connect_all(
     network: &Network,
     seen: &Arc<Seen>,
     connections: usize,
+    resumes: bool,
 ) -> Result<Vec<Client<JsonArray>>, BoxError> {
     let connecting = (0..connections).map(|n| {
         let (heard, happened) = (Arc::clone(seen), Arc::clone(seen));
@@ -236,10 +243,11 @@ async fn connect_all(
                 async {}
             })
             .on_event(move |event| match event {
-                ClientEvent::Resumed(wse::Resumed::Full) => {
-                    happened.resumed.fetch_add(1, Ordering::Relaxed);
+                ClientEvent::Resumed(wse::Resumed::Full) | ClientEvent::Ready(_) => {
+                    happened.back.fetch_add(1, Ordering::Relaxed);
                 }
-                ClientEvent::Resumed(_) | ClientEvent::Closed(_) => {
+                ClientEvent::Resumed(_) => drop(happened.lost.fetch_add(1, Ordering::Relaxed)),
+                ClientEvent::Closed(_) if resumes => {
                     happened.lost.fetch_add(1, Ordering::Relaxed);
                 }
                 _ => {}
@@ -250,66 +258,96 @@ async fn connect_all(
     Ok(all.into_iter().collect::<Result<_, _>>()?)
 }
 
-async fn measure(connections: usize) -> Result<(), BoxError> {
+/// Waits until it is so.
+async fn until(mut is_so: impl AsyncFnMut() -> Result<bool, BoxError>) -> Result<(), BoxError> {
+    while !is_so().await? {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+async fn measure(connections: usize, rounds: usize) -> Result<(), BoxError> {
+    let cases =
+        [("plain", FILLS[0]), ("resume", FILLS[0]), ("resume", FILLS[1]), ("resume", FILLS[2])];
+    let mut all = cases.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for ((mode, fill), costs) in cases.into_iter().zip(&mut all) {
+            costs.push(lose_all(mode, fill, connections).await?);
+        }
+    }
+    println!(
+        "{connections} connections, medians of {rounds} rounds; CPU time and memory for each connection\n"
+    );
+    println!("| | bytes, idle | CPU, lost | bytes kept | all back after | CPU, back | ratio |");
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    let anew = median(&all[0], |it| it.cpu);
+    for ((mode, (messages, size, own)), costs) in cases.iter().zip(&all) {
+        let what = match (*mode, messages, own) {
+            ("plain", ..) => "without resume: connected anew".to_owned(),
+            (_, 0, _) => "resumed, nothing waits".to_owned(),
+            (_, _, false) => format!("resumed, {messages} messages of {size} B to all wait"),
+            (_, _, true) => format!("resumed, {messages} messages of {size} B for each wait"),
+        };
+        let of = |what: fn(&Lost) -> f64| median(costs, what);
+        println!(
+            "| {what} | {:.0} | {:.0} µs | {:.0} | {:.1} s | {:.0} µs | {:.2} |",
+            of(|it| it.idle),
+            of(|it| it.loss),
+            of(|it| it.kept),
+            of(|it| it.took),
+            of(|it| it.cpu),
+            of(|it| it.cpu) / anew,
+        );
+    }
+    Ok(())
+}
+
+fn median(costs: &[Lost], what: impl Fn(&Lost) -> f64) -> f64 {
+    let mut all: Vec<_> = costs.iter().map(what).collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+/// What it costs to lose all connections and to have them back, for each, in microseconds and bytes.
+struct Lost {
+    idle: f64,
+    loss: f64,
+    kept: f64,
+    cpu: f64,
+    /// Of all, in seconds.
+    took: f64,
+}
+
+async fn lose_all(mode: &str, fill: Fill, connections: usize) -> Result<Lost, BoxError> {
     let each =
         |from: Usage, to: Usage| (to.cpu - from.cpu).as_secs_f64() * 1e6 / connections as f64;
     let bytes = |from: Usage, to: Usage| {
         (to.memory as f64 - from.memory as f64) * 1024.0 / connections as f64
     };
-    let mut idle = Vec::new();
-    for mode in ["plain", "resume"] {
-        let server = Process::start(mode).await?;
-        let network = Network { plugged: watch::Sender::new(true), sockets: Arc::default() };
-        let seen = Arc::<Seen>::default();
-        let start = server.usage().await?;
-        let clients = connect_all(&server, &network, &seen, connections).await?;
-        let connected = server.usage().await?;
-        idle.push(bytes(start, connected));
-        println!(
-            "{mode}: {connections} connections, {:.1} µs of CPU and {:.0} bytes for each",
-            each(start, connected),
-            bytes(start, connected)
-        );
-        if mode == "plain" {
-            continue;
-        }
-        println!(
-            "an idle connection that can be resumed takes {:.0} bytes more",
-            idle[1] - idle[0]
-        );
-        for (messages, size, own) in FILLS {
-            seen.resumed.store(0, Ordering::Relaxed);
-            seen.messages.store(0, Ordering::Relaxed);
-            let before = server.usage().await?;
-            network.unplug();
-            while server.usage().await?.suspended < connections {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            let lost = server.usage().await?;
-            server.control.call::<_, ()>("fill", &(messages, size, own)).await?;
-            let filled = server.usage().await?;
-            let now = Instant::now();
-            network.plugged.send_replace(true);
-            while seen.resumed.load(Ordering::Relaxed) < connections {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            let took = now.elapsed();
-            let back = server.usage().await?;
-            while seen.messages.load(Ordering::Relaxed) < connections * messages {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            let of = if own { " of their own" } else { "" };
-            println!(
-                "{messages} messages of {size} bytes{of} wait: lost in {:.1} µs of CPU each, kept in {:.0} bytes \
-                 each, all back after {took:.2?}, in {:.1} µs of CPU each, {:.2} of connecting",
-                each(before, lost),
-                bytes(lost, filled),
-                each(filled, back),
-                each(filled, back) / each(start, connected),
-            );
-        }
-        assert_eq!(seen.lost.load(Ordering::Relaxed), 0, "connections were lost");
-        drop(clients);
-    }
-    Ok(())
+    let server = Process::start(mode).await?;
+    let network = Network { plugged: watch::Sender::new(true), sockets: Arc::default() };
+    let seen = Arc::<Seen>::default();
+    let start = server.usage().await?;
+    let _clients = connect_all(&server, &network, &seen, connections, mode == "resume").await?;
+    seen.back.store(0, Ordering::Relaxed);
+    let before = server.usage().await?;
+    network.unplug();
+    until(async || Ok(server.usage().await?.here <= 1)).await?;
+    let lost = server.usage().await?;
+    server.control.call::<_, ()>("fill", &fill).await?;
+    let filled = server.usage().await?;
+    let now = Instant::now();
+    network.plugged.send_replace(true);
+    until(async || Ok(seen.back.load(Ordering::Relaxed) >= connections)).await?;
+    let took = now.elapsed().as_secs_f64();
+    let back = server.usage().await?;
+    until(async || Ok(seen.messages.load(Ordering::Relaxed) >= connections * fill.0)).await?;
+    assert_eq!(seen.lost.load(Ordering::Relaxed), 0, "connections were lost");
+    Ok(Lost {
+        idle: bytes(start, before),
+        loss: each(before, lost),
+        kept: bytes(lost, filled),
+        cpu: each(filled, back),
+        took,
+    })
 }

@@ -42,9 +42,12 @@ impl Connection {
     /// A counted message is being written.
     #[inline(never)]
     pub(super) fn sent(&self, packed: Bytes, extra: Option<Box<Extra>>) {
-        let tracked = extra.and_then(|it| it.into_tracked());
+        let mut state = self.lock();
         // It never says that all sessions keep too much: only suspended ones do.
-        self.lock().session.sent(packed, tracked);
+        match extra {
+            None => state.session.sent(packed, None),
+            Some(extra) => state.session.sent(packed, extra.into_tracked()),
+        };
     }
 
     /// As [`keep_queued`](Self::keep_queued), for what was queued since the channel was lost. At a client, that stays where it

@@ -32,7 +32,7 @@ impl Session {
     /// Returns true when this session is suspended and the rings of all sessions take too much memory: then call
     /// [`Sessions::relieve`](super::Sessions::relieve). A session with a socket empties its own ring in this case, and returns
     /// false.
-    #[inline]
+    #[inline(always)]
     pub fn sent(&mut self, message: Bytes, tracked: Option<Tracked>) -> bool {
         let Some(resume) = &mut self.resume else { return false };
         let grows = resume.ring.push(message);

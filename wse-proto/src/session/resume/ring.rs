@@ -74,7 +74,7 @@ impl Ring {
 
     /// Adds the message with the next number. Returns whether the caller has to look at the limits: the ring may hold more
     /// than it may, or it has reserved more memory.
-    #[inline]
+    #[inline(always)]
     pub(in crate::session) fn push(&mut self, message: Bytes) -> bool {
         self.sent += 1;
         self.bytes += message.len();
