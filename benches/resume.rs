@@ -280,10 +280,10 @@ async fn measure(connections: usize, rounds: usize) -> Result<(), BoxError> {
     );
     println!("| | bytes, idle | CPU, lost | bytes kept | all back after | CPU, back | ratio |");
     println!("|---|---:|---:|---:|---:|---:|---:|");
-    let anew = median(&all[0], |it| it.cpu);
+    let fresh = median(&all[0], |it| it.cpu);
     for ((mode, (messages, size, own)), costs) in cases.iter().zip(&all) {
         let what = match (*mode, messages, own) {
-            ("plain", ..) => "without resume: connected anew".to_owned(),
+            ("plain", ..) => "without resume: new connections".to_owned(),
             (_, 0, _) => "resumed, nothing waits".to_owned(),
             (_, _, false) => format!("resumed, {messages} messages of {size} B to all wait"),
             (_, _, true) => format!("resumed, {messages} messages of {size} B for each wait"),
@@ -296,7 +296,7 @@ async fn measure(connections: usize, rounds: usize) -> Result<(), BoxError> {
             of(|it| it.kept),
             of(|it| it.took),
             of(|it| it.cpu),
-            of(|it| it.cpu) / anew,
+            of(|it| it.cpu) / fresh,
         );
     }
     Ok(())

@@ -68,7 +68,7 @@ impl InOrder {
 }
 
 async fn nothing_is_lost<P: Talk>(protocol: P) {
-    let [at_server, at_client, resumed] = [const { () }; 3].map(|()| InOrder::default());
+    let [at_server, at_client, resumed] = std::array::from_fn(|_| InOrder::default());
     let (server_heard, client_heard) = (at_server.clone(), at_client.clone());
     let server = server(&protocol)
         .resume(ResumeLimits::default())
