@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use wse_proto::CloseReason;
 use wse_proto::session::Close;
 
@@ -15,7 +14,7 @@ use super::place::Url;
 use super::shared::{Shared, Welcomed};
 use super::status::{ClientEvent, Status};
 use crate::chain::chain;
-use crate::connection::Clock;
+use crate::connection::{Clock, deadline};
 use crate::random;
 
 /// The longest `Retry-After` that is heeded, unless the cap of the backoff is longer.
@@ -164,7 +163,7 @@ async fn manage(
             shared.set_status(Status::Reconnecting);
         }
         shared.emit(ClientEvent::Retrying { error: why, after });
-        let at = Instant::now().checked_add(after);
+        let at = deadline(after);
         shared.state().next_attempt = at;
         tokio::select! {
             biased;

@@ -9,6 +9,11 @@ pub(crate) fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
+/// The moment in `time`; `None` if it cannot be represented.
+pub(crate) fn deadline(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
+}
+
 /// The clock of a connection. Sessions count time from a fixed moment, which is the start of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);

@@ -32,7 +32,7 @@ mod wire;
 
 pub use acked_call::{AckedCall, CallOptions};
 pub(crate) use channel::{Channel, allowed};
-pub(crate) use clock::{Clock, remaining};
+pub(crate) use clock::{Clock, deadline, remaining};
 pub use counts::Counts;
 pub(crate) use counts::{Counters, count};
 pub(crate) use driver::{Resumable, drive};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wse_proto::Text;
 
+use super::clock::{deadline, remaining};
+
 /// What becomes of a message of a client while it waits: in the offline queue when there is no connection, and otherwise in the
 /// send queue, such as on a slow network or while the connection is suspended. See
 /// [`Client::send_with`](crate::Client::send_with).
@@ -41,7 +43,7 @@ impl Unsent {
     pub(crate) fn rule(self) -> Option<Rule> {
         match self {
             Self::Refuse | Self::Keep => None,
-            Self::Expire(time) => Instant::now().checked_add(time).map(Rule::Until),
+            Self::Expire(time) => deadline(time).map(Rule::Until),
             Self::Latest(key) => Some(Rule::Key(key)),
         }
     }
@@ -58,7 +60,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     pub(crate) fn is_expired(&self) -> bool {
-        matches!(self, Self::Until(until) if *until <= Instant::now())
+        matches!(self, Self::Until(until) if remaining(*until).is_zero())
     }
 
     pub(crate) fn has_key(&self, wanted: &Text) -> bool {

@@ -184,7 +184,7 @@ fn a_latest_message_without_room_leaves_the_older_one() {
 #[test]
 fn what_has_expired_makes_room() {
     let mut outbox = Outbox::new(SendQueue::default().messages(2));
-    let until = tokio::time::Instant::now();
+    let until = crate::connection::deadline(NOW).unwrap();
     for n in 1..3 {
         outbox.push_unsent(|| NOW, message(n), Rule::Until(until)).unwrap();
     }
