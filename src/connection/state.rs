@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session};
+use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session, Tracked};
 use wse_proto::{Outcome, ReceiptOf, SessionMessage, Stamp};
 
 use super::counts::{Counters, count};
@@ -202,10 +202,12 @@ impl State {
                 Event::Dropped(what) => counts.dropped(what),
                 event => {
                     if let Event::Resumed { outcome: Outcome::None(_) } = event {
-                        // Calls and messages with receipts have failed, and the stamps of answers mean other calls in
-                        // the new session.
-                        self.outbox.drop_unwanted(|class, tracked| {
-                            tracked.is_none() && class != Class::Answer
+                        // The stamps of answers mean other calls in the new session.
+                        let session = &self.session;
+                        self.outbox.drop_unwanted(|class, tracked| match tracked {
+                            Some(Tracked::Call(call)) => session.is_waiting(*call),
+                            Some(Tracked::Receipt(of, stamp)) => session.is_expected(*of, stamp),
+                            _ => class != Class::Answer,
                         });
                         self.begin_anew();
                     }

@@ -10,9 +10,10 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use wse::{
-    Close, CloseReason, Connector, JsonArray, ResumeLimits, SendQueue, Server, ServerEvent,
-    SlowPeer, Status, Transport,
+    CallError, CallOptions, Client, Close, CloseReason, Connector, JsonArray, ReceiptError,
+    ResumeLimits, SendQueue, Server, ServerEvent, SlowPeer, Status, Transport,
 };
 
 use crate::resume::{Cable, conn, connect, quick, resumable};
@@ -167,6 +168,17 @@ async fn calls_of_a_lost_session_that_wait_for_a_handler_are_not_made() {
     assert_eq!(made.lines(), ["1000", "2", "3"]);
 }
 
+/// Does something with a client in a task of its own.
+fn spawned<T: Send + 'static, F>(
+    client: &Client<JsonArray>,
+    run: impl FnOnce(Client<JsonArray>) -> F,
+) -> JoinHandle<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    tokio::spawn(run(client.clone()))
+}
+
 /// A server that forgets sessions after 50 ms.
 fn short_window() -> (Cable<JsonArray>, Server<JsonArray>) {
     let server = resumable(&Log::default(), server(&JsonArray))
@@ -176,7 +188,7 @@ fn short_window() -> (Cable<JsonArray>, Server<JsonArray>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_without_a_receipt_are_sent_in_the_next_session_and_others_fail() {
+async fn what_was_never_written_is_sent_in_the_next_session_and_the_rest_fails() {
     let (cable, server) = short_window();
     let heard = Log::default();
     let notes = heard.clone();
@@ -188,17 +200,40 @@ async fn messages_without_a_receipt_are_sent_in_the_next_session_and_others_fail
     cable.unplug();
     settle().await;
     ann.send("note", &note("before")).unwrap();
-    let failing = {
-        let ann = ann.clone();
-        tokio::spawn(async move { ann.send_acked("note", &note("with a receipt")).await })
-    };
+    let acked = spawned(&ann, |ann| async move {
+        ann.send_acked("note", &note("with a receipt")).await.unwrap();
+    });
+    let call = spawned(&ann, |ann| async move { adds(&ann).await.unwrap() });
+    let late = spawned(&ann, |ann| async move {
+        ann.call_within::<_, i64>(Some(ms(50)), "add", &Add { a: 1, b: 2 }).await
+    });
+    let acked_call = spawned(&ann, |ann| async move {
+        let options = CallOptions::default();
+        let mut call = ann.call_acked::<_, i64>(options, "add", &Add { a: 2, b: 2 }).unwrap();
+        call.receipt().await.unwrap();
+        call.result().await.unwrap()
+    });
     settle().await;
     ann.send("note", &note("behind")).unwrap();
     tokio::time::sleep(ms(100)).await;
     cable.plug();
-    failing.await.unwrap().unwrap_err();
+    acked.await.unwrap();
+    assert_eq!((call.await.unwrap(), acked_call.await.unwrap()), (3, 4));
+    assert!(matches!(late.await.unwrap(), Err(CallError::Timeout)));
     settle().await;
-    assert_eq!(heard.lines(), ["before", "behind"]);
+    assert_eq!(heard.lines(), ["before", "with a receipt", "behind"]);
+    // What was written is not sent again.
+    cable.stall();
+    let written = spawned(&ann, |ann| async move { adds(&ann).await });
+    let acked = spawned(&ann, |ann| async move { ann.send_acked("note", &note("lost")).await });
+    settle().await;
+    cable.unplug();
+    tokio::time::sleep(ms(100)).await;
+    cable.plug();
+    disconnected(written.await.unwrap());
+    assert!(matches!(acked.await.unwrap(), Err(ReceiptError::Closed(_))));
+    assert_eq!(adds(&ann).await.unwrap(), 3);
+    assert_eq!(heard.lines().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

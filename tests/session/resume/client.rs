@@ -5,7 +5,7 @@ use wse_proto::session::{Close, Restored, Session, SessionLimits, Tracked};
 use wse_proto::{Body, Head, Hi, NotResumed, Outcome, ReceiptOf, SessionMessage, UsageError};
 
 use super::sides::*;
-use crate::support::session::{Said, T0, drain, message, quietly, reply};
+use crate::support::session::{Said, T0, drain, message, ms, quietly, reply};
 
 /// A client that has processed two messages and sent three, of which the second is a call, and that greets again.
 fn away() -> Session {
@@ -94,6 +94,38 @@ fn d12_after_none_both_counts_are_0_and_promises_end() {
     assert_eq!((session.stored(0).unwrap().seen, session.unacknowledged()), (0, 0));
     session.handle_message(T0, seen(1));
     assert_eq!(drain(&mut session), Said::violation(), "nothing was sent in this session");
+}
+
+#[test]
+fn d12_calls_that_were_never_written_are_made_in_the_next_session() {
+    let mut session = quietly(client(), |session| {
+        session.expect_receipt(T0, ReceiptOf::Message, "r".into(), None).unwrap();
+        let tracked = Tracked::Receipt(ReceiptOf::Message, "r".into());
+        session.sent(Bytes::from("r"), Some(tracked));
+        let written = send_call(session, None);
+        session.expect_receipt(T0, ReceiptOf::Call, written.as_str().into(), None).unwrap();
+    });
+    session = reconnecting(session);
+    // The first is late, since its deadline runs on.
+    let late = session.call(T0, Some(ms(500))).unwrap();
+    let call = session.call(T0, None).unwrap();
+    session.expect_receipt(T0, ReceiptOf::Call, call.stamp(), None).unwrap();
+    session.expect_receipt(T0, ReceiptOf::Message, "s".into(), None).unwrap();
+    let expired = Outcome::None(NotResumed::Expired);
+    let (mut session, said) = answered(session, expired, 0);
+    let ended: Vec<_> = said.events.iter().filter(|it| !it.starts_with("receipt")).collect();
+    assert_eq!(ended, ["resumed none expired", "ended #1 disconnected 1006", "ready welcome"]);
+    assert_eq!(said.events.len(), 5, "both receipts of what was written: {:?}", said.events);
+    assert_eq!((session.calls_waiting(), session.receipts_waiting()), (2, 2));
+    assert!(session.is_expected(ReceiptOf::Message, &"s".into()));
+    assert!(session.is_waiting(call) && session.is_waiting(late));
+    session.handle_timeout(ms(500));
+    assert_eq!(drain(&mut session).events.len(), 1);
+    session.sent(Bytes::from("call"), Some(Tracked::Call(call)));
+    session.handle_message(T0, seen(1));
+    let receipt = drain(&mut session).events;
+    assert_eq!(receipt, [format!("receipt of Call #{} received", call.stamp())]);
+    assert_eq!((session.calls_waiting(), session.receipts_waiting()), (1, 1));
 }
 
 #[test]

@@ -18,6 +18,9 @@ use super::deadlines::{Deadlines, NEVER, Nanos};
 pub struct CallId(u64);
 
 impl CallId {
+    /// Before the first call of a session.
+    pub(super) const NONE: Self = Self(0);
+
     /// The stamp of the call.
     pub fn stamp(self) -> Stamp {
         Stamp::from(self.0)
@@ -92,6 +95,11 @@ impl Calls {
         self.pending.contains_key(&call)
     }
 
+    /// Whether a call with this stamp is pending.
+    pub(super) fn has_stamp(&self, stamp: &Stamp) -> bool {
+        stamp.serial().is_some_and(|call| self.pending.contains_key(&call))
+    }
+
     /// A serial number that is unique in this session.
     pub(super) fn next_serial(&mut self) -> u64 {
         self.last += 1;
@@ -131,6 +139,17 @@ impl Calls {
 
     pub(super) fn soonest(&self) -> Nanos {
         self.deadlines.soonest()
+    }
+
+    /// Removes the calls up to this one, oldest first.
+    pub(super) fn drain_to(&mut self, CallId(last): CallId) -> Vec<CallId> {
+        let all = self.pending.keys().copied().filter(|call| *call <= last);
+        let mut all: Vec<_> = all.map(CallId).collect();
+        all.sort_unstable();
+        for call in &all {
+            self.take(*call);
+        }
+        all
     }
 
     /// Removes all calls, oldest first.

@@ -183,7 +183,9 @@ impl Session {
 
     pub(super) fn end(&mut self, close: &Close) {
         self.phase = Phase::Closed;
-        for (of, stamp) in self.receipts.take().map(|it| it.into_keys()).unwrap_or_default() {
+        for (of, stamp) in
+            self.receipts.take().map(|mut it| it.end_others(|_| false)).unwrap_or_default()
+        {
             let outcome = Err(ReceiptFailure::Closed(close.clone()));
             push(&mut self.events, Event::ReceiptEnded { of, stamp, outcome });
         }

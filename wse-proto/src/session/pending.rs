@@ -42,6 +42,16 @@ impl Session {
         }
     }
 
+    /// Whether a call is pending.
+    pub fn is_waiting(&self, call: CallId) -> bool {
+        self.calls.is_pending(call)
+    }
+
+    /// Whether a receipt is pending.
+    pub fn is_expected(&self, of: ReceiptOf, stamp: &Stamp) -> bool {
+        self.receipts.as_ref().is_some_and(|it| it.is_pending(&(of, stamp.clone())))
+    }
+
     /// How many calls are pending.
     pub fn calls_waiting(&self) -> usize {
         self.calls.len()

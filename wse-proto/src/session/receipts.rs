@@ -158,10 +158,15 @@ impl Receipts {
         self.deadlines.soonest()
     }
 
-    /// All pending receipts, in the order of their deadlines.
-    pub(super) fn into_keys(self) -> Vec<Key> {
-        let mut all: Vec<_> = self.pending.into_iter().collect();
-        all.sort_by_key(|(_, deadline)| *deadline);
-        all.into_iter().map(|(key, _)| key).collect()
+    /// Removes the receipts for which `keep` returns false. Returns them in the order of their deadlines.
+    pub(super) fn end_others(&mut self, keep: impl Fn(&Key) -> bool) -> Vec<Key> {
+        let others = self.pending.iter().filter(|(key, _)| !keep(key));
+        let mut others: Vec<_> = others.map(|(key, deadline)| (*deadline, key.clone())).collect();
+        others.sort_by_key(|(deadline, _)| *deadline);
+        let others: Vec<_> = others.into_iter().map(|(_, key)| key).collect();
+        for key in &others {
+            self.take(key);
+        }
+        others
     }
 }

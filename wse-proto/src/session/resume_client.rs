@@ -1,19 +1,20 @@
 //! Resume at the client.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::calls::CallFailure;
+use super::calls::{CallFailure, CallId};
 use super::close::Close;
 use super::event::{Event, Output};
 use super::limits::SessionLimits;
 use super::machine::Session;
 use super::phase::{ClientGreeting, Phase};
 use super::queue::push;
-use super::receipts::ReceiptFailure;
+use super::receipts::{Key, ReceiptFailure};
 use super::resume::{Budget, Greeted, Resume, Token};
 use crate::{
-    Body, ErrorCode, Head, Hi, NotResumed, Outcome, ProtocolInfo, ResumeRequest, SessionInfo,
-    SessionMessage, Text, UsageError,
+    Body, ErrorCode, Head, Hi, NotResumed, Outcome, ProtocolInfo, ReceiptOf, ResumeRequest,
+    SessionInfo, SessionMessage, Stamp, Text, UsageError,
 };
 
 /// What a client that was started again knows of its session.
@@ -192,18 +193,30 @@ impl Session {
         }
     }
 
-    /// The server does not know the session any more. What waits for its messages ends.
+    /// The server does not know the session any more. What waits for its messages ends. Calls and messages that were never
+    /// written go on: they are sent in the new session.
     fn begin_again(&mut self, told: Option<SessionInfo>, close: &Close) {
         let reason = match &told {
             Some(SessionInfo { outcome: Outcome::None(reason), .. }) => reason.clone(),
             _ => NotResumed::Unknown,
         };
         push(&mut self.events, Event::Resumed { outcome: Outcome::None(reason) });
-        for (of, stamp) in self.receipts.take().map(|it| it.into_keys()).unwrap_or_default() {
+        let resume = self.resume.as_ref();
+        let ended = self.calls.drain_to(resume.map_or(CallId::NONE, |resume| resume.called()));
+        let written: HashSet<&Stamp> = resume.into_iter().flat_map(|it| it.receipts()).collect();
+        let calls = &self.calls;
+        let goes_on = |(of, stamp): &Key| match of {
+            ReceiptOf::Call => calls.has_stamp(stamp),
+            ReceiptOf::Message => !written.contains(stamp),
+            ReceiptOf::Answer => false,
+        };
+        let receipts = self.receipts.as_mut().map(|it| it.end_others(goes_on));
+        self.tidy();
+        for (of, stamp) in receipts.unwrap_or_default() {
             let outcome = Err(ReceiptFailure::Closed(close.clone()));
             push(&mut self.events, Event::ReceiptEnded { of, stamp, outcome });
         }
-        for call in self.calls.drain() {
+        for call in ended {
             let outcome = Err(CallFailure::Disconnected(close.clone()));
             push(&mut self.events, Event::CallEnded { call, outcome });
         }

@@ -10,9 +10,10 @@ use super::ring::Ring;
 use super::token::Token;
 use super::tracked::Tracked;
 use super::word::Word;
-use crate::SessionInfo;
+use crate::session::calls::CallId;
 use crate::session::close::Close;
 use crate::session::deadlines::Nanos;
+use crate::{ReceiptOf, SessionInfo, Stamp};
 
 /// The state of resume of one session. It outlives the socket.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(in crate::session) struct Resume {
     /// The name; `None` at a client before the server has given one.
     session: Option<Word>,
     pub(in crate::session) token: Token,
+    /// The last call that was written to a socket.
+    called: CallId,
     /// Whether a client that was started again does not know how many messages it has sent.
     pub(in crate::session) sent_unknown: bool,
     rare: Option<Box<Rare>>,
@@ -61,7 +64,8 @@ impl Resume {
     ) -> Self {
         let (counts, ring) = (Counts::new(received), Ring::new(budget));
         let session = session.map(Word::from);
-        Self { spare: 0, counts, ring, session, token, sent_unknown: false, rare: None }
+        let called = CallId::NONE;
+        Self { spare: 0, counts, ring, session, token, called, sent_unknown: false, rare: None }
     }
 
     pub(in crate::session) fn session(&self) -> Option<&str> {
@@ -136,7 +140,25 @@ impl Resume {
     /// Notes what depends on the message that was pushed last.
     pub(in crate::session) fn track(&mut self, tracked: Tracked) {
         let number = self.ring.sent();
+        if let Tracked::Call(call) = &tracked {
+            self.called = self.called.max(*call);
+        }
         self.rare().tracked.push_back((number, tracked));
+    }
+
+    /// The last call that was written to a socket. Those before it count as written too: if several threads call at once, one
+    /// may overtake another.
+    pub(in crate::session) fn called(&self) -> CallId {
+        self.called
+    }
+
+    /// The stamps of the messages that were written and whose receipts are pending.
+    pub(in crate::session) fn receipts(&self) -> impl Iterator<Item = &Stamp> {
+        let tracked = self.rare.iter().flat_map(|rare| &rare.tracked);
+        tracked.filter_map(|(_, tracked)| match tracked {
+            Tracked::Receipt(ReceiptOf::Message, stamp) => Some(stamp),
+            _ => None,
+        })
     }
 
     pub(in crate::session) fn tracked(&self) -> usize {
@@ -241,6 +263,6 @@ mod tests {
     #[test]
     fn a_session_with_nothing_unacknowledged_takes_little_memory() {
         // Beside it, a session has two pointers, and the table of sessions an entry of 25 bytes.
-        assert!(size_of::<Resume>() <= 160, "{}", size_of::<Resume>());
+        assert!(size_of::<Resume>() <= 168, "{}", size_of::<Resume>());
     }
 }
