@@ -123,6 +123,7 @@ impl Calls {
     }
 
     /// Removes a call. Returns whether it was pending.
+    #[inline(always)]
     pub(super) fn take(&mut self, CallId(call): CallId) -> bool {
         let Some(deadline) = self.pending.remove(&call) else { return false };
         let pending = &self.pending;
@@ -142,6 +143,7 @@ impl Calls {
     }
 
     /// Removes the calls up to this one, oldest first.
+    #[cold]
     pub(super) fn drain_to(&mut self, CallId(last): CallId) -> Vec<CallId> {
         let all = self.pending.keys().copied().filter(|call| *call <= last);
         let mut all: Vec<_> = all.map(CallId).collect();
