@@ -163,8 +163,9 @@ async fn manage(
             shared.set_status(Status::Reconnecting);
         }
         shared.emit(ClientEvent::Retrying { error: why, after });
-        let at = deadline(after);
-        shared.state().next_attempt = at;
+        // Before anybody can know that it waits: it hears of all calls from now on.
+        let looked = shared.check_now.notified();
+        shared.state().next_attempt = deadline(after);
         tokio::select! {
             biased;
             interrupt = next_interrupt(&shared, &mut commands) => match interrupt {
@@ -177,7 +178,7 @@ async fn manage(
                     shared.migrating();
                 }
             },
-            () = shared.check_now.notified() => retries = Retries::default(),
+            () = looked => retries = Retries::default(),
             () = tokio::time::sleep(after) => {}
         }
         shared.state().next_attempt = None;

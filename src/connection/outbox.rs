@@ -24,6 +24,8 @@ pub(crate) struct Outbox {
     full_since: Option<Duration>,
     /// Whether the queue was full since it was last empty. A peer that is slow all the time is reported once.
     slow: bool,
+    /// Whether messages may expire that wait. Set until the queue is empty.
+    expires: bool,
     /// The messages that the policy has dropped.
     dropped: u64,
     news: Option<News>,
@@ -54,6 +56,7 @@ impl Outbox {
             replays: Tally::default(),
             full_since: None,
             slow: false,
+            expires: false,
             dropped: 0,
             news: None,
         }
@@ -145,6 +148,7 @@ impl Outbox {
                 self.queue.push(old);
             }
         }
+        self.expires |= matches!(rule, Rule::Until(_));
         self.push(now, Class::Message, message, Some(Box::new(Extra::Rule(rule))))
     }
 
@@ -156,6 +160,10 @@ impl Outbox {
 
     #[cold]
     fn fits_without_expired(&mut self, len: usize) -> bool {
+        if !self.expires {
+            // Looking through the queue at each message to a slow peer would take too long.
+            return false;
+        }
         self.drop_where(Entry::is_expired);
         self.fits(len)
     }
@@ -196,8 +204,8 @@ impl Outbox {
         if wrote && !self.is_full() {
             self.full_since = None;
         }
-        if self.slow && self.is_empty() {
-            self.slow = false;
+        if (self.slow || self.expires) && self.is_empty() {
+            (self.slow, self.expires) = (false, false);
         }
     }
 

@@ -37,7 +37,8 @@ impl<P: Negotiate> Server<P> {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`].
+    /// When the address cannot be bound; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`], and
+    /// after [`Drain::close_listeners`](crate::Drain::close_listeners).
     pub async fn listen(&self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
         self.inner.listen(TcpListener::bind(addr).await?, Acceptor::default())
     }
@@ -62,7 +63,8 @@ impl<P: Negotiate> Server<P> {
     ///
     /// # Errors
     ///
-    /// When the socket cannot be used; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`].
+    /// When the socket cannot be used; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`], and
+    /// after [`Drain::close_listeners`](crate::Drain::close_listeners).
     pub fn listen_on(&self, listener: std::net::TcpListener) -> io::Result<SocketAddr> {
         self.inner.listen(opened(listener)?, Acceptor::default())
     }
@@ -178,8 +180,8 @@ impl ServerCore {
         listener: TcpListener,
         acceptor: Acceptor,
     ) -> io::Result<SocketAddr> {
-        if self.stop.is_cancelled() {
-            let why = "the server is shut down: build another one";
+        if self.listening.is_cancelled() {
+            let why = "the server is shut down, or has closed its listeners: build another one";
             return Err(io::Error::new(io::ErrorKind::NotConnected, why));
         }
         let addr = listener.local_addr()?;

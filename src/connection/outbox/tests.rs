@@ -192,3 +192,19 @@ fn what_has_expired_makes_room() {
     assert_eq!(outbox.state().bytes, 10);
     assert_eq!(rest(outbox), [3]);
 }
+
+/// A slow peer must not make each message to it as expensive as its whole queue.
+#[test]
+fn only_a_queue_with_messages_that_expire_is_looked_through() {
+    let mut outbox = Outbox::new(SendQueue::default().messages(2));
+    let until = crate::connection::deadline(NOW).unwrap();
+    outbox.push_unsent(|| NOW, message(1), Rule::Until(until)).unwrap();
+    assert!(outbox.expires);
+    write(&mut outbox);
+    assert!(!outbox.expires);
+    for n in 2..4 {
+        outbox.push(|| NOW, Class::Message, message(n), None).unwrap();
+    }
+    assert_eq!(outbox.push(|| NOW, Class::Message, message(4), None), Err(Full));
+    assert!(!outbox.expires);
+}
