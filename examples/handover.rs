@@ -1,4 +1,4 @@
-//! A server that is replaced by the next version of itself, without a refused connection.
+//! A server that is replaced by the next version of itself, while its clients go on.
 //!
 //! ```text
 //! cargo run --example handover
@@ -63,8 +63,14 @@ mod serve {
         print!(".");
         io::Write::flush(&mut io::stdout())?;
 
-        replace.recv().await;
-        start_successor(listener).await?;
+        loop {
+            replace.recv().await;
+            match start_successor(listener.try_clone()?).await {
+                Ok(()) => break,
+                // This one goes on serving, and may be told again.
+                Err(error) => eprintln!("{error}"),
+            }
+        }
         let drain = Drain::default().spread(Duration::from_secs(1)).close_listeners();
         server.drain(drain).await;
         server.shutdown_with(Close::new(1012, "restart"), Duration::from_secs(5)).await;
@@ -88,7 +94,7 @@ mod serve {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut serves = child.stdout.take().ok_or("no output")?;
-        // At the end of the output it has failed, and this process should go on serving.
+        // At the end of the output it has failed.
         serves.read_u8().await.map_err(|_| "the successor did not start")?;
         Ok(())
     }

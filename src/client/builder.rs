@@ -121,7 +121,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// Sets a function that provides the URL of each attempt, such as from a service that knows the servers. It replaces the
     /// URL of the builder, until [`Client::migrate`] sets another one. Default: none.
     ///
-    /// An error that it returns is a transient [`ConnectError::Provided`]. Its time counts as part of the
+    /// An error that it returns, or a URL that is malformed, is a transient [`ConnectError::Provided`]. Its time counts as part of the
     /// [`connect_timeout`](Self::connect_timeout). Header fields with credentials go to the server that it names.
     ///
     /// ```
@@ -143,6 +143,9 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// Sets a function that provides identity and meta at each connection, such as for a token that
     /// expires. It replaces [`identity`](Self::identity) and [`meta`](Self::meta). An error that it
     /// returns is a transient [`ConnectError::Credentials`].
+    ///
+    /// It must name the same user each time: what waits for the user is sent with the next credentials. To be another user, use
+    /// [`Client::migrate_as`] or another client.
     ///
     /// It is also called when the server says that the credentials are about to expire: see
     /// [`ClientEvent::Expiring`](crate::ClientEvent::Expiring). The new ones are sent over the same connection. The function must return in the time that is
@@ -204,7 +207,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     ///   `attempts` or [`retry_first`](Self::retry_first) is set.
     /// - If the server lets clients resume their connections ([`ServerBuilder::resume`](crate::ServerBuilder::resume)), the
     ///   client does: calls go on, and what was sent meanwhile arrives. See [`ClientEvent::Resumed`](crate::ClientEvent::Resumed) and
-    ///   [`resume_limits`](Self::resume_limits).
+    ///   [`resume_bytes`](Self::resume_bytes).
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.settings.reconnect = Some(backoff);
         self
@@ -304,7 +307,7 @@ impl<P: Negotiate> ClientBuilder<P> {
     }
 }
 
-/// The default of [`ClientBuilder::resume_limits`].
+/// The defaults of [`ClientBuilder::resume_bytes`] and [`ClientBuilder::resume_messages`].
 fn kept() -> ResumeLimits {
     ResumeLimits::default().ring_bytes(16 << 20).ring_messages(65_536)
 }

@@ -148,13 +148,21 @@ impl<P: Negotiate> Client<P> {
     /// - When the client is ready, it sends a ping. If nothing arrives within 3 s, or ten round-trip times if that is longer, the
     ///   connection ends as when the [`heartbeat`](crate::ClientBuilder::heartbeat) notices the loss. Without a heartbeat,
     ///   nothing is done.
-    /// - When the client waits before the next attempt, the attempt is made now, and later waits begin with the first one.
-    /// - Otherwise nothing is done.
+    /// - When the client waits before the next attempt, the attempt is made now, and later waits begin with the first one. A
+    ///   callback of [`Retrying`](ClientEvent::Retrying) comes before the wait, and cannot end it.
+    /// - During an attempt: if it fails, the wait behind it is as short as the first one.
+    /// - Otherwise nothing is done. Calling it again while a check is under way changes nothing.
     pub fn check_now(&self) {
-        match self.shared().connection().filter(|connection| connection.is_attached()) {
-            Some(connection) => connection.session(|session, now| session.check_now(now)),
-            None => self.shared().check_now.notify_waiters(),
+        let shared = self.shared();
+        if let Some(connection) = shared.connection().filter(|connection| connection.is_attached())
+        {
+            return connection.session(|session, now| session.check_now(now));
         }
+        let mut state = shared.state();
+        let trying = matches!(state.status, Status::Connecting | Status::Reconnecting);
+        state.look = trying && state.next_attempt.is_none();
+        drop(state);
+        shared.check_now.notify_waiters();
     }
 
     /// Returns a stream of the current status and every later one. A slow reader misses

@@ -46,7 +46,7 @@ impl Shared {
         let (mut lost, mut wakes) = (0, Wakes::default());
         for Kept { variant, message, rule } in state.offline_queue.take() {
             let fits = variant == connection.wire.variant;
-            if !fits || connection.push_unsent(message, rule, &mut wakes).is_err() {
+            if !fits || connection.push_kept(message, rule, &mut wakes).is_err() {
                 lost += 1;
             }
         }

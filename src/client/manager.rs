@@ -105,6 +105,7 @@ async fn manage(
         };
         let (why, error) = match attempted {
             Ok(Ok(connection)) => {
+                shared.state().look = false;
                 first = false;
                 pending.complete(Ok(()));
                 let clock = Clock::start();
@@ -151,6 +152,10 @@ async fn manage(
                 continue;
             }
         };
+        if std::mem::take(&mut shared.state().look) {
+            // Asked for during the attempt.
+            retries = Retries::default();
+        }
         let asked = error.as_ref().and_then(ConnectError::retry_after);
         let Some(after) = retries.next(&shared, asked) else {
             if shared.settings.reconnect.is_some() {
@@ -162,10 +167,9 @@ async fn manage(
         if pending.0.is_none() {
             shared.set_status(Status::Reconnecting);
         }
-        shared.emit(ClientEvent::Retrying { error: why, after });
-        // Before anybody can know that it waits: it hears of all calls from now on.
-        let looked = shared.check_now.notified();
         shared.state().next_attempt = deadline(after);
+        shared.emit(ClientEvent::Retrying { error: why, after });
+        let looked = shared.check_now.notified();
         tokio::select! {
             biased;
             interrupt = next_interrupt(&shared, &mut commands) => match interrupt {

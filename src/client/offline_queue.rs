@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use wse_transport::ws;
 
-use crate::connection::Rule;
+use crate::connection::{Rule, payload_size};
 
 /// How many messages with a rule are kept if the application has set no number.
 const DEFAULT: usize = 1024;
@@ -15,6 +15,9 @@ pub(super) struct OfflineQueue {
     /// How many may wait; `None` when only messages with a rule of their own do.
     most: Option<usize>,
     kept: VecDeque<Kept>,
+    bytes: usize,
+    /// Whether there was no room for a message since there was more of it.
+    refused: bool,
 }
 
 /// A message, with the variant of the protocol that it is packed for.
@@ -26,7 +29,7 @@ pub(super) struct Kept {
 
 impl OfflineQueue {
     pub(super) const fn new(most: Option<usize>) -> Self {
-        Self { most, kept: VecDeque::new() }
+        Self { most, kept: VecDeque::new(), bytes: 0, refused: false }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -42,35 +45,62 @@ impl OfflineQueue {
         self.kept.len() >= self.most.unwrap_or(DEFAULT)
     }
 
-    /// Adds a message. Returns whether there was room for it.
-    pub(super) fn push(&mut self, kept: Kept) -> bool {
-        let same = match &kept.rule {
+    /// Whether a sender may wait until there is room: the queue is full or has refused a message, and can be emptied.
+    pub(super) fn waits_for_room(&self) -> bool {
+        !self.is_empty() && (self.is_full() || self.refused)
+    }
+
+    /// Adds a message, if the queue then has at most so many bytes, or only this message. Returns whether there was room.
+    pub(super) fn push(&mut self, kept: Kept, bytes: usize) -> bool {
+        let at = match &kept.rule {
             Some(Rule::Key(key)) => self.kept.iter().position(|it| it.has_key(key)),
             _ => None,
         };
-        match same {
-            Some(at) => drop(self.kept.remove(at)),
-            None if self.is_full() => self.kept.retain(|it| !it.is_expired()),
-            None => {}
+        let same = at.map(|at| self.kept[at].size());
+        let fits = self.has_room(kept.size(), bytes, same);
+        if !fits && at.is_none() && self.drop_expired() {
+            return self.push(kept, bytes);
         }
-        let fits = !self.is_full();
+        self.refused |= !fits;
         if fits {
+            at.and_then(|at| self.kept.remove(at));
+            self.bytes = self.bytes + kept.size() - same.unwrap_or(0);
             self.kept.push_back(kept);
         }
         fits
     }
 
+    /// Whether there is room for a message of this size in place of one of the other size, if any.
+    fn has_room(&self, size: usize, bytes: usize, same: Option<usize>) -> bool {
+        let others = self.kept.len() - usize::from(same.is_some());
+        let used = self.bytes - same.unwrap_or(0);
+        others < self.most.unwrap_or(DEFAULT) && (others == 0 || used + size <= bytes)
+    }
+
+    /// Returns whether there were any.
+    fn drop_expired(&mut self) -> bool {
+        let before = self.kept.len();
+        self.kept.retain(|it| !it.is_expired());
+        self.bytes = self.kept.iter().map(Kept::size).sum();
+        self.kept.len() < before
+    }
+
     /// Takes all messages that are still to be sent.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Kept> + use<> {
+        (self.bytes, self.refused) = (0, false);
         std::mem::take(&mut self.kept).into_iter().filter(|it| !it.is_expired())
     }
 
     pub(super) fn clear(&mut self) {
-        self.kept.clear();
+        (self.kept, self.bytes, self.refused) = (VecDeque::new(), 0, false);
     }
 }
 
 impl Kept {
+    fn size(&self) -> usize {
+        payload_size(&self.message)
+    }
+
     fn has_key(&self, key: &wse_proto::Text) -> bool {
         self.rule.as_ref().is_some_and(|rule| rule.has_key(key))
     }

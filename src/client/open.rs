@@ -39,7 +39,12 @@ pub(super) fn websocket<'a>(
         };
         // The application itself has provided an asked one, so its header fields are for that server.
         let own = matches!(target.url, Url::Asked(_));
-        let request = request(shared, &url, own, &asked).map_err(HandshakeError::Request)?;
+        let request =
+            request(shared, &url, own, &asked).map_err(|error| match own || !asked.is_empty() {
+                // What a function has provided may be another one the next time.
+                true => ConnectError::Provided(error.into()),
+                false => HandshakeError::Request(error).into(),
+            })?;
         let connect = |host: String, port| {
             let connector = Arc::clone(&settings.connector);
             async move { connector.connect(&host, port).await }
@@ -205,7 +210,9 @@ fn request(
         request = request.extension(Arc::clone(extension))?;
     }
     let shares = shared.settings.share_credentials || own || is_home(shared, &request);
-    for (name, value) in shared.settings.headers.iter().chain(asked) {
+    let replaced = |name: &str| asked.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
+    let fixed = shared.settings.headers.iter().filter(|(name, _)| !replaced(name));
+    for (name, value) in fixed.chain(asked) {
         let credential = name.parse().is_ok_and(|name| is_credential(&name));
         if shares || !credential {
             request = request.header(name, value)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wse_proto::Negotiate;
-use wse_proto::session::{Heartbeat, ResumeLimits};
+use wse_proto::session::Heartbeat;
 use wse_transport::proxy::Proxies;
 use wse_transport::ws;
 
@@ -139,13 +139,17 @@ impl<P: Negotiate> ClientBuilder<P> {
         self
     }
 
-    /// Sets how much the client keeps of what it has sent, until the server says that it has processed it, after 64 messages
-    /// or 5 s. Past the limits, sending fails as with a full send queue. Only with [`reconnect`](Self::reconnect) and a server
-    /// that lets connections be resumed. Default: 16 MiB and 65,536 messages.
-    ///
-    /// `ring_bytes` and `ring_messages` count. The other members are for servers.
-    pub fn resume_limits(mut self, limits: ResumeLimits) -> Self {
-        self.settings.resume = limits;
+    /// Sets how many bytes of what it has sent the client keeps, until the server says that it has processed them, after 64
+    /// messages or 5 s. Past that, sending fails as with a full send queue. Only with [`reconnect`](Self::reconnect) and a
+    /// server that lets connections be resumed. Default: 16 MiB.
+    pub fn resume_bytes(mut self, bytes: usize) -> Self {
+        self.settings.resume = self.settings.resume.ring_bytes(bytes);
+        self
+    }
+
+    /// Sets how many messages the client keeps in the same way. Default: 65,536.
+    pub fn resume_messages(mut self, messages: usize) -> Self {
+        self.settings.resume = self.settings.resume.ring_messages(messages);
         self
     }
 
@@ -154,17 +158,18 @@ impl<P: Negotiate> ClientBuilder<P> {
     ///
     /// A field that may have [credentials](wse_transport::handshake::is_credential), such as
     /// `Authorization`, `Cookie` or `X-Api-Key`, is sent only to the scheme, host and port of the
-    /// builder's URL: not after a redirect, nor after [`Client::migrate`](crate::Client::migrate), to
-    /// another. See [`share_credentials`](Self::share_credentials).
+    /// builder's URL, and to the URLs of [`url_with`](Self::url_with): not after a redirect, nor after
+    /// [`Client::migrate`](crate::Client::migrate), to another. See [`share_credentials`](Self::share_credentials).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers.push((name.into(), value.into()));
         self
     }
 
     /// Sets a function that provides more header fields at each attempt, such as a token that expires. For them the same
-    /// rules apply as for those of [`header`](Self::header). Default: none.
+    /// rules apply as for those of [`header`](Self::header), and they replace fields of the same name. Default: none.
     ///
-    /// An error that it returns is a transient [`ConnectError::Provided`](crate::ConnectError::Provided). Its time counts as
+    /// An error that it returns, or a field that is malformed, is a transient
+    /// [`ConnectError::Provided`](crate::ConnectError::Provided). Its time counts as
     /// part of the [`connect_timeout`](Self::connect_timeout).
     ///
     /// ```

@@ -95,10 +95,12 @@ impl Shared {
             let connection =
                 connection.filter(|it| !ended.as_ref().is_some_and(|old| Arc::ptr_eq(it, old)));
             let Some(connection) = connection.cloned() else {
-                let queue = &mut state.offline_queue;
+                let (queue, most) = (&mut state.offline_queue, self.settings.queue.bytes);
                 return Some(match keeps.unwrap_or(queue.keeps_all()) {
                     false => Err(SendError::NotReady),
-                    true if queue.push(Kept { variant, message, rule: rule.clone() }) => Ok(()),
+                    true if queue.push(Kept { variant, message, rule: rule.clone() }, most) => {
+                        Ok(())
+                    }
                     true => Err(SendError::QueueFull),
                 });
             };
@@ -171,10 +173,7 @@ impl Shared {
             if let Some(connection) = self.connection().filter(|connection| connection.is_ready()) {
                 return connection.writable().await;
             }
-            let waits = {
-                let queue = &self.state().offline_queue;
-                queue.keeps_all() && queue.is_full()
-            };
+            let waits = self.state().offline_queue.waits_for_room();
             if !waits || status.changed().await.is_err() {
                 return;
             }

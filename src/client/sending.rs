@@ -32,7 +32,8 @@ impl<P: Negotiate> Client<P> {
     ///
     /// Without a connection, up to 1,024 messages are kept, or as many as the
     /// [`offline_queue`](crate::ClientBuilder::offline_queue). They are sent behind the next welcome, and dropped when the client
-    /// goes offline. What is queued on a connection that ends, and is not resumed, is lost.
+    /// goes offline. What is queued on a connection that ends is lost, unless the server lets it be resumed: then it is sent over
+    /// the next one, also if the session is gone.
     ///
     /// ```
     /// # fn example<P: wse::Negotiate<Format: wse::Encode<(i64, i64)> + wse::Encode<str>>>(client: &wse::Client<P>)

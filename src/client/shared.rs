@@ -131,6 +131,8 @@ pub(super) struct State {
     pub(super) comes_back: bool,
     /// When the client connects again, while it waits for that.
     pub(super) next_attempt: Option<Instant>,
+    /// Whether `check_now` was called during the attempt.
+    pub(super) look: bool,
 }
 
 impl State {
@@ -154,6 +156,7 @@ impl Shared {
             last_close: None,
             comes_back: false,
             next_attempt: None,
+            look: false,
         };
         Self {
             first: settings.protocol.first(),

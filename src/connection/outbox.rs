@@ -139,22 +139,43 @@ impl Outbox {
         rule: Rule,
     ) -> Result<(), Full> {
         if let Rule::Key(key) = &rule
-            && let Some(old) = self.queue.take_first(|entry| entry.has_key(key))
+            && let Some(old) =
+                self.queue.find(|entry| entry.has_key(key)).map(|it| size(&it.message))
+            && self.fits_beside(size(&message), 1, old)
         {
-            let (len, old_len) = (size(&message), size(&old.message));
-            self.bytes -= old_len;
-            if !self.fits(len) && !self.fits_without_expired(len) {
-                self.bytes += old_len;
-                self.queue.push(old);
-            }
+            self.queue.take_first(|entry| entry.has_key(key));
+            self.bytes -= old;
         }
         self.expires |= matches!(rule, Rule::Until(_));
         self.push(now, Class::Message, message, Some(Box::new(Extra::Rule(rule))))
     }
 
+    /// Queues a message without a look at the limits.
+    pub(super) fn push_kept(
+        &mut self,
+        now: impl Fn() -> Duration,
+        message: Queued,
+        rule: Option<Rule>,
+    ) {
+        self.expires |= matches!(rule, Some(Rule::Until(_)));
+        self.bytes += size(&message);
+        let extra = rule.map(|rule| Box::new(Extra::Rule(rule)));
+        self.queue.push(Entry { message, class: Class::Message, extra });
+        if self.is_full() {
+            self.fills(&now);
+        }
+    }
+
     #[inline(always)]
     fn fits(&self, len: usize) -> bool {
-        let Tally { messages, bytes } = self.limited();
+        self.fits_beside(len, 0, 0)
+    }
+
+    /// Whether a message fits in place of so many others, of so many bytes.
+    #[inline(always)]
+    fn fits_beside(&self, len: usize, messages: usize, bytes: usize) -> bool {
+        let limited = self.limited();
+        let (messages, bytes) = (limited.messages - messages, limited.bytes - bytes);
         messages == 0 || (messages < self.limits.messages && bytes + len <= self.limits.bytes)
     }
 

@@ -185,6 +185,11 @@ impl Queue {
         }
     }
 
+    /// The first message for which `wanted` returns true.
+    pub(super) fn find(&self, wanted: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        self.first.iter().chain(&self.rest).find(|entry| wanted(entry))
+    }
+
     /// Takes the first message for which `wanted` returns true.
     pub(super) fn take_first(&mut self, wanted: impl Fn(&Entry) -> bool) -> Option<Entry> {
         if self.first.as_ref().is_some_and(&wanted) {

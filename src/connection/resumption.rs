@@ -144,6 +144,12 @@ impl Connection {
             let outcome = state.session.attach(&mut greeted.session, token, welcome)?;
             // It was for the channel that is lost.
             state.closing = None;
+            if !state.detached {
+                // What the lost channel has not taken comes behind the welcome and what it has taken. The rest was for that
+                // channel only, or is in the ring.
+                state.outbox.drop_unwanted(|class, _| class.is_counted());
+                state.detached = true;
+            }
             // In the order in which the session was suspended and resumed.
             state.events.push_back(Event::Resumed { outcome });
             Ok(())

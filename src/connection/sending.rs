@@ -112,6 +112,24 @@ impl Connection {
         queued.map_err(|_| SendError::QueueFull)
     }
 
+    /// As [`push_later`](Self::push_later), for a message that was accepted before the connection was there: the limits of the
+    /// queue do not apply.
+    pub(crate) fn push_kept(
+        self: &Arc<Self>,
+        message: ws::Message,
+        rule: Option<Rule>,
+        wakes: &mut Wakes,
+    ) -> Result<(), SendError> {
+        self.check(&message)?;
+        let mut state = self.lock();
+        if !self.takes(&state, Class::Message) {
+            return Err(SendError::NotReady);
+        }
+        state.outbox.push_kept(|| self.clock.now(), message.into(), rule);
+        wakes.drivers.extend(self.mark_changed(state));
+        Ok(())
+    }
+
     /// Whether a message of this class may be queued. An answer may go out while the connection waits for it to close.
     #[inline(always)]
     fn takes(&self, state: &State, class: Class) -> bool {

@@ -9,7 +9,7 @@ use rustc_hash::FxBuildHasher;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wse_proto::session::{CallFailure, CallId, Close, Event, Output, Session, Tracked};
-use wse_proto::{Outcome, ReceiptOf, SessionMessage, Stamp};
+use wse_proto::{NotResumed, Outcome, ReceiptOf, SessionMessage, Stamp};
 
 use super::counts::{Counters, count};
 use super::outbox::Outbox;
@@ -201,13 +201,13 @@ impl State {
                 }
                 Event::Dropped(what) => counts.dropped(what),
                 event => {
-                    if let Event::Resumed { outcome: Outcome::None(_) } = event {
-                        // The stamps of answers mean other calls in the new session.
-                        let session = &self.session;
+                    if let Event::Resumed { outcome: Outcome::None(reason) } = &event {
+                        // The stamps of answers mean other calls in the new session. Of another user, nothing is sent.
+                        let (session, other_user) = (&self.session, *reason == NotResumed::User);
                         self.outbox.drop_unwanted(|class, tracked| match tracked {
+                            _ if other_user || class == Class::Answer => !class.is_counted(),
                             Some(Tracked::Call(call)) => session.is_waiting(*call),
-                            Some(Tracked::Receipt(of, stamp)) => session.is_expected(*of, stamp),
-                            _ => class != Class::Answer,
+                            _ => true,
                         });
                         self.begin_anew();
                     }

@@ -53,8 +53,8 @@ impl Drain {
     }
 
     /// Makes the server stop listening from the start, in place of refusing new connections with 503. For a process that has
-    /// given its listening socket to its successor, which takes it with [`Server::listen_on`]: all connections go there, and
-    /// none is refused. Only sockets of this server are closed, not those of a [`Listener`](crate::Listener).
+    /// given its listening socket to its successor, which takes it with [`Server::listen_on`]: all connections go there that
+    /// this process has not accepted yet. Those that it has accepted, and that have not greeted, are refused. Only sockets of this server are closed, not those of a [`Listener`](crate::Listener).
     ///
     /// `examples/handover.rs` shows both sides.
     #[must_use]

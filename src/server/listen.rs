@@ -63,7 +63,7 @@ impl<P: Negotiate> Server<P> {
     ///
     /// # Errors
     ///
-    /// When the socket cannot be used; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`], and
+    /// When the socket cannot be used, and outside a tokio runtime; [`io::ErrorKind::NotConnected`] after [`Server::shutdown`], and
     /// after [`Drain::close_listeners`](crate::Drain::close_listeners).
     pub fn listen_on(&self, listener: std::net::TcpListener) -> io::Result<SocketAddr> {
         self.inner.listen(opened(listener)?, Acceptor::default())
@@ -380,6 +380,7 @@ impl ServerCore {
 }
 
 fn opened(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }

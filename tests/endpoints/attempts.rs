@@ -188,17 +188,21 @@ async fn cabled(log: &Log) -> (Client<JsonArray>, Cable<JsonArray>, wse::Server<
 async fn a_lost_server_is_noticed_soon_when_a_client_is_told_to_look() {
     let log = Log::default();
     let (ann, cable, _server) = cabled(&log).await;
-    // While the server answers, nothing happens.
-    ann.check_now();
+    // While the server answers, nothing happens, however often it is asked.
+    for _ in 0..200 {
+        ann.check_now();
+        tokio::time::sleep(ms(5)).await;
+    }
     tokio::time::sleep(secs(9)).await;
     assert!(!log.take().iter().any(|line| line.contains("suspended")));
     cable.stall();
     tokio::time::sleep(secs(9)).await;
     assert!(!log.take().iter().any(|line| line.contains("suspended")));
     let before = Instant::now();
-    ann.check_now();
     while !log.lines().iter().any(|line| line.starts_with("ann Full")) {
         assert!(before.elapsed() < secs(4), "{:?}", log.lines());
+        // Asking again does not put it off.
+        ann.check_now();
         tokio::time::sleep(ms(10)).await;
     }
     assert!(before.elapsed() >= secs(3));
@@ -227,7 +231,7 @@ async fn a_client_keeps_only_what_it_may() {
         .connector(cable.clone())
         .reconnect(quick())
         .heartbeat(None)
-        .resume_limits(wse::ResumeLimits::default().ring_messages(3))
+        .resume_messages(3)
         .connect()
         .await
         .unwrap();
@@ -237,4 +241,55 @@ async fn a_client_keeps_only_what_it_may() {
         settle().await;
         assert_eq!(sent.is_ok(), n < 3, "{n}: {sent:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_url_or_field_is_tried_again() {
+    for url in [true, false] {
+        let (dial, mut arrivals) = dialled();
+        let (urls, fields) = (counting(), counting());
+        let ann =
+            json_client(dial)
+                .reconnect(quick())
+                .url_with(move || {
+                    let bad = url && urls() == 2;
+                    async move {
+                        wse::Ok(if bad { String::new() } else { "ws://a.example/".to_owned() })
+                    }
+                })
+                .header("Authorization", "fixed")
+                .headers_with(move || {
+                    let bad = !url && fields() == 2;
+                    async move { wse::Ok([("authorization", if bad { "a\nb" } else { "asked" })]) }
+                })
+                .build();
+        let (connected, server) = tokio::join!(ann.connect(), arrivals.welcomed());
+        connected.unwrap();
+        drop(server);
+        let request = arrivals.refused(503).await;
+        let found: Vec<_> = request.headers().get_all("authorization").iter().collect();
+        assert_eq!(found, ["asked"], "a field of the function replaces the fixed one");
+        assert_eq!(ann.status(), Status::Reconnecting);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_during_an_attempt_shortens_the_next_wait() {
+    let (dial, mut arrivals) = dialled();
+    let hour = secs(3600);
+    let backoff = Backoff::default().base(secs(1)).cap(hour);
+    let ann = json_client(dial).heartbeat(None).connect_timeout(secs(2)).reconnect(backoff).build();
+    let (connected, server) = tokio::join!(ann.connect(), arrivals.welcomed());
+    connected.unwrap();
+    drop(server);
+    // The waits grow.
+    for _ in 0..14 {
+        drop(arrivals.dialled().await);
+    }
+    let silent = arrivals.dialled().await;
+    settle().await;
+    ann.check_now();
+    let (_next, waited) = timed(arrivals.dialled()).await;
+    assert!(waited <= secs(2) + secs(1), "{waited:?}");
+    drop(silent);
 }

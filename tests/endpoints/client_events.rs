@@ -1,10 +1,13 @@
 //! The callbacks of a client: `on_ready`, `on_event`, `on_closed` and `on_error`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
 use crate::support::endpoints::*;
 use futures::StreamExt;
-use wse::{Accept, Backoff, Client, ClientEvent, Close, Hello, JsonArray, Server, Status};
+use wse::{
+    Accept, Backoff, Cbor, Client, ClientEvent, Close, Hello, JsonArray, Negotiated, Server, Status,
+};
 
 crate::over_every_protocol! {
     callbacks_and_stream_see_the_same_events_in_order
@@ -211,18 +214,22 @@ async fn a_client_closed_in_on_ready_ends() {
 /// The client is closed in another thread while `on_error` reports the lost messages of the offline queue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_closed_while_it_reports_lost_messages_ends() {
-    let server = Server::builder(JsonArray)
+    let server = Server::builder(Cbor)
         .identify(|hello: Hello<String>| async move { wse::Ok(Accept::user(hello.identity)) })
         .bind("127.0.0.1:0")
         .await
         .unwrap();
-    let closing = Arc::new(OnceLock::<Client<JsonArray>>::new());
+    let closing = Arc::new(OnceLock::<Client<Negotiated<(JsonArray, Cbor)>>>::new());
     let client = Arc::clone(&closing);
-    let ann = Client::builder(JsonArray, server.url().unwrap())
+    let reported = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&reported);
+    // The kept messages are packed by the first protocol, and the server speaks the second.
+    let protocol = Negotiated::new((JsonArray, Cbor));
+    let ann = Client::builder(protocol, server.url().unwrap())
         .identity("ann".to_owned())
         .offline_queue(2)
-        .send_queue(wse::SendQueue::default().messages(1))
         .on_error(move |_| {
+            told.store(true, Ordering::Relaxed);
             let ann = client.get().unwrap().clone();
             std::thread::spawn(move || ann.close()).join().unwrap();
             std::thread::sleep(ms(100));
@@ -232,6 +239,7 @@ async fn a_client_closed_while_it_reports_lost_messages_ends() {
     ann.send("first", &()).unwrap();
     ann.send("second", &()).unwrap();
     let _ = ann.connect().await;
+    assert!(reported.load(Ordering::Relaxed));
     tokio::time::timeout(ms(5000), ann.closed()).await.expect("the client ends");
     tokio::time::sleep(ms(200)).await;
     assert_eq!(ann.status(), Status::Offline);

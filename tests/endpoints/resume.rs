@@ -76,6 +76,11 @@ impl<P: Negotiate> Cable<P> {
         self.held.send_replace(true);
     }
 
+    /// Passes bytes on again.
+    pub fn release(&self) {
+        self.held.send_replace(false);
+    }
+
     /// From the next socket on, little is under way.
     pub fn narrow(&self) {
         self.width.store(256, Ordering::Relaxed);

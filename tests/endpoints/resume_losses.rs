@@ -237,6 +237,66 @@ async fn what_was_never_written_is_sent_in_the_next_session_and_the_rest_fails()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_whose_receipt_is_late_is_sent_all_the_same() {
+    let (cable, server) = short_window();
+    let heard = Log::default();
+    let notes = heard.clone();
+    server.on("note", move |_, note: Note| {
+        notes.add(note.text);
+        async {}
+    });
+    let ann = connect(&JsonArray, &cable, &Log::default()).await;
+    cable.unplug();
+    settle().await;
+    let late = ann.send_acked_within(Some(ms(60)), "note", &note("late")).await;
+    assert!(matches!(late, Err(ReceiptError::TimedOut)), "{late:?}");
+    ann.send("note", &note("behind")).unwrap();
+    tokio::time::sleep(ms(50)).await;
+    cable.plug();
+    settle().await;
+    tokio::time::sleep(ms(200)).await;
+    assert_eq!(heard.lines(), ["late", "behind"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_one_user_is_not_sent_as_another() {
+    let heard = Log::default();
+    let notes = heard.clone();
+    let server = resumable(&Log::default(), server(&JsonArray))
+        .on("note", move |conn, note: Note| {
+            notes.add(format!("{} {}", conn.user_id(), note.text));
+            async {}
+        })
+        .build();
+    let cable = Cable::new(&server);
+    let user = Arc::new(std::sync::Mutex::new("ann"));
+    let now = Arc::clone(&user);
+    let client = client(&JsonArray, &server, "ann")
+        .connector(cable.clone())
+        .reconnect(quick())
+        .credentials(move || {
+            let user = *now.lock().unwrap();
+            async move { wse::Ok((format!("secret of {user}"), Meta::default())) }
+        })
+        .connect()
+        .await
+        .unwrap();
+    cable.unplug();
+    settle().await;
+    client.send("note", &note("of ann")).unwrap();
+    let call = spawned(&client, |client| async move { adds(&client).await });
+    let acked = spawned(&client, |it| async move { it.send_acked("note", &note("too")).await });
+    settle().await;
+    *user.lock().unwrap() = "bob";
+    cable.plug();
+    disconnected(call.await.unwrap());
+    acked.await.unwrap().unwrap_err();
+    client.send("note", &note("of bob")).unwrap();
+    assert_eq!(adds(&client).await.unwrap(), 3);
+    assert_eq!(heard.lines(), ["bob of bob"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_of_a_lost_session_is_not_sent_in_the_next_one() {
     let (cable, server) = short_window();
     let (answers, asked) = (Log::default(), AtomicI64::new(0));

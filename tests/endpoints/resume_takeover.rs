@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use serde_json::json;
-use wse::{Accept, Close, Hello, JsonArray, ResumeLimits, Server, ServerBuilder};
+use wse::{Accept, Close, Hello, JsonArray, ResumeLimits, SendQueue, Server, ServerBuilder};
 
 use crate::resume::{Cable, conn, connect, resumable};
 use crate::resume_hostile::{Told, ann, build, greeted, outcome, told};
@@ -184,4 +184,39 @@ async fn a_connection_that_is_lost_while_the_server_stops_ends_at_once() {
     assert_eq!(log.take(), ["suspended 1006", "disconnected 1012", "left"]);
     assert!(stopping.await.unwrap());
     calling.abort();
+}
+
+/// The client is back before the server knows that the old socket is lost, with much under way.
+#[tokio::test(start_paused = true)]
+async fn what_the_old_socket_has_not_taken_comes_over_the_new_one() {
+    let (log, mine) = (Log::default(), Log::default());
+    let server = resumable(&log, server(&JsonArray))
+        .resume(ResumeLimits::default().window(secs(60)).ring_bytes(64 << 20))
+        .send_queue(SendQueue::default().bytes(64 << 20).messages(10_000))
+        .build();
+    let cable = Cable::new(&server);
+    let _ann = connect(&JsonArray, &cable, &mine).await;
+    cable.hold();
+    let there = conn(&server);
+    for round in 0..3 {
+        mine.take();
+        let padding = "x".repeat(10_000);
+        for n in 0..100 {
+            there.send("note", &note(format!("{n} {padding}"))).unwrap();
+            if n % 10 == 0 {
+                settle().await;
+            }
+        }
+        assert!(there.queued().messages > 50, "the old socket has taken it");
+        cable.lose();
+        settle().await;
+        cable.release();
+        tokio::time::sleep(secs(1)).await;
+        let lines = mine.take();
+        assert!(lines.contains(&"resumed Full".to_owned()), "{round}");
+        let numbers = lines.iter().filter_map(|line| line.split_once(' ')?.0.parse().ok());
+        assert_eq!(numbers.collect::<Vec<usize>>(), (0..100).collect::<Vec<_>>(), "{round}");
+        cable.hold();
+    }
+    assert!(!log.lines().iter().any(|it| it.starts_with("suspended")), "the server never noticed");
 }

@@ -178,3 +178,65 @@ async fn on_a_slow_network_the_rules_apply_to_what_waits() {
     assert!(heard.remove(0).starts_with(r#"["large""#));
     assert_eq!(heard, lines(&[("a", 999), ("new", 0)]));
 }
+
+/// What the application has kept is not lost to the limits of the send queue.
+#[tokio::test(start_paused = true)]
+async fn all_that_is_kept_is_sent_behind_the_welcome() {
+    for with_rules in [true, false] {
+        let (dial, mut arrivals) = dialled();
+        let ann = json_client(dial)
+            .heartbeat(None)
+            .offline_queue(50)
+            .send_queue(SendQueue::default().messages(10).bytes(1000))
+            .on_ready(|client| client.send("first", &0).unwrap())
+            .build();
+        let kept = (0..60).take_while(|n| match with_rules {
+            true => ann.send_with(Unsent::Keep, "note", n).is_ok(),
+            false => ann.send("note", n).is_ok(),
+        });
+        let kept = kept.count() as i64;
+        assert!(kept > 20, "{kept}");
+        let (connected, mut server) = tokio::join!(ann.connect(), arrivals.welcomed());
+        connected.unwrap();
+        settle().await;
+        let mut expected = vec![("first", 0)];
+        expected.extend((0..kept).map(|n| ("note", n)));
+        assert_eq!(server.hear_all().await, lines(&expected));
+        ann.send("note", &0).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bytes_that_are_kept_have_a_limit_and_senders_can_wait() {
+    let (dial, mut arrivals) = dialled();
+    let ann = json_client(dial).send_queue(SendQueue::default().bytes(1000)).build();
+    // One message may be larger, if nothing else waits.
+    ann.send_with(Unsent::latest("a"), "note", &"x".repeat(2000)).unwrap();
+    let refused = ann.send_with(Unsent::Keep, "note", &0);
+    assert!(matches!(refused, Err(SendError::QueueFull)), "{refused:?}");
+    // The old one waits on if the new one has no room.
+    ann.send_with(Unsent::latest("a"), "note", &1).unwrap();
+    ann.send_with(Unsent::Keep, "note", &2).unwrap();
+    let refused = ann.send_with(Unsent::latest("a"), "note", &"x".repeat(2000));
+    assert!(matches!(refused, Err(SendError::QueueFull)), "{refused:?}");
+    while ann.send_with(Unsent::Keep, "note", &3).is_ok() {}
+    while ann.send_with(Unsent::Expire(Duration::MAX), "n", &4).is_ok() {}
+    let waiting = {
+        let ann = ann.clone();
+        tokio::spawn(async move {
+            let mut tries = 0;
+            while ann.send_with(Unsent::Keep, "note", &"x".repeat(900)).is_err() {
+                ann.writable().await;
+                tries += 1;
+                assert!(tries < 100, "`writable` does not wait");
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    tokio::time::sleep(secs(9)).await;
+    let (connected, mut server) = tokio::join!(ann.connect(), arrivals.welcomed());
+    connected.unwrap();
+    settle().await;
+    waiting.await.unwrap();
+    assert_eq!(server.hear_all().await[..2], lines(&[("note", 1), ("note", 2)]));
+}

@@ -447,9 +447,9 @@ fn a_check_pings_at_once_and_waits_for_less_time() {
     // The silence before a check does not count.
     session.check_now(ms(84_000));
     let rows: &[Row] = &[
-        (84_000, Time, &["ping 5"], &[], Live),
-        (86_999, Time, &[], &[], Live),
-        (87_000, Time, &[DEAD], &[], Live),
+        (84_000, Time, &["ping 5"], &[], Late),
+        (86_999, Time, &[], &[], Late),
+        (87_000, Time, &[DEAD], &[], Late),
     ];
     follows(&mut session, rows);
     session.check_now(ms(88_000));
@@ -474,4 +474,43 @@ fn a_check_is_no_slower_than_the_heartbeat_and_allows_for_slow_links() {
     let mut session = server();
     session.check_now(T0);
     assert_eq!(act(&mut session, ms(99_000), Time), Said::nothing());
+}
+
+#[test]
+fn checks_in_a_row_put_nothing_off_and_keep_to_the_rate_of_pings() {
+    let mut session = watching(Heartbeat::fixed(ms(20_000), ms(60_000)));
+    follows(&mut session, &[(0, Time, &["ping 1"], &[], Live), (10, Pong("1"), &[], &[], Live)]);
+    // Answered at once each time: one ping in 50 ms.
+    let mut pings = 0;
+    for at in (20..1020).step_by(5) {
+        session.check_now(ms(at));
+        let said = act(&mut session, ms(at), Time);
+        pings += said.outputs.len();
+        act(&mut session, ms(at), Life);
+    }
+    assert_eq!(pings, 20);
+    // Nothing is heard any more.
+    for at in (1100..4100).step_by(100) {
+        session.check_now(ms(at));
+        assert!(!act(&mut session, ms(at), Time).outputs.contains(&DEAD.to_owned()), "{at}");
+    }
+    assert_eq!(act(&mut session, ms(4100), Time).outputs, [DEAD]);
+}
+
+#[test]
+fn a_check_of_a_late_peer_is_told_once_when_it_is_heard() {
+    let mut session = watching(Heartbeat::fixed(ms(1000), ms(60_000)));
+    follows(
+        &mut session,
+        &[(0, Time, &["ping 1"], &[], Live), (1000, Time, &["ping 2"], &["Late"], Late)],
+    );
+    session.check_now(ms(1500));
+    follows(
+        &mut session,
+        &[
+            (1500, Time, &["ping 3"], &[], Late),
+            (2500, Time, &["ping 4"], &[], Late),
+            (2600, Life, &[], &["Live"], Live),
+        ],
+    );
 }

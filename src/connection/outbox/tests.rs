@@ -208,3 +208,23 @@ fn only_a_queue_with_messages_that_expire_is_looked_through() {
     assert_eq!(outbox.push(|| NOW, Class::Message, message(4), None), Err(Full));
     assert!(!outbox.expires);
 }
+
+#[test]
+fn a_latest_message_without_room_does_not_move_the_older_one() {
+    let mut outbox = Outbox::new(SendQueue::default().bytes(30));
+    latest(&mut outbox, "a", 1, 10).unwrap();
+    outbox.push(|| NOW, Class::Message, message(2), None).unwrap();
+    assert_eq!(latest(&mut outbox, "a", 3, 30), Err(Full));
+    assert_eq!(rest(outbox), [1, 2]);
+}
+
+#[test]
+fn what_was_kept_is_queued_whatever_the_limits() {
+    let mut outbox = outbox(SlowPeer::DropNewest);
+    for n in 3..6 {
+        outbox.push_kept(|| NOW, message(n), None);
+    }
+    assert!(!outbox.is_writable());
+    assert_eq!(outbox.state().bytes, 50);
+    assert_eq!(rest(outbox), [1, 2, 3, 4, 5]);
+}

@@ -113,6 +113,9 @@ const MILLI: Nanos = 1_000_000;
 const MIN_CHECK: Nanos = 3_000 * MILLI;
 const CHECK_RTTS: u16 = 10;
 
+/// The shortest time between two pings: peers limit them to 20 a second.
+const PAUSE: Nanos = 50 * MILLI;
+
 /// The heartbeat of one session. Small, because it is most of the memory of an idle session.
 #[derive(Debug)]
 pub(super) struct HeartbeatState {
@@ -238,8 +241,14 @@ impl HeartbeatState {
 
     /// Sends a ping at the next tick, and waits for less time than usual.
     pub(super) fn check_now(&mut self, now: Nanos) {
+        if self.checking {
+            // Asking again must not put off the end.
+            return;
+        }
+        let pause = if self.sent_at == NEVER { 0 } else { self.sent_at.saturating_add(PAUSE) };
+        self.next = if self.sent == 0 { now } else { now.max(pause) };
         // The silence until now may be that of a machine that slept.
-        (self.next, self.silent_since, self.checking) = (now, NEVER, true);
+        (self.silent_since, self.checking) = (NEVER, true);
     }
 
     /// When [`tick`](Self::tick) is due next.
@@ -260,7 +269,8 @@ impl HeartbeatState {
         let late = self.silent_since != NEVER && !std::mem::replace(&mut self.late, true);
         if self.silent_since == NEVER {
             self.silent_since = now;
-            self.late = false;
+            // A check of a late peer has not heard it yet.
+            self.late &= self.checking;
         }
         Some(HeartbeatAction::Ping { serial: self.sent.into(), late })
     }

@@ -47,11 +47,6 @@ impl Session {
         self.calls.is_pending(call)
     }
 
-    /// Whether a receipt is pending.
-    pub fn is_expected(&self, of: ReceiptOf, stamp: &Stamp) -> bool {
-        self.receipts.as_ref().is_some_and(|it| it.is_pending(&(of, stamp.clone())))
-    }
-
     /// How many calls are pending.
     pub fn calls_waiting(&self) -> usize {
         self.calls.len()

@@ -200,14 +200,19 @@ impl Session {
             Some(SessionInfo { outcome: Outcome::None(reason), .. }) => reason.clone(),
             _ => NotResumed::Unknown,
         };
+        // What was meant for one user is not sent as another.
+        let other_user = reason == NotResumed::User;
         push(&mut self.events, Event::Resumed { outcome: Outcome::None(reason) });
         let resume = self.resume.as_ref();
-        let ended = self.calls.drain_to(resume.map_or(CallId::NONE, |resume| resume.called()));
+        let ended = match other_user {
+            true => self.calls.drain(),
+            false => self.calls.drain_to(resume.map_or(CallId::NONE, |resume| resume.called())),
+        };
         let written: HashSet<&Stamp> = resume.into_iter().flat_map(|it| it.receipts()).collect();
         let calls = &self.calls;
         let goes_on = |(of, stamp): &Key| match of {
             ReceiptOf::Call => calls.has_stamp(stamp),
-            ReceiptOf::Message => !written.contains(stamp),
+            ReceiptOf::Message => !other_user && !written.contains(stamp),
             ReceiptOf::Answer => false,
         };
         let receipts = self.receipts.as_mut().map(|it| it.end_others(goes_on));
