@@ -121,8 +121,8 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// Sets a function that provides the URL of each attempt, such as from a service that knows the servers. It replaces the
     /// URL of the builder, until [`Client::migrate`] sets another one. Default: none.
     ///
-    /// An error that it returns, or a URL that is malformed, is a transient [`ConnectError::Provided`]. Its time counts as part of the
-    /// [`connect_timeout`](Self::connect_timeout). Header fields with credentials go to the server that it names.
+    /// An error that it returns, or a URL that is malformed, is a transient [`ConnectError::Provided`]. Its time counts as part
+    /// of the [`connect_timeout`](Self::connect_timeout). Header fields with credentials go to the server that it names.
     ///
     /// ```
     /// # async fn nearest() -> Result<String, wse::BoxError> { Ok(String::new()) }
@@ -148,8 +148,9 @@ impl<P: Negotiate> ClientBuilder<P> {
     /// [`Client::migrate_as`] or another client.
     ///
     /// It is also called when the server says that the credentials are about to expire: see
-    /// [`ClientEvent::Expiring`](crate::ClientEvent::Expiring). The new ones are sent over the same connection. The function must return in the time that is
-    /// left. An error, or no return in time, is then an error event with the name `credentials`.
+    /// [`ClientEvent::Expiring`](crate::ClientEvent::Expiring). The new ones are sent over the same connection. The function
+    /// must return in the time that is left. An error, or no return in time, is then an error event with the name
+    /// `credentials`.
     ///
     /// ```
     /// # async fn fresh_token() -> Result<String, wse::BoxError> { Ok(String::new()) }

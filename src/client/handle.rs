@@ -160,7 +160,7 @@ impl<P: Negotiate> Client<P> {
         }
         let mut state = shared.state();
         let trying = matches!(state.status, Status::Connecting | Status::Reconnecting);
-        state.look = trying && state.next_attempt.is_none();
+        state.check_asked = trying && state.next_attempt.is_none();
         drop(state);
         shared.check_now.notify_waiters();
     }

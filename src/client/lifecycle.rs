@@ -114,9 +114,9 @@ impl Shared {
         }
     }
 
-    /// Handles the end of a connection. If the client comes back, the status changes first, so that code that learns of the
-    /// end, such as by a failed call, finds the client no longer ready. Otherwise the manager changes it when it ends: from then
-    /// on `connect` starts another one.
+    /// Handles the end of a connection. If the client connects again, its status changes here: code that learns of the end by a
+    /// failed call already finds that the client is not ready. If it does not, the status changes when the manager ends, since
+    /// only then can `connect` start another one.
     pub(super) fn ended(&self, connection: &Arc<Connection>, close: &Close) {
         // Without the lock, since it may call the application.
         let comes_back = self.reconnects_after(close);
@@ -172,7 +172,7 @@ impl Shared {
         let mut state = self.state();
         let old = (state.commands.take(), state.connection.take());
         state.offline_queue.clear();
-        state.next_attempt = None;
+        (state.next_attempt, state.check_asked) = (None, false);
         // Under the lock, so that it does not overwrite the status of a manager that starts meanwhile.
         state.status = Status::Offline;
         drop(state);

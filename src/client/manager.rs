@@ -105,7 +105,7 @@ async fn manage(
         };
         let (why, error) = match attempted {
             Ok(Ok(connection)) => {
-                shared.state().look = false;
+                shared.state().check_asked = false;
                 first = false;
                 pending.complete(Ok(()));
                 let clock = Clock::start();
@@ -152,7 +152,7 @@ async fn manage(
                 continue;
             }
         };
-        if std::mem::take(&mut shared.state().look) {
+        if std::mem::take(&mut shared.state().check_asked) {
             // Asked for during the attempt.
             retries = Retries::default();
         }
@@ -169,7 +169,8 @@ async fn manage(
         }
         shared.state().next_attempt = deadline(after);
         shared.emit(ClientEvent::Retrying { error: why, after });
-        let looked = shared.check_now.notified();
+        // Only from here on: a callback of the event that checks would otherwise connect again and again without a pause.
+        let check_asked = shared.check_now.notified();
         tokio::select! {
             biased;
             interrupt = next_interrupt(&shared, &mut commands) => match interrupt {
@@ -182,7 +183,7 @@ async fn manage(
                     shared.migrating();
                 }
             },
-            () = looked => retries = Retries::default(),
+            () = check_asked => retries = Retries::default(),
             () = tokio::time::sleep(after) => {}
         }
         shared.state().next_attempt = None;

@@ -10,10 +10,11 @@ use crate::connection::{Rule, payload_size};
 const DEFAULT: usize = 1024;
 
 /// Messages that wait for the next connection.
-#[derive(Default)]
 pub(super) struct OfflineQueue {
     /// How many may wait; `None` when only messages with a rule of their own do.
     most: Option<usize>,
+    /// How many bytes they may have. A single message may have more.
+    most_bytes: usize,
     kept: VecDeque<Kept>,
     bytes: usize,
     /// Whether there was no room for a message since there was more of it.
@@ -28,8 +29,8 @@ pub(super) struct Kept {
 }
 
 impl OfflineQueue {
-    pub(super) const fn new(most: Option<usize>) -> Self {
-        Self { most, kept: VecDeque::new(), bytes: 0, refused: false }
+    pub(super) const fn new(most: Option<usize>, most_bytes: usize) -> Self {
+        Self { most, most_bytes, kept: VecDeque::new(), bytes: 0, refused: false }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -50,31 +51,31 @@ impl OfflineQueue {
         !self.is_empty() && (self.is_full() || self.refused)
     }
 
-    /// Adds a message, if the queue then has at most so many bytes, or only this message. Returns whether there was room.
-    pub(super) fn push(&mut self, kept: Kept, bytes: usize) -> bool {
-        let at = match &kept.rule {
+    /// Adds a message if there is room, in place of the one with its key if there is one. Returns whether there was room.
+    pub(super) fn push(&mut self, kept: Kept) -> bool {
+        let older = match &kept.rule {
             Some(Rule::Key(key)) => self.kept.iter().position(|it| it.has_key(key)),
             _ => None,
         };
-        let same = at.map(|at| self.kept[at].size());
-        let fits = self.has_room(kept.size(), bytes, same);
-        if !fits && at.is_none() && self.drop_expired() {
-            return self.push(kept, bytes);
+        let older_size = older.map(|index| self.kept[index].size());
+        let fits = self.has_room(kept.size(), older_size);
+        if !fits && older.is_none() && self.drop_expired() {
+            return self.push(kept);
         }
         self.refused |= !fits;
         if fits {
-            at.and_then(|at| self.kept.remove(at));
-            self.bytes = self.bytes + kept.size() - same.unwrap_or(0);
+            older.and_then(|index| self.kept.remove(index));
+            self.bytes = self.bytes + kept.size() - older_size.unwrap_or(0);
             self.kept.push_back(kept);
         }
         fits
     }
 
-    /// Whether there is room for a message of this size in place of one of the other size, if any.
-    fn has_room(&self, size: usize, bytes: usize, same: Option<usize>) -> bool {
-        let others = self.kept.len() - usize::from(same.is_some());
-        let used = self.bytes - same.unwrap_or(0);
-        others < self.most.unwrap_or(DEFAULT) && (others == 0 || used + size <= bytes)
+    /// Whether there is room for a message of this size, in place of one of `older_size` if that is given.
+    fn has_room(&self, size: usize, older_size: Option<usize>) -> bool {
+        let others = self.kept.len() - usize::from(older_size.is_some());
+        let used = self.bytes - older_size.unwrap_or(0);
+        others < self.most.unwrap_or(DEFAULT) && (others == 0 || used + size <= self.most_bytes)
     }
 
     /// Returns whether there were any.

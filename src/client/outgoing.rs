@@ -95,14 +95,12 @@ impl Shared {
             let connection =
                 connection.filter(|it| !ended.as_ref().is_some_and(|old| Arc::ptr_eq(it, old)));
             let Some(connection) = connection.cloned() else {
-                let (queue, most) = (&mut state.offline_queue, self.settings.queue.bytes);
-                return Some(match keeps.unwrap_or(queue.keeps_all()) {
-                    false => Err(SendError::NotReady),
-                    true if queue.push(Kept { variant, message, rule: rule.clone() }, most) => {
-                        Ok(())
-                    }
-                    true => Err(SendError::QueueFull),
-                });
+                let queue = &mut state.offline_queue;
+                if !keeps.unwrap_or(queue.keeps_all()) {
+                    return Some(Err(SendError::NotReady));
+                }
+                let queued = queue.push(Kept { variant, message, rule: rule.clone() });
+                return Some(queued.then_some(()).ok_or(SendError::QueueFull));
             };
             // Without the lock, since the waker of a sender that waits may use the client.
             drop(state);

@@ -27,13 +27,13 @@ impl<P: Negotiate> Client<P> {
         self.shared().send::<P::Protocol, T>(name.into(), payload)
     }
 
-    /// Sends a message as [`send`](Self::send) does, and says what becomes of it while it waits: for a connection, for one that is
-    /// suspended to be resumed, or for the messages before it to be written. See [`Unsent`].
+    /// Sends a message as [`send`](Self::send) does, and says what becomes of it while it waits: for a connection, for one that
+    /// is suspended to be resumed, or for the messages before it to be written. See [`Unsent`].
     ///
     /// Without a connection, up to 1,024 messages are kept, or as many as the
-    /// [`offline_queue`](crate::ClientBuilder::offline_queue). They are sent behind the next welcome, and dropped when the client
-    /// goes offline. What is queued on a connection that ends is lost, unless the server lets it be resumed: then it is sent over
-    /// the next one, also if the session is gone.
+    /// [`offline_queue`](crate::ClientBuilder::offline_queue). They are sent behind the next welcome, and dropped when the
+    /// client goes offline. What is queued on a connection that ends is lost, unless the server lets it be resumed: then it is
+    /// sent over the next one, also if the session is gone.
     ///
     /// ```
     /// # fn example<P: wse::Negotiate<Format: wse::Encode<(i64, i64)> + wse::Encode<str>>>(client: &wse::Client<P>)
@@ -50,7 +50,8 @@ impl<P: Negotiate> Client<P> {
     ///
     /// # Errors
     ///
-    /// [`SendError`]. Nothing was queued then. A message of [`Unsent::Latest`] that has no room leaves the older one where it is.
+    /// [`SendError`]. Nothing was queued then. A message of [`Unsent::Latest`] that has no room leaves the older one where it
+    /// is.
     pub fn send_with<T: ?Sized>(
         &self,
         unsent: Unsent,

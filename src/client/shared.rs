@@ -131,8 +131,8 @@ pub(super) struct State {
     pub(super) comes_back: bool,
     /// When the client connects again, while it waits for that.
     pub(super) next_attempt: Option<Instant>,
-    /// Whether `check_now` was called during the attempt.
-    pub(super) look: bool,
+    /// Whether `check_now` was called during this attempt.
+    pub(super) check_asked: bool,
 }
 
 impl State {
@@ -149,14 +149,14 @@ impl Shared {
             commands: None,
             connection: None,
             suspended: None,
-            offline_queue: OfflineQueue::new(settings.offline_queue),
+            offline_queue: OfflineQueue::new(settings.offline_queue, settings.queue.bytes),
             last: None,
             on_ready_thread: None,
             welcome: Bytes::new(),
             last_close: None,
             comes_back: false,
             next_attempt: None,
-            look: false,
+            check_asked: false,
         };
         Self {
             first: settings.protocol.first(),

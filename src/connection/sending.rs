@@ -75,18 +75,11 @@ impl Connection {
             return Ok(());
         }
         self.check(message.message())?;
-        let mut state = self.lock();
-        if !self.takes(&state, class) {
-            return Err(SendError::NotReady);
-        }
-        let (queued, writable) = self.enqueue(&mut state, message, |outbox, message| {
-            outbox.push(|| self.clock.now(), class, message, None)
-        });
-        wakes.drivers.extend(self.mark_changed(state));
-        if writable {
-            wakes.writable.push(Arc::clone(self));
-        }
-        queued.map_err(|_| SendError::QueueFull)
+        self.queue_later(class, wakes, |state| {
+            self.enqueue(state, message, |outbox, message| {
+                outbox.push(|| self.clock.now(), class, message, None)
+            })
+        })
     }
 
     /// As [`push_later`](Self::push_later), for a message with a rule of its own for the time that it waits.
@@ -98,18 +91,11 @@ impl Connection {
     ) -> Result<(), SendError> {
         let Some(rule) = rule else { return self.push_later(Class::Message, message, wakes) };
         self.check(&message)?;
-        let mut state = self.lock();
-        if !self.takes(&state, Class::Message) {
-            return Err(SendError::NotReady);
-        }
-        let (queued, writable) = self.enqueue(&mut state, message.into(), |outbox, message| {
-            outbox.push_unsent(|| self.clock.now(), message, rule)
-        });
-        wakes.drivers.extend(self.mark_changed(state));
-        if writable {
-            wakes.writable.push(Arc::clone(self));
-        }
-        queued.map_err(|_| SendError::QueueFull)
+        self.queue_later(Class::Message, wakes, |state| {
+            self.enqueue(state, message.into(), |outbox, message| {
+                outbox.push_unsent(|| self.clock.now(), message, rule)
+            })
+        })
     }
 
     /// As [`push_later`](Self::push_later), for a message that was accepted before the connection was there: the limits of the
@@ -121,13 +107,30 @@ impl Connection {
         wakes: &mut Wakes,
     ) -> Result<(), SendError> {
         self.check(&message)?;
+        self.queue_later(Class::Message, wakes, |state| {
+            state.outbox.push_kept(|| self.clock.now(), message.into(), rule);
+            (Ok(()), false)
+        })
+    }
+
+    /// Runs `queue`, which returns what [`enqueue`](Self::enqueue) does, and collects whom it wakes.
+    #[inline(always)]
+    fn queue_later(
+        self: &Arc<Self>,
+        class: Class,
+        wakes: &mut Wakes,
+        queue: impl FnOnce(&mut State) -> (Result<(), Full>, bool),
+    ) -> Result<(), SendError> {
         let mut state = self.lock();
-        if !self.takes(&state, Class::Message) {
+        if !self.takes(&state, class) {
             return Err(SendError::NotReady);
         }
-        state.outbox.push_kept(|| self.clock.now(), message.into(), rule);
+        let (queued, writable) = queue(&mut state);
         wakes.drivers.extend(self.mark_changed(state));
-        Ok(())
+        if writable {
+            wakes.writable.push(Arc::clone(self));
+        }
+        queued.map_err(|_| SendError::QueueFull)
     }
 
     /// Whether a message of this class may be queued. An answer may go out while the connection waits for it to close.

@@ -190,12 +190,7 @@ fn short_window() -> (Cable<JsonArray>, Server<JsonArray>) {
 #[tokio::test(start_paused = true)]
 async fn what_was_never_written_is_sent_in_the_next_session_and_the_rest_fails() {
     let (cable, server) = short_window();
-    let heard = Log::default();
-    let notes = heard.clone();
-    server.on("note", move |_, note: Note| {
-        notes.add(note.text);
-        async {}
-    });
+    let heard = notes_heard(&server);
     let ann = connect(&JsonArray, &cable, &Log::default()).await;
     cable.unplug();
     settle().await;
@@ -239,12 +234,7 @@ async fn what_was_never_written_is_sent_in_the_next_session_and_the_rest_fails()
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_receipt_is_late_is_sent_all_the_same() {
     let (cable, server) = short_window();
-    let heard = Log::default();
-    let notes = heard.clone();
-    server.on("note", move |_, note: Note| {
-        notes.add(note.text);
-        async {}
-    });
+    let heard = notes_heard(&server);
     let ann = connect(&JsonArray, &cable, &Log::default()).await;
     cable.unplug();
     settle().await;
@@ -428,4 +418,15 @@ async fn a_queue_that_is_given_up_has_space_at_once() {
     let ((), took) = timed(there.writable()).await;
     assert_eq!(log.lines().last().unwrap(), "suspended 1013");
     assert!(took < secs(6), "{took:?}");
+}
+
+/// The texts of the notes that the server gets from now on.
+fn notes_heard(server: &Server<JsonArray>) -> Log {
+    let heard = Log::default();
+    let notes = heard.clone();
+    server.on("note", move |_, note: Note| {
+        notes.add(note.text);
+        async {}
+    });
+    heard
 }

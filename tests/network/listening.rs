@@ -75,3 +75,10 @@ async fn without_a_successor_nobody_listens_any_more() {
         server.shutdown(Duration::ZERO).await;
     }
 }
+
+#[test]
+fn outside_a_runtime_listening_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = named("nobody").listen_on(listener).unwrap_err();
+    assert!(error.to_string().contains("runtime"), "{error}");
+}

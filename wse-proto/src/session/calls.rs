@@ -156,10 +156,7 @@ impl Calls {
 
     /// Removes all calls, oldest first.
     pub(super) fn drain(&mut self) -> Vec<CallId> {
-        self.deadlines = Deadlines::default();
-        let mut all: Vec<_> = self.pending.drain().map(|(call, _)| CallId(call)).collect();
-        all.sort_unstable();
-        all
+        self.drain_to(CallId(u64::MAX))
     }
 }
 

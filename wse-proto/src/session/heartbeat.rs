@@ -169,7 +169,7 @@ impl HeartbeatState {
             sent: 0,
             answered: 0,
             pongs: 0,
-            sent_at: 0,
+            sent_at: NEVER,
             silent_since: NEVER,
             next: first,
         }
@@ -245,8 +245,10 @@ impl HeartbeatState {
             // Asking again must not put off the end.
             return;
         }
-        let pause = if self.sent_at == NEVER { 0 } else { self.sent_at.saturating_add(PAUSE) };
-        self.next = if self.sent == 0 { now } else { now.max(pause) };
+        self.next = match self.sent_at {
+            NEVER => now,
+            sent_at => now.max(sent_at.saturating_add(PAUSE)),
+        };
         // The silence until now may be that of a machine that slept.
         (self.silent_since, self.checking) = (NEVER, true);
     }
