@@ -93,6 +93,7 @@ pub use connection::{
 };
 pub use framed::{EnvelopeSocket, FramedError, ProtocolCodec};
 pub use router::{BoxError, Call, HandlerError, HandlerOutput, Ok, Unhandled};
+pub use server::cluster;
 pub use server::{
     Accept, Acked, CanBuild, Conn, Deliveries, Delivery, Drain, DuplicateWindows, ErrorEvent,
     Hello, Identifies, IdentifiesNobody, IdentityFrom, JoinError, Listener, Member, Outcome,

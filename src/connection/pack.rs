@@ -37,7 +37,7 @@ impl Wire {
     }
 
     /// Checks that the peer does not take a message of this name for one of another kind, and close the connection.
-    fn check_name(&self, name: &Text) -> Result<(), CodecError> {
+    pub(super) fn check_name(&self, name: &Text) -> Result<(), CodecError> {
         if name.is_empty() || self.info.types().contains(name) {
             return Err(CodecError::value(
                 "the name",

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use bytes::{Bytes, BytesMut};
 use wse_proto::{
-    CodecError, Envelope, Format, MessageKind, Negotiate, Packed, Protocol, ProtocolInfo,
+    CodecError, Envelope, Format, Head, MessageKind, Negotiate, Packed, Protocol, ProtocolInfo,
     SessionMessage, open_batch, open_envelope, seal,
 };
 use wse_transport::ws;
@@ -58,6 +58,16 @@ impl Wire {
         frame(self.info.kind(), out.freeze())
     }
 
+    /// Packs a message whose payload is encoded already.
+    pub(crate) fn pack(&self, head: &Head, payload: &[u8]) -> Result<ws::Message, CodecError> {
+        if let Head::Message { name, .. } | Head::Call { name, .. } = head {
+            self.check_name(name)?;
+        }
+        let mut out = BytesMut::new();
+        self.protocol.pack(head, payload, &mut out);
+        frame(self.info.kind(), out.freeze())
+    }
+
     /// The payload for absent meta.
     pub(crate) fn empty_map(&self) -> Bytes {
         self.protocol.empty_map()
@@ -85,6 +95,7 @@ trait AnyProtocol: Any + Send + Sync {
     fn open_batch(&self, message: Packed<'_>) -> Option<Vec<Result<SessionMessage, CodecError>>>;
     fn open_envelope(&self, envelope: Envelope) -> Result<SessionMessage, CodecError>;
     fn seal(&self, message: &SessionMessage, out: &mut BytesMut);
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut);
     fn empty_map(&self) -> Bytes;
 }
 
@@ -105,6 +116,10 @@ impl<P: Protocol> AnyProtocol for P {
         seal(self, message, out);
     }
 
+    fn pack(&self, head: &Head, payload: &[u8], out: &mut BytesMut) {
+        Protocol::pack(self, head, payload, out);
+    }
+
     fn empty_map(&self) -> Bytes {
         self.format().empty_map()
     }
@@ -115,6 +130,8 @@ pub(crate) trait Choice: Send + Sync {
     fn subprotocols(&self) -> Vec<&'static str>;
     fn select(&self, offered: &[&str]) -> Option<Wire>;
     fn first(&self) -> Wire;
+    /// Every protocol once.
+    fn all(&self) -> Vec<Wire>;
     /// Whether all connections speak the same protocol.
     fn is_only(&self) -> bool;
 }
@@ -134,6 +151,19 @@ impl<N: Negotiate> Choice for N {
         let protocol = Negotiate::first(self);
         let variant = N::variant(&protocol);
         Wire::new(protocol, variant)
+    }
+
+    fn all(&self) -> Vec<Wire> {
+        let named = Negotiate::subprotocols(self).into_iter().map(|name| vec![name]);
+        // A protocol without a subprotocol fits an offer of nothing.
+        let offers = named.chain([Vec::new()]);
+        let mut wires: Vec<Wire> = Vec::new();
+        for wire in offers.filter_map(|offered| Choice::select(self, &offered)) {
+            if wires.iter().all(|it| it.variant != wire.variant) {
+                wires.push(wire);
+            }
+        }
+        wires
     }
 
     fn is_only(&self) -> bool {

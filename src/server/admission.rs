@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::Request;
-use wse_proto::session::Renewal;
+use wse_proto::session::{Close, Renewal};
 use wse_proto::{Hi, NotResumed, Outcome, SessionMessage, Text, UsageError};
 
+use super::cluster::{Admitted, ClusterLink};
 use super::core::{ConnCore, Parts, ServerCore};
 use super::identify::Accepted;
 use super::request::CompactRequest;
@@ -19,6 +23,7 @@ pub(super) struct Admission {
     hi: Hi,
     request: Arc<Request<()>>,
     resumption: Resuming,
+    place: Option<Placing>,
 }
 
 /// What becomes of the session that a client wants to resume.
@@ -37,7 +42,7 @@ enum Resuming {
 
 impl Admission {
     pub(super) fn new(accepted: Accepted, hi: Hi, request: Arc<Request<()>>) -> Self {
-        Self { accepted, hi, request, resumption: Resuming::Undecided }
+        Self { accepted, hi, request, resumption: Resuming::Undecided, place: None }
     }
 
     pub(super) fn user(&self) -> &Text {
@@ -83,6 +88,25 @@ impl Admission {
         self.resumption = Resuming::New(Some(Outcome::None(NotResumed::Unknown)));
     }
 
+    /// Asks the cluster for a place for a new connection, if the server is one of several. The error is what the connection is
+    /// closed with.
+    pub(super) fn poll_place(
+        &mut self,
+        server: &Arc<ServerCore>,
+        id: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Close>> {
+        let Some(cluster) = &server.cluster else { return Poll::Ready(Ok(())) };
+        let user = &self.accepted.user;
+        let place = self.place.get_or_insert_with(|| Placing::Asked(cluster.admit(user, id)));
+        if let Placing::Asked(asked) = place {
+            let Admitted { first } = ready!(asked.poll_unpin(cx))?;
+            let (cluster, user) = (Arc::clone(cluster), user.clone());
+            *place = Placing::Given(Place { cluster, user, id, first, taken: false });
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Resumes `conn` over the channel of `greeted`. Returns false when either has ended.
     pub(super) fn attach(&self, conn: &ConnCore, greeted: &Connection) -> bool {
         let (server, connection) = (&conn.0.server, conn.connection());
@@ -104,15 +128,16 @@ impl Admission {
         true
     }
 
-    /// Makes it a connection of its user, in the user's turn. Returns the messages that the session held. `None` when the
+    /// Makes it a connection of its user, in the user's turn. Returns the messages that the session held, and before them
+    /// whether the cluster says that it is the user's first. `None` when the
     /// client has disconnected meanwhile; the turn is over then.
     pub(super) fn admit(
         self,
         server: &Arc<ServerCore>,
         connection: &Arc<Connection>,
         (id, peer_addr): (u64, Option<SocketAddr>),
-    ) -> Option<(ConnCore, Vec<SessionMessage>)> {
-        let Self { accepted, hi, request, resumption } = self;
+    ) -> Option<(ConnCore, Option<bool>, Vec<SessionMessage>)> {
+        let Self { accepted, hi, request, resumption, place } = self;
         let Accepted { user, welcome, mut state, expires_in } = accepted;
         if let Resuming::New(Some(Outcome::None(reason))) = &resumption {
             // For `Conn::not_resumed`. There, most connections need no space for it.
@@ -150,6 +175,39 @@ impl Admission {
         if let Some((resumption, name, _)) = granted {
             resumption.create(&name, conn.clone());
         }
-        Some((conn, held))
+        let first = place.and_then(Placing::take);
+        Some((conn, first, held))
+    }
+}
+
+/// The place of a connection in its cluster.
+enum Placing {
+    Asked(BoxFuture<'static, Result<Admitted, Close>>),
+    Given(Place),
+}
+
+/// A place, which is given back when it is dropped before the connection has become its user's.
+struct Place {
+    cluster: Arc<dyn ClusterLink>,
+    user: Text,
+    id: u64,
+    first: bool,
+    taken: bool,
+}
+
+impl Placing {
+    /// Takes the place for good. Returns whether the user had no other connection on any node.
+    fn take(self) -> Option<bool> {
+        let Self::Given(mut place) = self else { return None };
+        place.taken = true;
+        Some(place.first)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.taken {
+            self.cluster.release(&self.user, self.id, None);
+        }
     }
 }

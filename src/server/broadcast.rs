@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use wse_proto::{CodecError, Encode, Head, Negotiate};
-use wse_transport::ws::PreparedMessage;
+use wse_proto::CodecError;
+use wse_transport::ws::{Message, PreparedMessage};
 
-use super::core::{ConnCore, CoreEvent};
+use super::audience::{Audience, To};
+use super::cluster::Destination;
+use super::core::{ConnCore, CoreEvent, ServerCore};
 use super::registry::Registry;
+use super::rooms::RoomCore;
 use crate::connection::{Class, Connection, Wakes, Wire};
+
+/// Packs a message for one protocol. `None` if it is not sent over this protocol.
+pub(super) type Pack<'a> = dyn FnMut(&Wire) -> Result<Option<Message>, CodecError> + 'a;
 
 /// A message as each of several connections needs it.
 pub(super) enum Packed {
@@ -20,32 +26,22 @@ pub(super) enum Packed {
 impl Packed {
     /// Packs a message for the only protocol of a server. Called without a lock, as `for_each` is, since the encoding of a
     /// payload may call the server.
-    pub(super) fn same<P, T>(wire: &Wire, head: &Head, payload: &T) -> Result<Self, CodecError>
-    where
-        P: Negotiate,
-        P::Format: Encode<T>,
-        T: ?Sized,
-    {
-        Ok(Self::Same(wire.message::<P::Protocol, T>(head, payload)?.into()))
+    fn same(wire: &Wire, pack: &mut Pack<'_>) -> Result<Self, CodecError> {
+        let packed = pack(wire)?;
+        Ok(packed.map_or_else(|| Self::Each(Vec::new()), |message| Self::Same(message.into())))
     }
 
     /// Packs a message once for each of the [`speakers`].
-    pub(super) fn for_each<P, T>(
+    pub(super) fn for_each(
         speakers: &[Arc<Connection>],
-        head: &Head,
-        payload: &T,
-    ) -> Result<Self, CodecError>
-    where
-        P: Negotiate,
-        P::Format: Encode<T>,
-        T: ?Sized,
-    {
+        pack: &mut Pack<'_>,
+    ) -> Result<Self, CodecError> {
         let mut packed = Vec::new();
         for Wire { variant, .. } in speakers.iter().map(|it| &it.wire) {
             packed.resize(packed.len().max(variant + 1), None);
         }
         for wire in speakers.iter().map(|it| &it.wire) {
-            packed[wire.variant] = Some(wire.message::<P::Protocol, T>(head, payload)?.into());
+            packed[wire.variant] = pack(wire)?.map(PreparedMessage::from);
         }
         Ok(Self::Each(packed))
     }
@@ -72,30 +68,63 @@ pub(super) fn speakers<'a>(
     speakers
 }
 
-/// Queues a message on these connections. Returns how many took it.
-///
-/// All encoding comes first, so that an error means that nothing was sent.
-pub(super) fn send<P, T>(
-    connections: &[ConnCore],
-    head: &Head,
-    payload: &T,
-) -> Result<usize, CodecError>
-where
-    P: Negotiate,
-    P::Format: Encode<T>,
-    T: ?Sized,
-{
-    let connections = || connections.iter().map(|conn| conn.connection());
-    let packed = Packed::for_each::<P, T>(&speakers(connections()), head, payload)?;
-    let mut wakes = Wakes::default();
-    let reached = push_all(connections(), &packed, &mut wakes);
-    wakes.wake();
-    Ok(reached)
+impl ServerCore {
+    /// Queues a message on the connections of this server that it goes to. Returns how many took it.
+    ///
+    /// All encoding comes first, so that an error means that nothing was sent.
+    pub(super) fn broadcast(
+        &self,
+        audience: &Audience,
+        pack: &mut Pack<'_>,
+    ) -> Result<usize, CodecError> {
+        match &audience.to {
+            To::Many(Destination::All) if self.protocol.is_only() && audience.except.is_empty() => {
+                Ok(send_all(&self.registry, &Packed::same(&self.wire, pack)?))
+            }
+            To::Many(Destination::Room(name)) => {
+                let room = self.rooms.get(name);
+                room.map_or(Ok(0), |room| self.send_to_members(&room, audience, pack))
+            }
+            _ => {
+                let conns = audience.conns(self);
+                let connections = || conns.iter().map(ConnCore::connection);
+                let packed = Packed::for_each(&speakers(connections()), pack)?;
+                let mut wakes = Wakes::default();
+                let reached = push_all(connections(), &packed, &mut wakes);
+                wakes.wake();
+                Ok(reached)
+            }
+        }
+    }
+
+    fn send_to_members(
+        &self,
+        room: &RoomCore<ConnCore>,
+        audience: &Audience,
+        pack: &mut Pack<'_>,
+    ) -> Result<usize, CodecError> {
+        let packed = if self.protocol.is_only() {
+            Packed::same(&self.wire, pack)?
+        } else {
+            let members = room.members();
+            let wanted = members.iter().filter(|member| !audience.except.has(&member.conn));
+            let speakers = speakers(wanted.map(|member| &member.connection));
+            drop(members);
+            Packed::for_each(&speakers, pack)?
+        };
+        let mut wakes = Wakes::default();
+        let members = room.members();
+        let wanted = members.iter().filter(|member| !audience.except.has(&member.conn));
+        let reached = push_all(wanted.map(|member| &member.connection), &packed, &mut wakes);
+        drop(members);
+        wakes.wake();
+        Ok(reached)
+    }
 }
 
 /// Queues a message on all connections of a server with one protocol. Returns how many took it.
 /// Copies no handles. Unauthenticated connections are visited too, and reject it.
-pub(super) fn send_all(registry: &Registry<ConnCore, CoreEvent>, packed: &Packed) -> usize {
+fn send_all(registry: &Registry<ConnCore, CoreEvent>, packed: &Packed) -> usize {
     let mut reached = 0;
     let mut wakes = Wakes::default();
     for shard in registry.open_connections() {
@@ -111,7 +140,7 @@ const BATCH: usize = 16;
 
 /// Queues a message on these connections, which may be behind a lock: the caller wakes `wakes` once it is released. Returns
 /// how many took the message.
-pub(super) fn push_all<'a>(
+fn push_all<'a>(
     mut connections: impl Iterator<Item = &'a Arc<Connection>>,
     packed: &Packed,
     wakes: &mut Wakes,

@@ -12,12 +12,14 @@ use wse_proto::{Decode, Encode, Negotiate, Text};
 #[cfg(feature = "tls")]
 use wse_transport::tls::ServerTls;
 
+use super::cluster::ClusterLink;
 use super::config::Config;
 use super::conn::Conn;
 use super::core::{ConnCore, CoreEvent, FindIdentity, ServerCore};
 use super::handle::Server;
 use super::identify::{Accept, Hello, Identify, Unauthenticated, erase};
 use super::identity::{IdentityFrom, find_first};
+use super::node::ThisNode;
 use crate::callback::Callback;
 use crate::connection::Choice;
 use crate::router::{Call, HandlerError, HandlerOutput, Router, Unhandled};
@@ -204,6 +206,15 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         self
     }
 
+    /// Makes the server one of several: a node of a cluster. The crate `wse-cluster` has the links, on Redis and NATS.
+    ///
+    /// Messages to all, to a user and to a room then go to the connections on all nodes, `connections_per_user` counts those on
+    /// all nodes, and [`ServerEvent::Joined`](crate::ServerEvent) and `Left` come once for the whole cluster. Default: none.
+    pub fn cluster(mut self, link: impl Into<Arc<dyn ClusterLink>>) -> Self {
+        self.config.cluster = Some(link.into());
+        self
+    }
+
     /// Sets a message handler: see [`Server::on`].
     pub fn on<T, F, Fut>(self, name: impl Into<Text>, handler: F) -> Self
     where
@@ -264,7 +275,11 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
         let Self { protocol, config, identify, identity, router, callbacks, app, .. } = self;
         let protocol: Box<dyn Choice> = Box::new(protocol);
         let inner = ServerCore::new(protocol, config, identify, identity, router, callbacks, app);
-        Server::of(Arc::new(inner))
+        let server = Server::of(Arc::new(inner));
+        if let Some(cluster) = &server.inner.cluster {
+            cluster.start(Box::new(ThisNode::new(&server.inner)));
+        }
+        server
     }
 
     /// Builds the server and listens on `addr`. With port 0 the system chooses a free port, and

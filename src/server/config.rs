@@ -7,6 +7,7 @@ use wse_proto::session::{Heartbeat, ResumeLimits, SessionLimits};
 use wse_transport::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use wse_transport::ws;
 
+use super::cluster::ClusterLink;
 use super::duplicates::DuplicateWindows;
 use crate::connection::{SendQueue, default_handled_bytes};
 
@@ -40,6 +41,8 @@ pub(super) struct Config {
     pub(super) head: HeadLimits,
     pub(super) deflate: Option<ws::Deflate>,
     pub(super) extensions: Vec<Arc<dyn ws::Extension>>,
+    /// What joins the server with others, if it is one of several.
+    pub(super) cluster: Option<Arc<dyn ClusterLink>>,
 }
 
 impl Config {
@@ -82,6 +85,7 @@ impl Default for Config {
             head: HeadLimits::default(),
             deflate: None,
             extensions: Vec::new(),
+            cluster: None,
         }
     }
 }

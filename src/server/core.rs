@@ -2,6 +2,7 @@
 //! connections; [`CoreEvent`]: what happens to them. None of it depends on the protocol.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use wse_proto::session::{Close, Heartbeat};
 use wse_proto::{CloseReason, ErrorCode, Hi, Text, excerpt};
 
+use super::cluster::ClusterLink;
 use super::config::Config;
 use super::identify::Identify;
 use super::refused::{Refused, RefusedAt};
@@ -44,6 +46,8 @@ pub(super) struct ServerCore {
     pub(super) protocol: Box<dyn Choice>,
     /// The first protocol, for broadcasts where it is the only one.
     pub(super) wire: Wire,
+    /// All protocols, if the server is one of several.
+    pub(super) wires: Vec<Wire>,
     app: Extensions,
     pub(super) config: Config,
     pub(super) identify: Option<Arc<Identify>>,
@@ -67,6 +71,10 @@ pub(super) struct ServerCore {
     callbacks: ArcSwap<Vec<Callback<CoreEvent>>>,
     pub(super) registry: Registry<ConnCore, CoreEvent>,
     pub(super) rooms: Rooms<ConnCore>,
+    /// What joins this server with others, if it is one of several.
+    pub(super) cluster: Option<Arc<dyn ClusterLink>>,
+    /// Connections that have lost their places in the cluster before they were their users'.
+    evicted_early: Mutex<HashSet<u64>>,
     /// Sessions that outlive their sockets, if clients may resume them.
     pub(super) resumption: Option<Resumption<ConnCore>>,
     /// The addresses, with the scheme of their URLs.
@@ -88,13 +96,17 @@ impl ServerCore {
         callbacks: Vec<Callback<CoreEvent>>,
         app: Extensions,
     ) -> Self {
+        let cluster = config.cluster.clone();
         let stop = CancellationToken::new();
         Self {
             wire: protocol.first(),
+            wires: cluster.as_ref().map(|_| protocol.all()).unwrap_or_default(),
             protocol,
             app,
             registry: Registry::new(config.connections_per_user),
-            rooms: Rooms::default(),
+            rooms: Rooms::new(cluster.clone()),
+            cluster,
+            evicted_early: Mutex::default(),
             resumption: config.resume.map(Resumption::new),
             config,
             identify,
@@ -116,6 +128,11 @@ impl ServerCore {
             addrs: Mutex::default(),
             last_id: AtomicU64::new(0),
         }
+    }
+
+    /// The connections that are to be evicted once they are their users'.
+    pub(super) fn evicted_early(&self) -> MutexGuard<'_, HashSet<u64>> {
+        lock(&self.evicted_early)
     }
 
     /// Returns the application state of this type.

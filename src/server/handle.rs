@@ -141,6 +141,9 @@ impl<P: Negotiate> Server<P> {
         let verdict = self.inner.verdict.reach(ended);
         self.inner.cancel();
         self.inner.tasks.join().await;
+        if let Some(cluster) = &self.inner.cluster {
+            cluster.stop().await;
+        }
         self.inner.end();
         verdict.keep()
     }

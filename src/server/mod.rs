@@ -3,8 +3,10 @@
 mod acceptor;
 mod admission;
 mod arrivals;
+mod audience;
 mod broadcast;
 mod builder;
+pub mod cluster;
 mod config;
 mod conn;
 mod core;
@@ -19,6 +21,7 @@ mod identify;
 mod identity;
 mod listen;
 mod mount;
+mod node;
 mod options;
 mod order;
 mod presence;

@@ -20,7 +20,9 @@ impl ServerCore {
 
     /// Adds an accepted connection, and ends the turn of its user. The oldest connections above the
     /// user's limit are closed.
-    pub(super) fn join(&self, conn: &ConnCore) {
+    ///
+    /// `first` says whether the user had no connection on any node, if the server is one of several.
+    pub(super) fn join(&self, conn: &ConnCore, first: Option<bool>) {
         let (user, close) = (conn.user(), Close::normal(CloseReason::ClientsConcurrency));
         let mut closed = Vec::new();
         self.registry.order_with(user).change(user, |events| {
@@ -30,12 +32,9 @@ impl ServerCore {
             drop(users);
             for evicted in &joined.evicted {
                 evicted.0.memberships.end(&self.rooms, evicted.id());
-                if evicted.depart() {
-                    self.exited(evicted, events);
-                    events.push_back(CoreEvent::Disconnected(evicted.clone(), close.clone()));
-                }
+                self.part(evicted, &close, events);
             }
-            if joined.first {
+            if first.unwrap_or(joined.first) {
                 events.push_back(CoreEvent::Joined(conn.clone()));
             }
             events.push_back(CoreEvent::Connected(conn.clone()));
@@ -47,6 +46,9 @@ impl ServerCore {
         }
         self.announce(user);
         self.registry.arrivals_with(user).notify(user);
+        if self.cluster.is_some() && self.evicted_early().remove(&conn.id()) {
+            self.evict(user, conn.id());
+        }
     }
 
     /// Removes a connection that has ended. An evicted one was removed already.
@@ -56,15 +58,49 @@ impl ServerCore {
         // Before the order is locked: a message to many may hold the lock of a room for long.
         conn.0.memberships.end(&self.rooms, conn.id());
         self.in_order(user, |events| {
-            if conn.depart() {
-                let last = self.registry.users_with(user).leave(user, conn.id());
-                self.exited(conn, events);
-                events.push_back(CoreEvent::Disconnected(conn.clone(), close.clone()));
-                if last == Some(true) {
-                    events.push_back(CoreEvent::Left(user.clone(), close.clone()));
-                }
+            if conn.is_departed() {
+                return;
+            }
+            let last = self.registry.users_with(user).leave(user, conn.id()) == Some(true);
+            self.part(conn, close, events);
+            // The cluster tells when the user has no connection on any node.
+            if last && self.cluster.is_none() {
+                events.push_back(CoreEvent::Left(user.clone(), close.clone()));
             }
         });
+    }
+
+    /// Takes leave of a connection that is no longer its user's, once.
+    fn part(&self, conn: &ConnCore, close: &Close, events: &mut VecDeque<CoreEvent>) {
+        if !conn.depart() {
+            return;
+        }
+        self.exited(conn, events);
+        events.push_back(CoreEvent::Disconnected(conn.clone(), close.clone()));
+        if let Some(cluster) = &self.cluster {
+            cluster.release(conn.user(), conn.id(), Some(close));
+        }
+    }
+
+    /// Returns a connection of a user that has not ended.
+    pub(super) fn conn(&self, user: &Text, id: u64) -> Option<ConnCore> {
+        let conn = self.registry.users_with(user).of(user).find(|conn| conn.id() == id).cloned();
+        conn.filter(|conn| !conn.is_departed())
+    }
+
+    /// Closes a connection that has lost its place to another node's. Returns whether there was one.
+    pub(super) fn evict(&self, user: &Text, id: u64) -> bool {
+        let close = Close::normal(CloseReason::ClientsConcurrency);
+        // Under its lock: `join` looks there once the connection is its user's.
+        let mut early = self.evicted_early();
+        let Some(conn) = self.conn(user, id) else {
+            return self.registry.open_connection(id).is_some() && early.insert(id);
+        };
+        drop(early);
+        self.end_session(&conn, true);
+        self.depart(&conn, &close);
+        conn.close_now(close);
+        true
     }
 
     /// Emits the queued events of a user, and ends the user's turn.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use wse_proto::{Negotiate, Text};
 
+use super::audience::To;
+use super::cluster::Destination;
 use super::conn::Conn;
 use super::core::ConnCore;
 use super::handle::Server;
 use super::rooms::{JoinError, Member as Entry, RoomCore};
-use super::target::{Target, To};
+use super::target::Target;
 
 /// A room of a server: the connections that have joined it.
 ///
@@ -44,7 +46,7 @@ impl<P: Negotiate> Server<P> {
     #[must_use]
     pub fn room(&self, name: impl Into<Text>) -> Room<P> {
         let name = name.into();
-        Room { target: Target::new(self.clone(), To::Room(name.clone())), name }
+        Room { target: Target::new(self.clone(), To::Many(Destination::Room(name.clone()))), name }
     }
 
     /// Returns the rooms that have members, in no particular order.

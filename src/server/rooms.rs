@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wse_proto::Text;
 
+use super::cluster::ClusterLink;
 use crate::connection::Connection;
 
 /// As many as the registry of users has.
@@ -24,6 +25,8 @@ pub(super) struct Rooms<C> {
     shards: Box<[Mutex<Table<C>>]>,
     /// Random, so that a client cannot choose rooms of one shard.
     hasher: RandomState,
+    /// Told which rooms have members.
+    cluster: Option<Arc<dyn ClusterLink>>,
 }
 
 type Table<C> = HashMap<Text, Arc<RoomCore<C>>>;
@@ -48,13 +51,19 @@ pub(super) struct Member<C> {
     pub(super) connection: Arc<Connection>,
 }
 
-impl<C> Default for Rooms<C> {
-    fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
-    }
-}
-
 impl<C> Rooms<C> {
+    pub(super) fn new(cluster: Option<Arc<dyn ClusterLink>>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: RandomState::new(), cluster }
+    }
+
+    /// Tells the cluster whether a room has members. Called with the lock of its shard, so that the changes come in order.
+    fn has_members(&self, name: &Text, any: bool) {
+        if let Some(cluster) = &self.cluster {
+            cluster.has_members(name, any);
+        }
+    }
+
     /// Returns the room of this name, if it has members.
     pub(super) fn get(&self, name: &str) -> Option<Arc<RoomCore<C>>> {
         lock(self.shard(name)).get(name).cloned()
@@ -69,7 +78,10 @@ impl<C> Rooms<C> {
     fn enter(&self, name: &Text, id: u64, member: Member<C>) -> Arc<RoomCore<C>> {
         loop {
             let mut table = lock(self.shard(name));
-            let room = table.entry(name.clone()).or_insert_with(|| RoomCore::new(name.clone()));
+            let room = table.entry(name.clone()).or_insert_with(|| {
+                self.has_members(name, true);
+                RoomCore::new(name.clone())
+            });
             let room = Arc::clone(room);
             drop(table);
             let mut members = room.members();
@@ -100,6 +112,7 @@ impl<C> Rooms<C> {
         if members.by_id.is_empty() && !members.removed {
             members.removed = true;
             table.remove(&room.name);
+            self.has_members(&room.name, false);
             let len = table.len();
             if len == 0 {
                 *table = Table::new();

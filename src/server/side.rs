@@ -168,18 +168,31 @@ impl ServerSide {
     ) -> Vec<SessionMessage> {
         let Phase::Accepted(admission) = &mut self.phase else { return Vec::new() };
         admission.decide(&self.server, connection);
-        if !admission.is_new() || self.server.poll_turn(admission.user(), cx).is_pending() {
+        if !admission.is_new() {
+            return Vec::new();
+        }
+        match admission.poll_place(&self.server, self.id, cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(close)) => {
+                self.report_refused(close.clone(), "the cluster has no place for it");
+                connection.close(close);
+                return Vec::new();
+            }
+            Poll::Pending => return Vec::new(),
+        }
+        let Phase::Accepted(admission) = &mut self.phase else { return Vec::new() };
+        if self.server.poll_turn(admission.user(), cx).is_pending() {
             return Vec::new();
         }
         let Phase::Accepted(admission) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Vec::new();
         };
         let peer = (self.id, self.peer_addr.take().map(|it| *it));
-        let Some((conn, held)) = admission.admit(&self.server, connection, peer) else {
+        let Some((conn, first, held)) = admission.admit(&self.server, connection, peer) else {
             return Vec::new();
         };
         self.phase = Phase::User(conn.clone());
-        self.server.join(&conn);
+        self.server.join(&conn, first);
         held
     }
 }
@@ -430,6 +443,9 @@ impl Drop for ServerSide {
     /// Also handles the end of a connection whose task was cancelled.
     fn drop(&mut self) {
         self.server.registry.leave(self.id);
+        if self.server.cluster.is_some() {
+            self.server.evicted_early().remove(&self.id);
+        }
         if let Phase::User(conn) = std::mem::replace(&mut self.phase, Phase::Ended) {
             self.server.depart(&conn, &Close::VANISHED);
         }

@@ -1,18 +1,18 @@
 //! [`Target`]: the connections that a message goes to.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use wse_proto::{CodecError, Encode, Head, Negotiate, Stamp, Text};
 
-use super::broadcast::{Packed, push_all, send, send_all, speakers};
+use super::audience::{Audience, Except, To};
+use super::broadcast::{Packed, speakers};
+use super::cluster::{Destination, Publication};
 use super::conn::Conn;
 use super::core::ConnCore;
 use super::handle::Server;
 use super::report::{Acked, Sent};
-use super::rooms::RoomCore;
-use crate::connection::{RECEIPT_TIMEOUT, ReceiptError, Wakes, stamp};
+use crate::connection::{RECEIPT_TIMEOUT, ReceiptError, Wire, stamp};
 
 /// The connections that a message goes to: all of them, those of a user, those in a room, or a single one.
 ///
@@ -41,67 +41,40 @@ use crate::connection::{RECEIPT_TIMEOUT, ReceiptError, Wakes, stamp};
 /// Which connections they are is decided when the message is sent.
 pub struct Target<P: Negotiate> {
     pub(super) server: Server<P>,
-    to: To,
-    except: Except,
-}
-
-#[derive(Clone)]
-pub(super) enum To {
-    All,
-    User(Text),
-    Room(Text),
-    Conn(ConnCore),
-}
-
-/// The connections that are left out.
-#[derive(Clone, Default)]
-struct Except {
-    conns: Vec<ConnCore>,
-    users: Vec<Text>,
-}
-
-impl Except {
-    fn is_empty(&self) -> bool {
-        self.conns.is_empty() && self.users.is_empty()
-    }
-
-    /// Whether the message does not go to this connection. Reads the connection only if users are left out.
-    fn has(&self, conn: &ConnCore) -> bool {
-        self.conns.iter().any(|it| it.is(conn)) || self.users.iter().any(|user| user == conn.user())
-    }
+    audience: Audience,
 }
 
 impl<P: Negotiate> Server<P> {
     /// Returns all connections of all users as a target.
     #[must_use]
     pub fn all(&self) -> Target<P> {
-        Target::new(self.clone(), To::All)
+        Target::new(self.clone(), To::Many(Destination::All))
     }
 }
 
 impl<P: Negotiate> Target<P> {
     pub(super) fn new(server: Server<P>, to: To) -> Self {
-        Self { server, to, except: Except::default() }
+        Self { server, audience: Audience::new(to) }
     }
 
     /// Leaves out one connection, such as the one whose message is passed on.
     #[must_use]
     pub fn except(&self, conn: &Conn<P>) -> Self {
         let mut target = self.clone();
-        target.except.conns.push(conn.core.clone());
+        target.audience.except.conns.push(conn.core.clone());
         target
     }
 
     /// Leaves out one more connection.
     pub(super) fn leave_out(&mut self, conn: &ConnCore) {
-        self.except.conns.push(conn.clone());
+        self.audience.except.conns.push(conn.clone());
     }
 
     /// Leaves out all connections of a user.
     #[must_use]
     pub fn except_user(&self, id: impl Into<Text>) -> Self {
         let mut target = self.clone();
-        target.except.users.push(id.into());
+        target.audience.except.users.push(id.into());
         target
     }
 
@@ -121,46 +94,18 @@ impl<P: Negotiate> Target<P> {
     where
         P::Format: Encode<T>,
     {
-        let (head, inner) = (Head::message(name), &self.server.inner);
-        match &self.to {
-            To::All if inner.protocol.is_only() && self.except.is_empty() => {
-                let packed = Packed::same::<P, T>(&inner.wire, &head, payload)?;
-                Ok(send_all(&inner.registry, &packed))
-            }
-            To::Room(room) => {
-                let room = inner.rooms.get(room);
-                room.map_or(Ok(0), |room| self.send_to_members(&room, &head, payload))
-            }
-            _ => send::<P, T>(&self.cores(), &head, payload),
+        let (name, inner) = (name.into(), &self.server.inner);
+        let head = Head::message(name.clone());
+        let pack = &mut |wire: &Wire| wire.message::<P::Protocol, T>(&head, payload).map(Some);
+        if let (Some(cluster), To::Many(to)) = (&inner.cluster, &self.audience.to) {
+            // Encoded before anything is sent.
+            let encodings = inner.encodings(&mut |wire| wire.encode::<P::Protocol, T>(payload))?;
+            let reached = inner.broadcast(&self.audience, pack)?;
+            let except_users = self.audience.except.users.clone();
+            cluster.publish(Publication { to: to.clone(), except_users, name, encodings });
+            return Ok(reached);
         }
-    }
-
-    fn send_to_members<T: ?Sized>(
-        &self,
-        room: &RoomCore<ConnCore>,
-        head: &Head,
-        payload: &T,
-    ) -> Result<usize, CodecError>
-    where
-        P::Format: Encode<T>,
-    {
-        let inner = &self.server.inner;
-        let packed = if inner.protocol.is_only() {
-            Packed::same::<P, T>(&inner.wire, head, payload)?
-        } else {
-            let members = room.members();
-            let wanted = members.iter().filter(|member| !self.except.has(&member.conn));
-            let speakers = speakers(wanted.map(|member| &member.connection));
-            drop(members);
-            Packed::for_each::<P, T>(&speakers, head, payload)?
-        };
-        let mut wakes = Wakes::default();
-        let members = room.members();
-        let wanted = members.iter().filter(|member| !self.except.has(&member.conn));
-        let reached = push_all(wanted.map(|member| &member.connection), &packed, &mut wakes);
-        drop(members);
-        wakes.wake();
-        Ok(reached)
+        inner.broadcast(&self.audience, pack)
     }
 
     /// Sends a message, and waits at most 5 s for the receipt of each connection. The message is encoded once per protocol
@@ -212,13 +157,15 @@ impl<P: Negotiate> Target<P> {
     {
         let head = Head::Message { name, receipt: Some(stamp.clone()), reliable };
         let mut conns = self.cores();
-        if let To::All = self.to {
+        if let To::Many(Destination::All) = self.audience.to {
             conns.sort_unstable_by_key(ConnCore::id);
         }
         let able: Vec<_> = conns.iter().map(|it| it.connection().gives_receipts()).collect();
         let connections = conns.iter().zip(&able).filter(|(_, able)| **able);
         let speakers = speakers(connections.map(|(conn, _)| conn.connection()));
-        let packed = Packed::for_each::<P, T>(&speakers, &head, payload)?;
+        let packed = Packed::for_each(&speakers, &mut |wire| {
+            wire.message::<P::Protocol, T>(&head, payload).map(Some)
+        })?;
         let send = |(conn, able): (ConnCore, bool)| {
             let connection = conn.connection();
             let message = packed.of(connection).filter(|_| able).cloned();
@@ -236,22 +183,7 @@ impl<P: Negotiate> Target<P> {
 
     /// Returns the connections, oldest first; all of them in no particular order.
     pub(super) fn cores(&self) -> Vec<ConnCore> {
-        let inner = &self.server.inner;
-        let mut conns = match &self.to {
-            To::All => inner.registry.connections(),
-            To::User(id) => inner.registry.users_with(id).of(id).cloned().collect(),
-            To::Room(name) => {
-                let conns = |room: Arc<RoomCore<ConnCore>>| {
-                    room.members().iter().map(|member| member.conn.clone()).collect()
-                };
-                inner.rooms.get(name).map(conns).unwrap_or_default()
-            }
-            To::Conn(conn) => vec![conn.clone()],
-        };
-        if !self.except.is_empty() {
-            conns.retain(|conn| !self.except.has(conn));
-        }
-        conns
+        self.audience.conns(&self.server.inner)
     }
 }
 
@@ -263,20 +195,18 @@ impl<P: Negotiate> From<&Conn<P>> for Target<P> {
 
 impl<P: Negotiate> Clone for Target<P> {
     fn clone(&self) -> Self {
-        Self { server: self.server.clone(), to: self.to.clone(), except: self.except.clone() }
+        Self { server: self.server.clone(), audience: self.audience.clone() }
     }
 }
 
 impl<P: Negotiate> fmt::Debug for Target<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Target");
-        match &self.to {
-            To::All => debug.field("to", &"all"),
-            To::User(id) => debug.field("user", id),
-            To::Room(name) => debug.field("room", name),
+        match &self.audience.to {
+            To::Many(to) => debug.field("to", &format_args!("{to}")),
             To::Conn(conn) => debug.field("conn", conn),
         };
-        let Except { conns, users } = &self.except;
+        let Except { conns, users } = &self.audience.except;
         debug.field("except", conns).field("except_users", users).finish_non_exhaustive()
     }
 }

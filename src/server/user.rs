@@ -6,9 +6,11 @@ use std::ops::Deref;
 use wse_proto::session::Close;
 use wse_proto::{Negotiate, Text};
 
+use super::audience::To;
+use super::cluster::Destination;
 use super::conn::Conn;
 use super::handle::Server;
-use super::target::{Target, To};
+use super::target::Target;
 
 /// A user of a server, connected or not: all its devices at once.
 ///
@@ -34,7 +36,7 @@ impl<P: Negotiate> Server<P> {
     #[must_use]
     pub fn user(&self, id: impl Into<Text>) -> User<P> {
         let id = id.into();
-        User { target: Target::new(self.clone(), To::User(id.clone())), id }
+        User { target: Target::new(self.clone(), To::Many(Destination::User(id.clone()))), id }
     }
 
     /// Returns the users that have a connection, in no particular order.
@@ -85,8 +87,12 @@ impl<P: Negotiate> User<P> {
         }
     }
 
-    /// Closes all connections of the user. Returns how many there were.
+    /// Closes all connections of the user, on other nodes of a [cluster](crate::ServerBuilder::cluster) too. Returns how many
+    /// there were on this one.
     pub fn close(&self, close: Close) -> usize {
+        if let Some(cluster) = &self.target.server.inner.cluster {
+            cluster.close_user(&self.id, &close);
+        }
         let connections = self.target.cores();
         for conn in &connections {
             conn.close(close.clone());

@@ -29,6 +29,8 @@ fn pages() -> Vec<String> {
         "wse-proto/src/lib.rs",
         "wse-codecs/README.md",
         "wse-codecs/src/lib.rs",
+        "wse-cluster/README.md",
+        "wse-cluster/src/lib.rs",
         "wse-transport/README.md",
         "wse-transport/src/lib.rs",
     ]
