@@ -209,7 +209,9 @@ impl<P: Negotiate, S> ServerBuilder<P, S> {
     /// Makes the server one of several: a node of a cluster. The crate `wse-cluster` has the links, on Redis and NATS.
     ///
     /// Messages to all, to a user and to a room then go to the connections on all nodes, `connections_per_user` counts those on
-    /// all nodes, and [`ServerEvent::Joined`](crate::ServerEvent) and `Left` come once for the whole cluster. Default: none.
+    /// all nodes, and [`ServerEvent::Joined`](crate::ServerEvent) and `Left` come once for the whole cluster. `send_acked`,
+    /// `send_reliable` and the lists of users, connections and members are still those of this node. [`build`](Self::build) then
+    /// needs a tokio runtime, and panics without one. Default: none.
     pub fn cluster(mut self, link: impl Into<Arc<dyn ClusterLink>>) -> Self {
         self.config.cluster = Some(link.into());
         self

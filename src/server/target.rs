@@ -78,7 +78,8 @@ impl<P: Negotiate> Target<P> {
         target
     }
 
-    /// Sends a message. Returns how many connections have queued it.
+    /// Sends a message. Returns how many connections have queued it; on a node of a [cluster](crate::ServerBuilder::cluster), how
+    /// many of this node. It goes to the other nodes too.
     ///
     /// Connections that are closing, or whose full queue rejects the message, are not counted. A message that a
     /// [`SlowPeer`](crate::SlowPeer) policy drops later is counted.

@@ -102,6 +102,8 @@ pub enum Reply {
     Reaped {
         /// The users who have left by that. Each is told to one node only.
         left: Vec<Text>,
+        /// Whether there may be more places that have lapsed.
+        more: bool,
     },
     /// The connections of the user, oldest first.
     Found(Vec<Device>),

@@ -97,7 +97,7 @@ impl Table {
         let lapsed = |places: &Vec<Place>| places.iter().any(|place| place.expires <= now);
         let users = self.users.iter().filter(|(_, places)| lapsed(places)).take(REAP);
         let users: Vec<Text> = users.map(|(user, _)| user.clone()).collect();
-        let mut left = Vec::new();
+        let (mut left, more) = (Vec::new(), users.len() == REAP);
         for user in users {
             if let Some(places) = self.users.get_mut(&user) {
                 places.retain(|place| place.expires > now);
@@ -107,7 +107,7 @@ impl Table {
                 }
             }
         }
-        Reply::Reaped { left }
+        Reply::Reaped { left, more }
     }
 }
 
@@ -164,10 +164,16 @@ mod tests {
         let one = vec![("ann".into(), 1), ("bob".into(), 1)];
         let lost = vec![("bob".into(), 1)];
         assert_eq!(table.answer(secs(10), &refresh(one.clone())), Reply::Refreshed { lost });
-        assert_eq!(table.answer(secs(20), &Request::Reap), Reply::Reaped { left: vec![] });
+        assert_eq!(
+            table.answer(secs(20), &Request::Reap),
+            Reply::Reaped { left: vec![], more: false }
+        );
         let left = vec!["ann".into()];
-        assert_eq!(table.answer(secs(25), &Request::Reap), Reply::Reaped { left });
-        assert_eq!(table.answer(secs(25), &Request::Reap), Reply::Reaped { left: vec![] });
+        assert_eq!(table.answer(secs(25), &Request::Reap), Reply::Reaped { left, more: false });
+        assert_eq!(
+            table.answer(secs(25), &Request::Reap),
+            Reply::Reaped { left: vec![], more: false }
+        );
         assert_eq!(table.answer(secs(25), &refresh(one.clone())), Reply::Refreshed { lost: one });
     }
 
@@ -180,6 +186,9 @@ mod tests {
         assert_eq!(admit(&mut table, 15, b, AtLimit::Evict), admitted(true, true, &[]));
         assert_eq!(admit(&mut table, 16, a, AtLimit::Evict), admitted(false, false, &[]));
         assert_eq!(release(&mut table, 32, a), Reply::Released { found: true, oldest: None });
-        assert_eq!(table.answer(secs(40), &Request::Reap), Reply::Reaped { left: vec![] });
+        assert_eq!(
+            table.answer(secs(40), &Request::Reap),
+            Reply::Reaped { left: vec![], more: false }
+        );
     }
 }

@@ -21,10 +21,12 @@ impl Places {
         self.answers = reply.is_some();
         self.effects.push_back(Effect::Answered(self.answers));
         match asked {
-            Asked::Admit { user, conn_id } => match self.places.get(&conn_id).map(|it| it.state) {
-                Some(state) => self.decided(settings, conn_id, state, reply),
-                None => self.decided_too_late(&user, conn_id, reply),
-            },
+            Asked::Admit { user, conn_id, at } => {
+                match self.places.get(&conn_id).map(|it| it.state) {
+                    Some(state) => self.decided((at, now), settings, conn_id, state, reply),
+                    None => self.decided_too_late(&user, conn_id, reply),
+                }
+            }
             Asked::Release(released) => match reply {
                 Some(Reply::Released { found, oldest }) => self.released(released, found, oldest),
                 // It may have been done. What is then missing was removed by this, unless it has lapsed.
@@ -44,15 +46,25 @@ impl Places {
                 }
             }
             Asked::Reap => {
-                if let Some(Reply::Reaped { left }) = reply {
+                if let Some(Reply::Reaped { left, more }) = reply {
                     let left = left.into_iter().map(|user| Effect::Left(user, Close::VANISHED));
                     self.effects.extend(left);
+                    if more {
+                        self.reap();
+                    }
                 }
             }
         }
     }
 
-    fn decided(&mut self, settings: &Settings, conn_id: u64, state: State, reply: Option<Reply>) {
+    fn decided(
+        &mut self,
+        (asked_at, now): (Duration, Duration),
+        settings: &Settings,
+        conn_id: u64,
+        state: State,
+        reply: Option<Reply>,
+    ) {
         let Some(place) = self.places.get_mut(&conn_id) else { return };
         let (user, node) = (place.user.clone(), self.node);
         match (reply, state) {
@@ -62,17 +74,20 @@ impl Places {
                 }
                 let evict = |it: Device| Effect::Evict(it.node, user.clone(), it.conn_id);
                 self.effects.extend(evicted.into_iter().map(evict));
+                // A place that was lost earlier was not reaped, so nobody was told that the user has left.
+                let lapsed = now >= place.refreshed + settings.lease;
                 place.state = match state {
                     State::Asked => {
                         place.first = first;
                         State::Given
                     }
-                    State::AskedAgain { lost: true } if first => {
+                    State::AskedAgain { lost: true } if first && lapsed => {
                         self.effects.push_back(Effect::Joined(node, user, conn_id));
                         State::Confirmed
                     }
                     _ => State::Confirmed,
                 };
+                place.refreshed = asked_at;
                 if place.heard {
                     self.effects.extend(place.take_given(conn_id));
                 }

@@ -60,7 +60,7 @@ pub(super) enum State {
 /// What the directory was asked.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Admit { user: Text, conn_id: u64 },
+    Admit { user: Text, conn_id: u64, at: Duration },
     Release(Released),
     Refresh { at: Duration, places: Vec<u64> },
     Reap,
@@ -164,7 +164,7 @@ impl Places {
             self.effects.push_back(Effect::Wants(user.clone(), true));
         }
         if ready {
-            self.ask_for(settings, conn_id, settings.at_limit);
+            self.ask_for(now, settings, conn_id, settings.at_limit);
         } else {
             self.admit_unconfirmed(conn_id);
         }
@@ -254,7 +254,7 @@ impl Places {
                 let request = Request::Refresh { node, places, lease };
                 self.ask(Asked::Refresh { at: now, places: asked }, request);
             }
-            self.ask(Asked::Reap, Request::Reap);
+            self.reap();
         }
         if self.next_refresh.is_none() || !self.answers {
             return;
@@ -272,16 +272,21 @@ impl Places {
             }
             place.state = State::AskedAgain { lost };
             // A lost place was given to another connection, or has lapsed. Only in the second case there is room.
-            self.ask_for(settings, conn_id, if lost { AtLimit::Refuse } else { settings.at_limit });
+            let at_limit = if lost { AtLimit::Refuse } else { settings.at_limit };
+            self.ask_for(now, settings, conn_id, at_limit);
         }
     }
 
-    fn ask_for(&mut self, settings: &Settings, conn_id: u64, at_limit: AtLimit) {
+    pub(super) fn reap(&mut self) {
+        self.ask(Asked::Reap, Request::Reap);
+    }
+
+    fn ask_for(&mut self, now: Duration, settings: &Settings, conn_id: u64, at_limit: AtLimit) {
         let Some(place) = self.places.get(&conn_id) else { return };
         let (user, device) = (place.user.clone(), Device { node: self.node, conn_id });
         let (limit, lease) = (self.limit, settings.lease);
         self.ask(
-            Asked::Admit { user: user.clone(), conn_id },
+            Asked::Admit { user: user.clone(), conn_id, at: now },
             Request::Admit { user, device, limit, at_limit, lease },
         );
     }

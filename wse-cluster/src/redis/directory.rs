@@ -99,9 +99,10 @@ impl Directory {
             }
             Request::Reap => {
                 let mut call = self.scripts.reap.key(self.places());
-                let left: Vec<String> =
-                    call.arg(self.users()).arg(REAP).invoke_async(connection).await?;
-                Ok(Reply::Reaped { left: left.into_iter().map(Text::from).collect() })
+                call.arg(self.users()).arg(REAP);
+                let (removed, left): (usize, Vec<String>) = call.invoke_async(connection).await?;
+                let left = left.into_iter().map(Text::from).collect();
+                Ok(Reply::Reaped { left, more: removed == REAP })
             }
             Request::Find { user } => {
                 let mut call = self.scripts.find.key(self.places());

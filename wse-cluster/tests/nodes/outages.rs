@@ -118,8 +118,7 @@ async fn a_directory_that_forgets_is_filled_again() {
     a.users.take();
     memory.clear_directory();
     tokio::time::sleep(secs(7)).await;
-    let again = a.users.take();
-    assert_eq!(again.len(), users.len(), "their places are the first again");
+    assert!(a.users.take().is_empty());
     // The places are there: another device takes them over.
     let other = client(&b, "user 7", &log).await;
     settle().await;
@@ -144,18 +143,23 @@ async fn a_connection_that_has_lost_its_place_unheard_is_closed() {
     assert_eq!([a.users.take(), b.users.take()].concat(), ["+ann", "+ann"]);
 }
 
-/// A slow directory: the answers come late or never, and may have been carried out.
+/// More users than are removed at once: their places are those of a node that nobody hears.
 #[tokio::test(start_paused = true)]
 async fn users_of_a_node_that_has_died_leave_once() {
     let (memory, log) = (Memory::new(), Log::default());
     let [a, b, c] = three(&memory).await;
-    // A place of a node that nobody refreshes.
     let dead = Inbox::open(&memory).await;
-    dead.admit("ghost").await;
+    for number in 0..1200 {
+        dead.admit(&format!("ghost {number}"), number).await;
+    }
     let _ann = client(&a, "ann", &log).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let left = [a.users.take(), b.users.take(), c.users.take()].concat();
-    assert_eq!(left.iter().filter(|it| *it == "-ghost").count(), 1, "{left:?}");
+    let mut ghosts: Vec<_> = left.iter().filter(|it| it.starts_with("-ghost")).collect();
+    assert_eq!(ghosts.len(), 1200);
+    ghosts.sort();
+    ghosts.dedup();
+    assert_eq!(ghosts.len(), 1200);
     assert!(!left.contains(&"-ann".to_owned()));
 }
 
@@ -198,9 +202,9 @@ impl Inbox {
         Self { session: memory.open(wse_cluster::Inbox::unread()).await.unwrap() }
     }
 
-    async fn admit(&self, user: &str) {
+    async fn admit(&self, user: &str, conn_id: u64) {
         use wse_cluster::{AtLimit, NodeId, directory};
-        let device = directory::Device { node: NodeId::new(7), conn_id: 1 };
+        let device = directory::Device { node: NodeId::new(7), conn_id };
         let (user, at_limit, lease) = (user.into(), AtLimit::Evict, secs(15));
         let request = directory::Request::Admit { user, device, limit: 1, at_limit, lease };
         self.session.ask(&request).await.unwrap();

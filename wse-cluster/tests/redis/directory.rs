@@ -77,15 +77,15 @@ async fn places_lapse_in_redis_as_in_the_table() {
     ask(admit(2, 60_000)).await;
     tokio::time::sleep(Duration::from_millis(70)).await;
     assert_eq!(ask(find()).await, Reply::Found(vec![device(2)]));
-    assert_eq!(ask(reap.clone()).await, Reply::Reaped { left: vec![] });
+    assert_eq!(ask(reap.clone()).await, Reply::Reaped { left: vec![], more: false });
     ask(Request::Release { user: "ann".into(), device: device(2) }).await;
     ask(admit(3, 50)).await;
     tokio::time::sleep(Duration::from_millis(70)).await;
     let refresh =
         Request::Refresh { node: NodeId::new(9), places: vec![("ann".into(), 3)], lease: secs(60) };
     assert_eq!(ask(refresh).await, Reply::Refreshed { lost: vec![("ann".into(), 3)] });
-    assert_eq!(ask(reap.clone()).await, Reply::Reaped { left: vec!["ann".into()] });
-    assert_eq!(ask(reap).await, Reply::Reaped { left: vec![] });
+    assert_eq!(ask(reap.clone()).await, Reply::Reaped { left: vec!["ann".into()], more: false });
+    assert_eq!(ask(reap).await, Reply::Reaped { left: vec![], more: false });
     ask(admit(4, 50)).await;
     tokio::time::sleep(Duration::from_millis(70)).await;
     let admitted = Reply::Admitted { first: true, left: true, evicted: vec![] };

@@ -3,6 +3,7 @@
 //! `REDIS_SERVER` names the program; by default `redis-server` of the path. `./check cluster` downloads one.
 
 mod directory;
+mod elsewhere;
 mod outages;
 mod server;
 #[path = "../nodes/support.rs"]
