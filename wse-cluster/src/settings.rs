@@ -38,6 +38,14 @@ pub(crate) struct Settings {
     pub(crate) backoff: [Duration; 2],
 }
 
+impl Settings {
+    /// For so long from its last refresh, a place has surely not lapsed: the clocks of the node and of the directory differ by
+    /// less than a tenth.
+    pub(crate) fn safe_lease(&self) -> Duration {
+        self.lease * 9 / 10
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! What the answers of the directory mean for the connections of a node.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use wse::{Close, CloseReason, Text};
@@ -23,7 +24,7 @@ impl Places {
         match asked {
             Asked::Admit { user, conn_id, at } => {
                 match self.places.get(&conn_id).map(|it| it.state) {
-                    Some(state) => self.decided((at, now), settings, conn_id, state, reply),
+                    Some(state) => self.decided(at, settings, conn_id, state, reply),
                     None => self.decided_too_late(&user, conn_id, reply),
                 }
             }
@@ -37,12 +38,14 @@ impl Places {
             },
             Asked::Refresh { at, places } => {
                 if let Some(Reply::Refreshed { lost }) = reply {
+                    let lost: HashSet<u64> = lost.into_iter().map(|(_, conn_id)| conn_id).collect();
                     for conn_id in places {
-                        if let Some(place) = self.places.get_mut(&conn_id) {
-                            place.refreshed = at;
+                        match self.places.get_mut(&conn_id) {
+                            Some(place) if !lost.contains(&conn_id) => place.refreshed = at,
+                            Some(_) => self.again.push_back(conn_id),
+                            None => {}
                         }
                     }
-                    self.again.extend(lost.into_iter().map(|(_, conn_id)| conn_id));
                 }
             }
             Asked::Reap => {
@@ -59,7 +62,7 @@ impl Places {
 
     fn decided(
         &mut self,
-        (asked_at, now): (Duration, Duration),
+        asked_at: Duration,
         settings: &Settings,
         conn_id: u64,
         state: State,
@@ -74,21 +77,21 @@ impl Places {
                 }
                 let evict = |it: Device| Effect::Evict(it.node, user.clone(), it.conn_id);
                 self.effects.extend(evicted.into_iter().map(evict));
-                // A place that was lost earlier was not reaped, so nobody was told that the user has left.
-                let lapsed = now >= place.refreshed + settings.lease;
                 place.state = match state {
                     State::Asked => {
                         place.first = first;
                         State::Given
                     }
-                    State::AskedAgain { lost: true } if first && lapsed => {
+                    // Its user was taken for gone: the place has lapsed, or those who took it have gone.
+                    State::AskedAgain { lost: true } if first => {
                         self.effects.push_back(Effect::Joined(node, user, conn_id));
                         State::Confirmed
                     }
                     _ => State::Confirmed,
                 };
                 place.refreshed = asked_at;
-                if place.heard {
+                // While the session is gone, clients do not wait for their channel.
+                if place.heard || self.next_refresh.is_none() {
                     self.effects.extend(place.take_given(conn_id));
                 }
             }

@@ -203,7 +203,7 @@ impl Places {
         let known = !matches!(state, State::Unconfirmed | State::AskedAgain { lost: false });
         let untold = close.is_none() && first;
         let close = close.cloned();
-        let lapses = refreshed + settings.lease;
+        let lapses = refreshed + settings.safe_lease();
         let released = Released { user, conn_id, close, untold, confirmed: known, lapses };
         if ready { self.give_back(released) } else { self.owe(released) }
     }

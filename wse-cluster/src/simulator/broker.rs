@@ -30,6 +30,10 @@ impl Broker {
 
     pub(super) fn close(&mut self, session: Session) {
         self.sessions.remove(&session);
+        self.forget_subscriptions(session);
+    }
+
+    pub(super) fn forget_subscriptions(&mut self, session: Session) {
         for sessions in self.subscribers.values_mut() {
             sessions.remove(&session);
         }

@@ -1,6 +1,7 @@
 //! What the driver of a node does: it carries out what the machine wants.
 
 use super::world::{Event, REQUEST, Subscription, ToBroker, ToNode, World};
+use crate::channel::Channel;
 use crate::node::{ClusterEvent, Output};
 
 impl World {
@@ -41,6 +42,7 @@ impl World {
                     }
                 }
                 Output::Ask(number, request) => {
+                    node.unanswered.insert(number);
                     let timeout = Event::ToNode(index, life, ToNode::Answer(number, None));
                     match node.session {
                         Some(session) => {
@@ -73,10 +75,33 @@ impl World {
                     if node.conns.contains_key(&conn) {
                         self.log(|| format!("node {index}: {user} has joined again"));
                         self.checks.joined(&user);
+                    } else {
+                        // It has ended before it was told that it is the first.
+                        self.checks.untrusted();
                     }
                 }
                 Output::Admitted(conn, result) => {
-                    let Some((user, _)) = node.waiting.remove(&conn) else { continue };
+                    let Some((user, since)) = node.waiting.remove(&conn) else { continue };
+                    let (ready, waited) = (node.machine.is_ready(), self.now - since);
+                    assert!(
+                        waited <= 8_000 || node.stopped_until > since,
+                        "a connection has waited for {waited} ms"
+                    );
+                    if result.is_ok() && !ready {
+                        // Nobody knows what is on other nodes.
+                        self.checks.untrusted();
+                    }
+                    if let (true, true, Some(session)) = (result.is_ok(), ready, node.session) {
+                        let (session, channel) =
+                            ((index, life, session), Channel::User(user.clone()));
+                        let heard = self.broker.subscribers(&channel).contains(&session);
+                        let known = self.broker.sessions.contains(&session);
+                        let forgotten = self.forgotten.contains(&session);
+                        assert!(
+                            heard || forgotten || !known,
+                            "{user} is not heard on node {index}"
+                        );
+                    }
                     if result.is_ok() {
                         node.conns.insert(conn, (user.clone(), false));
                     }
@@ -91,13 +116,8 @@ impl World {
                 }
                 Output::Event(event) => {
                     self.log(|| format!("node {index}: {event:?}"));
-                    match &event {
-                        ClusterEvent::Gap { to, lost, node } => {
-                            self.checks.gap(id, node, to, *lost);
-                        }
-                        ClusterEvent::Degraded { .. }
-                        | ClusterEvent::Directory { answers: false } => self.checks.untrusted(),
-                        _ => {}
+                    if let ClusterEvent::Gap { to, lost, node } = &event {
+                        self.checks.gap(id, node, to, *lost);
                     }
                 }
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::broker::Session;
 use super::world::{Event, Node, Time, ToBroker, ToNode, World};
+use crate::channel::Channel;
 
 impl World {
     /// Sends something to the broker. It arrives behind what was sent before.
@@ -64,8 +65,16 @@ impl World {
                 self.answer(index, ToNode::Unsubscribed(number));
             }
             ToBroker::Publish(channel, bytes) => {
-                for (receiver, _, _) in self.broker.subscribers(&channel) {
+                let subscribers = self.broker.subscribers(&channel);
+                let important = matches!(channel, Channel::Node(_));
+                if important && subscribers.is_empty() {
+                    self.checks.untrusted();
+                }
+                for (receiver, _, _) in subscribers {
                     if self.loss.is_some_and(|cases| self.random.one_in(cases)) {
+                        if important {
+                            self.checks.untrusted();
+                        }
                         continue;
                     }
                     let twice = self.loss.is_some_and(|cases| self.random.one_in(cases));
@@ -76,6 +85,7 @@ impl World {
             }
             ToBroker::Ask(asked, request) => {
                 let reply = self.broker.table.answer(Duration::from_millis(self.now), &request);
+                self.log(|| format!("node {index} asks {asked}: {request:?}: {reply:?}"));
                 self.answer(index, ToNode::Answer(asked, Some(reply)));
             }
         }
@@ -129,7 +139,8 @@ impl World {
                 self.with(index, |machine, now| machine.received(now, &channel, &bytes));
             }
             ToNode::Answer(number, reply) => {
-                if reply.is_none() {
+                if node.unanswered.remove(&number) && reply.is_none() {
+                    self.log(|| format!("node {index} gets no answer to {number}"));
                     self.checks.untrusted();
                 }
                 self.with(index, |machine, now| machine.answered(now, number, reply));

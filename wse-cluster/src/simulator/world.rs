@@ -45,6 +45,8 @@ pub(super) struct Node {
     pub(super) last_subscription: u64,
     pub(super) timer: Option<Time>,
     pub(super) last_conn: u64,
+    /// Requests to the directory.
+    pub(super) unanswered: BTreeSet<u64>,
     /// Connections that wait for a place, since when.
     pub(super) waiting: BTreeMap<u64, (Text, Time)>,
     /// Those of them that are to be closed.
@@ -108,6 +110,9 @@ pub(super) struct World {
     pub(super) gone_until: Time,
     /// Until when a node cannot reach the broker.
     pub(super) cut_off_until: Vec<Time>,
+    /// Sessions whose subscriptions were forgotten.
+    pub(super) forgotten: BTreeSet<Session>,
+    pub(super) gentle: bool,
     /// One message of so many is lost, or doubled.
     pub(super) loss: Option<u64>,
     pub(super) queue: BinaryHeap<Reverse<(Time, u64)>>,
@@ -126,6 +131,7 @@ impl World {
         let at_limit = if random.one_in(3) { AtLimit::Refuse } else { AtLimit::Evict };
         let limit = random.range(1, 4) as usize;
         let loss = random.one_in(3).then(|| random.range(5, 100));
+        let gentle = random.one_in(2);
         let mut world = Self {
             now: 0,
             random,
@@ -138,6 +144,8 @@ impl World {
             hangs_until: 0,
             gone_until: 0,
             cut_off_until: vec![0; count],
+            forgotten: BTreeSet::new(),
+            gentle,
             loss,
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
@@ -196,6 +204,7 @@ impl World {
             last_subscription: 0,
             timer: None,
             last_conn: 0,
+            unanswered: BTreeSet::new(),
             waiting: BTreeMap::new(),
             evicted: BTreeSet::new(),
             conns: BTreeMap::new(),
