@@ -42,8 +42,9 @@ type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
 enum Done {
     Opened(u64, Result<Arc<dyn Session>, BackplaneError>),
     Subscribed(u64, Vec<Channel>, Result<(), BackplaneError>),
-    Unsubscribed,
-    Published(u64, u64, Result<(), BackplaneError>),
+    Unsubscribed(u64),
+    /// With the number of messages, and their bytes.
+    Published(u64, (u64, usize), Result<(), BackplaneError>),
     Answered(u64, Result<Reply, BackplaneError>),
     Beat,
 }
@@ -224,9 +225,12 @@ impl Driver {
         self.subscriptions.clear();
         self.subscribing = false;
         self.publishing = false;
-        let lost = self.to_publish.drain(..).count() as u64;
+        let (lost, bytes) = counted(&self.to_publish);
+        self.to_publish = Vec::new();
+        let mut machine = self.shared.machine();
+        machine.published(bytes);
         if lost > 0 {
-            self.shared.machine().unpublished(lost, "the connection to the backplane was given up");
+            machine.unsent(lost, "the connection to the backplane was given up");
         }
     }
 
@@ -241,7 +245,7 @@ impl Driver {
             let session = Arc::clone(&session);
             self.work.push(Box::pin(async move {
                 let published = within(REQUEST, session.publish(&messages)).await;
-                Done::Published(number, messages.len() as u64, published)
+                Done::Published(number, counted(&messages), published)
             }));
         }
         while !self.subscribing {
@@ -273,7 +277,7 @@ impl Driver {
                     self.subscribing = true;
                     self.work.push(Box::pin(async move {
                         let _ = within(REQUEST, session.unsubscribe(&[channel])).await;
-                        Done::Unsubscribed
+                        Done::Unsubscribed(number)
                     }));
                 }
             }
@@ -286,8 +290,9 @@ impl Driver {
         let current = self.session.as_ref().map(|(number, _)| *number);
         match done {
             Done::Opened(number, Ok(session)) => {
-                self.session = Some((number, session));
-                self.shared.machine().opened(now, number);
+                if self.shared.machine().opened(now, number) {
+                    self.session = Some((number, session));
+                }
             }
             Done::Opened(number, Err(error)) => {
                 self.shared.machine().failed(now, number, &chain(&error));
@@ -300,13 +305,15 @@ impl Driver {
                 }
             }
             Done::Beat => self.beating -= 1,
-            Done::Unsubscribed => self.subscribing = false,
-            Done::Published(number, messages, result) => {
+            Done::Unsubscribed(number) if current == Some(number) => self.subscribing = false,
+            Done::Published(number, (messages, bytes), result) => {
                 if current == Some(number) {
                     self.publishing = false;
                 }
+                let mut machine = self.shared.machine();
+                machine.published(bytes);
                 if let Err(error) = result {
-                    self.shared.machine().unpublished(messages, &chain(&error));
+                    machine.unsent(messages, &chain(&error));
                 }
             }
             Done::Answered(request, result) => {
@@ -316,9 +323,14 @@ impl Driver {
                 }
                 self.shared.machine().answered(now, request, result.ok());
             }
-            Done::Subscribed(..) => {}
+            Done::Subscribed(..) | Done::Unsubscribed(_) => {}
         }
     }
+}
+
+/// The number of messages, and their bytes.
+fn counted(messages: &[(Channel, Bytes)]) -> (u64, usize) {
+    (messages.len() as u64, messages.iter().map(|(_, message)| message.len()).sum())
 }
 
 /// Waits for an answer of the backplane, but not for long.

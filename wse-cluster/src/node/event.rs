@@ -34,9 +34,10 @@ pub enum ClusterEvent {
         /// How many.
         lost: u64,
     },
-    /// Messages could not be sent to the other nodes. The next ones tell these of the gap.
+    /// Messages could not be sent to the other nodes. The next ones tell these of the gap. Reported for the first of them, and then
+    /// each time that their number has doubled.
     Unsent {
-        /// How many.
+        /// How many there were since the node was ready.
         messages: u64,
         /// Why.
         why: String,

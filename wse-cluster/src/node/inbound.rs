@@ -7,7 +7,7 @@ use wse::Close;
 
 use super::event::ClusterEvent;
 use super::lanes::Arrival;
-use super::machine::{Machine, Output};
+use super::machine::{MOST_REMEMBERED, Machine, Output};
 use super::members::NodeInfo;
 use crate::channel::Channel;
 use crate::frame::{Beat, Content, Frame, Stage};
@@ -81,6 +81,7 @@ impl Machine {
             if self.life.heard(now) {
                 self.members.forgive(now);
                 self.directory_answers = true;
+                self.unsent = 0;
                 self.places.resume(now);
                 self.outputs.push_back(Output::Event(ClusterEvent::Ready));
                 self.admit_early(now);
@@ -117,6 +118,12 @@ impl Machine {
         let Some(info) = gone else { return };
         // It may be heard again, and then misses are counted.
         self.gone.push_back((now, info.id));
+        if self.gone.len() > MOST_REMEMBERED
+            && let Some((_, oldest)) = self.gone.pop_front()
+            && !self.members.has(oldest)
+        {
+            self.heard.forget_node(oldest);
+        }
         self.outputs.push_back(Output::Event(ClusterEvent::NodeDown(info)));
     }
 

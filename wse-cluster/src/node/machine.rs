@@ -18,6 +18,9 @@ use crate::frame::{Beat, CloseUser, Content, Frame, FrameCodec, Message, Place, 
 use crate::id::NodeId;
 use crate::settings::Settings;
 
+/// The most nodes that are remembered so.
+pub(super) const MOST_REMEMBERED: usize = 1024;
+
 /// The most bytes that wait to be published.
 const MOST_UNPUBLISHED: usize = 64 * 1024 * 1024;
 
@@ -63,7 +66,10 @@ pub(crate) struct Machine {
     pub(super) channels: BTreeMap<Channel, bool>,
     /// Nodes that went silent, and when.
     pub(super) gone: VecDeque<(Duration, NodeId)>,
+    /// The bytes of messages that are not published yet, the driver's among them.
     pub(super) unpublished: usize,
+    /// How many messages did not go to other nodes since the node was ready.
+    pub(super) unsent: u64,
     pub(super) foreign: u64,
     pub(super) directory_answers: bool,
     pub(super) outputs: VecDeque<Output>,
@@ -89,6 +95,7 @@ impl Machine {
             channels: base.into_iter().map(|channel| (channel, false)).collect(),
             gone: VecDeque::new(),
             unpublished: 0,
+            unsent: 0,
             foreign: 0,
             directory_answers: true,
             outputs,
@@ -116,11 +123,7 @@ impl Machine {
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        let output = self.outputs.pop_front();
-        if let Some(Output::Publish(_, bytes)) = &output {
-            self.unpublished -= bytes.len();
-        }
-        output
+        self.outputs.pop_front()
     }
 
     // What the server says.
@@ -178,12 +181,14 @@ impl Machine {
 
     // What the backplane says. What an older session says does not count.
 
-    pub(crate) fn opened(&mut self, now: Duration, session: u64) {
-        if session != self.life.session || self.life.phase != Phase::Opening {
-            return;
+    /// A session is open. Returns whether it is the one that is waited for.
+    pub(crate) fn opened(&mut self, now: Duration, session: u64) -> bool {
+        let expected = session == self.life.session && self.life.phase == Phase::Opening;
+        if expected {
+            self.life.phase = Phase::Subscribing { since: now };
+            self.outputs.push_back(Output::SubscribeAll(self.channels.keys().cloned().collect()));
         }
-        self.life.phase = Phase::Subscribing { since: now };
-        self.outputs.push_back(Output::SubscribeAll(self.channels.keys().cloned().collect()));
+        expected
     }
 
     /// Channels are subscribed to; `all` when they are the last ones of those that were wanted when the session was opened.
@@ -219,10 +224,19 @@ impl Machine {
         }
     }
 
-    /// Messages of so many were not published.
-    pub(crate) fn unpublished(&mut self, messages: u64, why: &str) {
-        let why = why.to_owned();
-        self.outputs.push_back(Output::Event(ClusterEvent::Unsent { messages, why }));
+    /// Messages of so many bytes no longer wait to be published: they were, or were dropped.
+    pub(crate) fn published(&mut self, bytes: usize) {
+        self.unpublished -= bytes;
+    }
+
+    /// So many messages were not published. Reported as in [`ClusterEvent::Unsent`].
+    pub(crate) fn unsent(&mut self, messages: u64, why: &str) {
+        let before = self.unsent.checked_ilog2();
+        self.unsent += messages;
+        if self.unsent.checked_ilog2() != before {
+            let (messages, why) = (self.unsent, why.to_owned());
+            self.outputs.push_back(Output::Event(ClusterEvent::Unsent { messages, why }));
+        }
     }
 
     pub(crate) fn answered(&mut self, now: Duration, request: u64, reply: Option<Reply>) {
@@ -352,14 +366,16 @@ impl Machine {
         }
         let open = self.life.is_open();
         let why = if open { "too much waits" } else { "the backplane is away" };
-        self.unpublished(1, why);
+        self.unsent(1, why);
     }
 
     fn send(&mut self, channel: Channel, epoch: u64, number: u64, content: Content) {
         let sender = Bytes::copy_from_slice(&self.id.to_bytes());
         let frame = Frame { sender, epoch, number, content: Some(content) };
         let bytes = self.codec.encode(&channel, &frame);
-        self.unpublished += bytes.len();
+        if channel != Channel::Beats {
+            self.unpublished += bytes.len();
+        }
         self.outputs.push_back(Output::Publish(channel, bytes));
     }
 }

@@ -170,7 +170,7 @@ impl Places {
         }
     }
 
-    /// Admits a connection while the directory is away. It is the first of its user if this node has no other.
+    /// Admits a connection while the directory does not answer. If this node has no other connection of its user, the user joins.
     pub(super) fn admit_unconfirmed(&mut self, conn_id: u64) {
         let Some(place) = self.places.get_mut(&conn_id) else { return };
         place.first = self.users.get(&place.user).is_some_and(|devices| devices.len() == 1);

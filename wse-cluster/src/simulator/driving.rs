@@ -37,6 +37,9 @@ impl World {
                     node.subscriptions.push_back(Subscription::Remove(channel));
                 }
                 Output::Publish(channel, bytes) => {
+                    if channel != Channel::Beats {
+                        node.machine.published(bytes.len());
+                    }
                     if let Some(session) = node.session {
                         self.send(index, session, ToBroker::Publish(channel, bytes));
                     }

@@ -3,4 +3,5 @@
 mod directory;
 mod messages;
 mod outages;
+mod overload;
 mod support;
